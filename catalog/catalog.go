@@ -1,0 +1,152 @@
+// Package catalog is what the data plane knows: schemas, tables and their
+// placements, users, clusters. A Catalog is immutable; the control plane
+// publishes a new one through the Store.
+package catalog
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/servaldb/serval/shardrule"
+	"github.com/servaldb/serval/topology"
+)
+
+// Catalog is one version of everything. Immutable once published.
+type Catalog struct {
+	// Version grows with every publication; cached plans carry it.
+	Version  uint64
+	Clusters map[string]*topology.Cluster
+	Schemas  map[string]*Schema
+	Users    map[string]*User
+	// Home is the cluster of databases that no schema names.
+	Home string
+	// FoldNames: the servers compare table names in lower case
+	// (lower_case_table_names is not 0).
+	FoldNames bool
+	// Collations by name, as the servers list them.
+	Collations map[string]Collation
+}
+
+// Collation is what a merge must know to order text exactly.
+type Collation struct {
+	Name    string
+	Charset string
+	ID      uint16
+	// PadSpace: trailing spaces do not count in comparisons.
+	PadSpace bool
+	// PadWeight is the weight string of one space, with which the shorter
+	// weight string is padded; nil unless PadSpace.
+	PadWeight []byte
+	// Default: it is its character set's default collation.
+	Default bool
+}
+
+// Schema is one logical database.
+type Schema struct {
+	Name string
+	// Home is the cluster of its tables that no rule names, in the database
+	// of the same name.
+	Home string
+	// Tables by name (lower case where FoldNames).
+	Tables map[string]*Table
+}
+
+// Table is one logical table that has a rule, or whose columns are known.
+type Table struct {
+	Name      string
+	Placement *shardrule.Placement
+	// Columns in order; empty while no server has the table yet.
+	Columns []Column
+	// PrimaryKey is the key's column names in order, empty if there is none.
+	PrimaryKey []string
+	// UniqueKeys are the other unique keys' columns.
+	UniqueKeys [][]string
+	// AutoIncrement is the column that takes numbers by itself, or empty.
+	AutoIncrement string
+	// NewShardsAhead and KeepPeriods are the time rules' ahead: and keep:, 0
+	// if not said.
+	NewShardsAhead, KeepPeriods int
+}
+
+// Column is one column as information_schema.COLUMNS describes it.
+type Column struct {
+	shardrule.Column
+	// Default is the default as an SQL expression, empty if none.
+	Default   string
+	Generated bool
+	// DataType is the bare type name in lower case: int, varchar, datetime, enum.
+	DataType string
+}
+
+// User may log in to Serval.
+type User struct {
+	Name     string
+	Password string
+	// Schemas the user may use; empty means all.
+	Schemas []string
+	// ReadOnly: only statements that change nothing.
+	ReadOnly bool
+}
+
+// Table finds a table with a rule or known columns; nil means it is a plain
+// table at the schema's home (or does not exist).
+func (c *Catalog) Table(schema, table string) *Table {
+	s := c.Schemas[schema]
+	if s == nil {
+		return nil
+	}
+	return s.Tables[table]
+}
+
+// HomeOf is the cluster of a database's tables that have no rule.
+func (c *Catalog) HomeOf(schema string) string {
+	if s := c.Schemas[schema]; s != nil && s.Home != "" {
+		return s.Home
+	}
+	return c.Home
+}
+
+// Store holds the current Catalog. Load is what every statement calls and
+// takes no lock.
+type Store struct {
+	current atomic.Pointer[Catalog]
+	mu      struct {
+		sync.Mutex
+		subscribers []chan struct{}
+	}
+}
+
+// NewStore holds c, which may be empty but not nil.
+func NewStore(c *Catalog) *Store {
+	s := &Store{}
+	s.current.Store(c)
+	return s
+}
+
+// Load is the current catalog.
+func (s *Store) Load() *Catalog { return s.current.Load() }
+
+// Publish makes c current and gives it the next version. Only the control
+// plane calls it, one call at a time.
+func (s *Store) Publish(c *Catalog) {
+	c.Version = s.current.Load().Version + 1
+	s.current.Store(c)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, ch := range s.mu.subscribers {
+		select {
+		case ch <- struct{}{}:
+		default: // it has a signal waiting already
+		}
+	}
+}
+
+// Subscribe returns a channel that is signalled after a publication; several
+// publications may be one signal.
+func (s *Store) Subscribe() <-chan struct{} {
+	ch := make(chan struct{}, 1)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.subscribers = append(s.mu.subscribers, ch)
+	return ch
+}

@@ -1,0 +1,126 @@
+// Package parser turns a statement's text into what the router decides by. It
+// alone calls TiDB's parser. Three layers, cheapest first:
+//
+//   - Lexer.Fingerprint: the statement with its literals taken out, the key of
+//     the plan cache. No allocation.
+//   - Parse: the Statement, for the planner. Only on a plan-cache miss.
+//   - Classify: what kind of statement a text is that TiDB's parser rejects.
+package parser
+
+import (
+	"github.com/pingcap/tidb/pkg/parser/ast"
+
+	"github.com/servaldb/serval/internal/sqlval"
+)
+
+// Mode is the part of sql_mode that changes how text is read.
+type Mode uint8
+
+const (
+	// AnsiQuotes: "x" is a name, not a string.
+	AnsiQuotes Mode = 1 << iota
+	// NoBackslashEscapes: a backslash is an ordinary character.
+	NoBackslashEscapes
+	// PipesAsConcat: || concatenates.
+	PipesAsConcat
+	// IgnoreSpace: names of built-in functions are reserved.
+	IgnoreSpace
+	// HighNotPrecedence: NOT binds tighter.
+	HighNotPrecedence
+)
+
+// Literal is one value in a statement's text.
+type Literal struct {
+	// Start and End are the token's bytes, quotes included.
+	Start, End int
+	Kind       sqlval.Kind
+	// Marker: it is a ?, not a literal.
+	Marker bool
+	// Escaped: a string with escapes or doubled quotes, which must be undone.
+	Escaped bool
+}
+
+// Flags are cheap facts about a statement, seen while fingerprinting.
+type Flags uint16
+
+const (
+	// HasUserVar: it names a user variable (@x).
+	HasUserVar Flags = 1 << iota
+	// HasHint: it has a hint comment Serval may have to obey (/*+, /*!mycat:,
+	// /*#mycat:, /*master*/).
+	HasHint
+	// HasVersioned: it has a /*! comment that servers execute.
+	HasVersioned
+	// HasMarker: it has a ?.
+	HasMarker
+)
+
+// Fingerprint is what Lexer.Fingerprint found. Reused between statements; its
+// slices are valid until the next call.
+type Fingerprint struct {
+	// Key is the statement with its parametrizable literals replaced by ?,
+	// white space folded and ordinary comments dropped. Literals that the
+	// plan depends on (ORDER BY and GROUP BY ordinals, type lengths,
+	// INTERVAL, hints, and so on) stay in. Tuples of a VALUES list of the
+	// same shape are folded into one followed by "+".
+	Key []byte
+	// Literals are the replaced ones and the ?, in the order of the text.
+	Literals []Literal
+	// Rows, when not 0, is how many VALUES tuples were folded into one,
+	// FirstRow the number of the first tuple's first literal, RowWidth the
+	// literals of a tuple.
+	Rows, FirstRow, RowWidth int
+	// Verb is the first keyword in upper case ("SELECT", "INSERT", "(" and so on).
+	Verb  string
+	Flags Flags
+	// End is the offset behind this statement: of the text, or behind the
+	// semicolon that ends it.
+	End int
+}
+
+// Kind is what a statement is, as far as routing and the session care.
+type Kind uint8
+
+const (
+	// KindOther: only passed to the home cluster's primary.
+	KindOther Kind = iota
+	KindSelect
+	KindInsert // INSERT, REPLACE
+	KindUpdate
+	KindDelete
+	KindDDL // changes a schema; commits implicitly
+	KindBegin
+	KindCommit
+	KindRollback
+	KindSavepoint // SAVEPOINT, ROLLBACK TO, RELEASE
+	KindSet
+	KindUse
+	KindShow
+	KindExplain // EXPLAIN, DESCRIBE
+	KindKill
+	KindLock // LOCK TABLES, UNLOCK TABLES
+	KindCall
+	KindDo
+	KindPrepare // SQL PREPARE, EXECUTE, DEALLOCATE
+	KindLoad
+	KindXA
+	KindAdmin // ANALYZE, CHECK, OPTIMIZE, REPAIR TABLE, FLUSH, grants
+)
+
+// Statement is a parsed statement. Immutable.
+type Statement struct {
+	Kind Kind
+	// Node is TiDB's tree, nil where its parser rejects the text; then Why is
+	// its error.
+	Node ast.StmtNode
+	Why  error
+	// Text is what was parsed: the fingerprint's key or the full text.
+	Text string
+	// Tables are the tables the statement names, in order of appearance,
+	// without names of CTEs.
+	Tables []TableName
+}
+
+// TableName is a table as written; Schema is empty where the statement leaves
+// it to the current database.
+type TableName struct{ Schema, Table string }

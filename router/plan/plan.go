@@ -1,0 +1,293 @@
+// Package plan is what to do with a statement, as plain data: the router makes
+// it, the executor runs it, EXPLAIN FORMAT='route' and the text cases print it.
+// It does no I/O.
+package plan
+
+import (
+	"github.com/servaldb/serval/internal/sqlval"
+	"github.com/servaldb/serval/shardrule"
+	"github.com/servaldb/serval/topology"
+)
+
+// Plan is one planned statement. Immutable: sessions share it through the plan
+// cache and Bind it to their values.
+type Plan struct {
+	Root Node
+	// ReadOnly: it changes nothing and takes no locks, so it may be run again
+	// and may go to a replica.
+	ReadOnly bool
+	// NeedsDB: the SQL has names the server resolves by the current database,
+	// so the connection must be in the session's.
+	NeedsDB bool
+	// Effects of the statement that the session must follow.
+	Effects Effects
+	// Why says in a few words what decided the route, for EXPLAIN.
+	Why string
+}
+
+// Effects is what a statement does to its session beyond its result.
+type Effects struct {
+	// UserVars are the user variables it assigns (lower case, without @).
+	UserVars []string
+	// Pins: it leaves state that only lives on its connection (temporary
+	// table, GET_LOCK, …); the text says which.
+	Pins string
+	// Schema: it changed a table's definition, which must be read again.
+	Schema []TableName
+	// UsesLastInsertID: it reads LAST_INSERT_ID().
+	UsesLastInsertID bool
+}
+
+// TableName is a logical table.
+type TableName struct{ Schema, Table string }
+
+// Node is one step of a plan. The closed list is in this file.
+type Node interface {
+	// Children are the inputs, outermost first.
+	Children() []Node
+	isNode()
+}
+
+// Route is the leaf: one statement, sent to some shards. With one shard and
+// nothing above, its answer is relayed undecoded; with several and nothing
+// above, rows are concatenated and counts are added.
+type Route struct {
+	Choice Choice
+	Target topology.Target
+	SQL    Template
+	// Tables are the references in the SQL that get a physical name, by
+	// Chunk.Index.
+	Tables []TableRef
+	// Hidden is the number of columns at the end of each row that are there
+	// for the steps above and are not shown.
+	Hidden int
+	// Together: all shards' rows must be open at once (a merge-sort is above).
+	Together bool
+}
+
+// Insert is a multi-row INSERT or REPLACE split by shard: each shard's
+// statement is SQL with the Rows chunk replaced by that shard's rows.
+// Requires: Table is Sharded, or Rows is empty.
+type Insert struct {
+	Table TableRef
+	// Key is where each row's sharding key comes from: Rows[i].Key.
+	Rows []Row
+	// Repeat: Rows has one entry that stands for as many rows as there are
+	// values; see Template.
+	Repeat *Repeat
+	SQL    Template
+	// AutoIncrement: the statement leaves this column to Serval, which
+	// appends a number to each row; empty if not.
+	AutoIncrement string
+	// Replace: it is a REPLACE, or has ON DUPLICATE KEY UPDATE.
+	Upsert bool
+}
+
+// Row is one VALUES tuple of an Insert.
+type Row struct {
+	// SQL is the tuple with its parentheses.
+	SQL Template
+	Key Operand
+}
+
+// Repeat says that tuples of the same shape follow each other: tuple r's
+// value i is value First + r*Width + i of the statement; values after the last
+// tuple are shifted alike. The row count is the statement's (values - Other)
+// / Width.
+type Repeat struct{ First, Width, Other int }
+
+// MergeSort merges the shards' sorted rows into one sorted stream.
+// Requires: each shard's rows are sorted by Keys.
+type MergeSort struct {
+	Input Node
+	Keys  []SortKey
+}
+
+// Sort sorts all rows in memory, within the memory budget.
+type Sort struct {
+	Input Node
+	Keys  []SortKey
+}
+
+// Aggregate combines the shards' partial aggregates. With Group, the rows must
+// come sorted by it (MergeSort below), and groups are combined one at a time.
+type Aggregate struct {
+	Input Node
+	Group []SortKey
+	// Outputs are the shown columns in order.
+	Outputs []Output
+}
+
+// Distinct drops rows equal to the one before. Requires: Input is sorted by Keys.
+type Distinct struct {
+	Input Node
+	Keys  []SortKey
+}
+
+// Limit shows Count rows after skipping Offset.
+type Limit struct {
+	Input         Node
+	Count, Offset Operand // a zero Offset means 0
+}
+
+// Project keeps the first Keep columns of each row.
+type Project struct {
+	Input Node
+	Keep  int
+}
+
+// Union shows its inputs' rows one input after the other (UNION ALL).
+type Union struct{ Inputs []Node }
+
+// Const is a result Serval gives by itself, without a server.
+type Const struct {
+	Columns []string
+	Rows    [][]string
+}
+
+// SortKey is one key of an ordering, by its column in the input row.
+type SortKey struct {
+	Column int
+	Desc   bool
+	// Weight is the column that holds WEIGHT_STRING of the key, or -1. It is
+	// used where the key's column turns out to be text.
+	Weight int
+	// Label is the key as the plan prints it.
+	Label string
+}
+
+// Func is a combined aggregate.
+type Func uint8
+
+const (
+	// FuncKeep: the group's first row's value (a group key, ANY_VALUE).
+	FuncKeep Func = iota
+	// FuncCount: the sum of the shards' COUNTs, BIGINT, never NULL.
+	FuncCount
+	// FuncSum: the exact sum of the shards' SUMs.
+	FuncSum
+	// FuncMin and FuncMax compare as ORDER BY does.
+	FuncMin
+	FuncMax
+	// FuncAvg: SUM by COUNT, with MySQL's scale. Requires: Column is the sum,
+	// Column2 the count.
+	FuncAvg
+)
+
+// Output is one shown column of an Aggregate.
+type Output struct {
+	Func    Func
+	Column  int // input column
+	Column2 int // FuncAvg: the count's column
+	Weight  int // FuncMin, FuncMax on text: the column of the weight, or -1
+	// Label is the output column's name; empty keeps the input column's.
+	Label string
+}
+
+func (*Route) isNode()     {}
+func (*Insert) isNode()    {}
+func (*MergeSort) isNode() {}
+func (*Sort) isNode()      {}
+func (*Aggregate) isNode() {}
+func (*Distinct) isNode()  {}
+func (*Limit) isNode()     {}
+func (*Project) isNode()   {}
+func (*Union) isNode()     {}
+func (*Const) isNode()     {}
+
+// Children of each node.
+func (*Route) Children() []Node       { return nil }
+func (*Insert) Children() []Node      { return nil }
+func (n *MergeSort) Children() []Node { return []Node{n.Input} }
+func (n *Sort) Children() []Node      { return []Node{n.Input} }
+func (n *Aggregate) Children() []Node { return []Node{n.Input} }
+func (n *Distinct) Children() []Node  { return []Node{n.Input} }
+func (n *Limit) Children() []Node     { return []Node{n.Input} }
+func (n *Project) Children() []Node   { return []Node{n.Input} }
+func (n *Union) Children() []Node     { return n.Inputs }
+func (*Const) Children() []Node       { return nil }
+
+// TableRef is one reference to a table in the SQL.
+type TableRef struct {
+	Placement *shardrule.Placement
+	// Alias is to be written after the physical name so that the rest of the
+	// statement still finds the table; empty where the statement has its own
+	// alias or none is needed.
+	Alias string
+}
+
+// Operand is where a value comes from at Bind: value number Value of the
+// statement, negated if Negate; or Const when Value is -1.
+type Operand struct {
+	Value  int
+	Negate bool
+	Const  sqlval.Value
+	// Absent: there is no operand.
+	Absent bool
+	// Unknown: an expression; its value is not known before a server has
+	// computed it.
+	Unknown bool
+}
+
+// ChunkKind is the kind of a Chunk.
+type ChunkKind uint8
+
+const (
+	// ChunkText is text as it is.
+	ChunkText ChunkKind = iota
+	// ChunkValue is the statement's value number Index: the literal as it was
+	// written, or a ? whose parameter is sent along.
+	ChunkValue
+	// ChunkTable is the physical name of Route.Tables[Index].
+	ChunkTable
+	// ChunkRows is the place of an Insert's rows.
+	ChunkRows
+	// ChunkLimit is the sum of the Limit's count and offset, which is what
+	// each shard is asked for. Index is the count's value, Index2 the
+	// offset's, -1 for none.
+	ChunkLimit
+)
+
+// Chunk is a piece of a Template.
+type Chunk struct {
+	Kind   ChunkKind
+	Text   string
+	Index  int
+	Index2 int
+}
+
+// Template is a statement's text with holes for values and names.
+type Template []Chunk
+
+// ChoiceKind is how a Route's shards are chosen.
+type ChoiceKind uint8
+
+const (
+	// ChooseOne: one fixed place. Requires: Shard.
+	ChooseOne ChoiceKind = iota
+	// ChooseAny: any copy of a global table. Requires: Placement is Global.
+	ChooseAny
+	// ChooseCopies: every copy of a global table (a write).
+	ChooseCopies
+	// ChooseByKey: the shards Cond leaves. Requires: Placement is Sharded.
+	ChooseByKey
+	// ChooseFirst: the first shard, for what is the same on all (SHOW CREATE).
+	ChooseFirst
+)
+
+// Choice says which shards a Route goes to.
+type Choice struct {
+	Kind      ChoiceKind
+	Placement *shardrule.Placement
+	Shard     topology.Shard
+	// Cond over the sharding key; nil means all shards.
+	Cond Cond
+}
+
+// Cond is a condition on the sharding key, as far as the router understands
+// the WHERE clause: it holds for at least the rows the statement can touch.
+type Cond interface {
+	// Shards evaluates it to a superset of the shards that can match.
+	Shards(Env) (shardrule.Set, error)
+	String() string
+}
