@@ -36,8 +36,8 @@ type Reader struct {
 	r, w  int // buf[r:w] is read but not consumed
 	limit int // largest packet, in bytes
 
-	seq     uint8 // sequence number the next frame must carry
-	joined  []byte
+	seq    uint8 // sequence number the next frame must carry
+	joined []byte
 }
 
 // NewReader reads from src; a packet longer than limit bytes is ErrTooLarge.
