@@ -1,0 +1,32 @@
+// Package session is one client connection after its login: the command loop,
+// the session's state, prepared statements, transactions, and the way of each
+// statement from text to answer (docs/statement.md).
+package session
+
+import (
+	"net"
+
+	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/internal/wire"
+)
+
+// Client is a logged-in client connection, handed over by proxy.
+type Client struct {
+	// ID is the connection id Serval told the client; unique in this process.
+	ID   uint32
+	Conn net.Conn
+	// Reader and Writer are positioned behind the login's last packet.
+	Reader *wire.Reader
+	Writer *wire.Writer
+	// Capabilities are those both sides have.
+	Capabilities uint32
+	User         *catalog.User
+	// Schema is the database asked for at login, not checked yet; may be empty.
+	Schema string
+	// Collation is the id from the handshake response.
+	Collation uint16
+	// Remote is the client's address for logs and SHOW PROCESSLIST.
+	Remote string
+	// Attributes are the connection attributes, bounded by proxy.
+	Attributes map[string]string
+}
