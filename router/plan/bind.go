@@ -2,7 +2,10 @@ package plan
 
 import (
 	"errors"
+	"math"
+	"strconv"
 
+	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/shardrule"
 	"github.com/servaldb/serval/topology"
@@ -59,6 +62,14 @@ type Bound struct {
 	Tasks map[Node][]Task
 	// Limits are the resolved counts and offsets by Limit node.
 	Limits map[*Limit]ResolvedLimit
+	// FirstNumber is the first auto-increment number the statement's rows
+	// got, 0 if they got none: what LAST_INSERT_ID() is afterwards.
+	FirstNumber uint64
+	// MaxNumber is the largest value the rows gave the auto-increment column
+	// themselves, 0 if none: Serval's sequence must go on above it.
+	MaxNumber uint64
+
+	one [1]Task
 }
 
 // ResolvedLimit is a Limit with its numbers.
@@ -75,17 +86,275 @@ type ErrNeedNumbers struct {
 
 func (*ErrNeedNumbers) Error() string { return "plan: auto-increment numbers are needed" }
 
+// ErrNeedExprs is returned by Bind for an Insert whose key is an expression:
+// the caller runs SQL (a SELECT of one row, over no table) on a primary in the
+// session's state and binds again with its row as Options.Exprs.
+type ErrNeedExprs struct {
+	SQL     []byte
+	Markers []int
+	// Cluster is where the first shard is: any server will do.
+	Cluster string
+}
+
+func (*ErrNeedExprs) Error() string { return "plan: expressions must be computed by a server" }
+
 // Options of one Bind.
 type Options struct {
 	Weigher shardrule.Weigher
 	// FirstNumber is the first of the reserved auto-increment numbers, 0 if
 	// none were.
 	FirstNumber uint64
+	// Exprs are the values ErrNeedExprs asked for.
+	Exprs []sqlval.Value
+	// ZeroIsValue: sql_mode has NO_AUTO_VALUE_ON_ZERO.
+	ZeroIsValue bool
+	// Prefer is the cluster to read a global table from where it has a copy
+	// (the one a transaction is on already); Pick spreads the other reads
+	// over the copies (a connection's number will do).
+	Prefer string
+	Pick   uint32
+}
+
+// binder is one Bind at work.
+type binder struct {
+	*Bound
+	opt Options
+	env Env
 }
 
 // Bind resolves the plan with its values: which shards, and the SQL of each.
-// Errors: *sqlerr.Error for what the client must see; *shardrule.WeightNeeded
-// and *ErrNeedNumbers for what the caller is to fetch before it binds again.
+// Errors: *sqlerr.Error for what the client must see; *shardrule.WeightNeeded,
+// *ErrNeedNumbers and *ErrNeedExprs for what the caller is to fetch before it
+// binds again.
 func (p *Plan) Bind(args Args, opt Options) (*Bound, error) {
-	return nil, errors.New("not built")
+	b := binder{Bound: &Bound{Plan: p, Args: args}, opt: opt}
+	b.env = Env{Args: args, Weigher: opt.Weigher}
+	b.Tasks = make(map[Node][]Task, 1)
+	if err := b.node(p.Root); err != nil {
+		return nil, err
+	}
+	return b.Bound, nil
+}
+
+// BindDescribe is the one task whose prepared form has the statement's columns
+// and parameters. It needs no values but their count and their markers.
+func (p *Plan) BindDescribe(args Args) (Task, bool) {
+	b := binder{Bound: &Bound{Plan: p, Args: args}, env: Env{Args: args}}
+	if p.Describe != nil {
+		return b.describe(p.Describe), true
+	}
+	for n := p.Root; n != nil; {
+		switch leaf := n.(type) {
+		case *Route:
+			return b.describe(leaf), true
+		case *Insert:
+			return b.describeInsert(leaf), true
+		}
+		c := n.Children()
+		if len(c) == 0 {
+			break
+		}
+		n = c[0]
+	}
+	return Task{}, false
+}
+
+func (b *binder) node(n Node) error {
+	switch n := n.(type) {
+	case *Route:
+		return b.route(n)
+	case *Insert:
+		return b.insert(n)
+	case *Limit:
+		if err := b.limit(n); err != nil {
+			return err
+		}
+	}
+	switch n := n.(type) { // Children would allocate
+	case *Limit:
+		return b.node(n.Input)
+	case *MergeSort:
+		return b.node(n.Input)
+	case *Project:
+		return b.node(n.Input)
+	}
+	for _, c := range n.Children() {
+		if err := b.node(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *binder) limit(l *Limit) error {
+	count, err := limitNumber(l.Count, b.Args)
+	if err != nil {
+		return err
+	}
+	offset, err := limitNumber(l.Offset, b.Args)
+	if err != nil {
+		return err
+	}
+	if b.Limits == nil {
+		b.Limits = make(map[*Limit]ResolvedLimit, 1)
+	}
+	b.Limits[l] = ResolvedLimit{Count: count, Offset: offset}
+	return nil
+}
+
+// limitNumber is a LIMIT operand's number. An absent one is 0; one that is no
+// unsigned number is ER_WRONG_ARGUMENTS, as MySQL says it.
+func limitNumber(o Operand, args Args) (uint64, error) {
+	if o.Absent {
+		return 0, nil
+	}
+	v, known := o.Resolve(args)
+	if !known {
+		return 0, sqlerr.New(sqlerr.WrongArguments, "Incorrect arguments to LIMIT")
+	}
+	if v.Kind == sqlval.Null && o.Value == -1 {
+		return 0, nil // the zero Operand with Value -1: no offset
+	}
+	n, err := strconv.ParseUint(string(v.Text), 10, 64)
+	if err != nil {
+		if errors.Is(err, strconv.ErrRange) && v.Kind == sqlval.Int && v.Text[0] != '-' {
+			return math.MaxUint64, nil
+		}
+		return 0, sqlerr.New(sqlerr.WrongArguments, "Incorrect arguments to LIMIT")
+	}
+	return n, nil
+}
+
+// route finds the shards and makes a task of each.
+func (b *binder) route(r *Route) error {
+	if r.Choice.Kind == ChooseByKey {
+		return b.byKey(r)
+	}
+	switch shards := b.fixed(r.Choice); len(shards) {
+	case 0:
+		return sqlerr.New(sqlerr.NoPartitionForValue, "table %s has no shards", r.Choice.Placement.Table)
+	case 1:
+		b.single(r, shards[0])
+	default:
+		b.several(r, shards)
+	}
+	return nil
+}
+
+// byKey is route for a sharded placement; the common case of one key makes no
+// set.
+func (b *binder) byKey(r *Route) error {
+	p := r.Choice.Placement
+	b.env.Placement = p
+	if e, ok := r.Choice.Cond.(Equal); ok {
+		shard, hit, err := e.shard(b.env)
+		if err != nil {
+			return err
+		}
+		if hit != hitAll {
+			b.single(r, &p.Shards[shard]) // no row: shard 0 answers with none
+			return nil
+		}
+	}
+	set, err := b.shardSet(r.Choice)
+	if err != nil {
+		return err
+	}
+	members := set.Members()
+	if r.Choice.Single != nil && len(members) > 1 {
+		return r.Choice.Single
+	}
+	switch len(members) {
+	case 0: // no row can match, yet columns and counts must come from a server
+		b.single(r, &p.Shards[0])
+	case 1:
+		b.single(r, &p.Shards[members[0]])
+	default:
+		shards := make([]*topology.Shard, len(members))
+		for i, m := range members {
+			shards[i] = &p.Shards[m]
+		}
+		b.several(r, shards)
+	}
+	return nil
+}
+
+func (b *binder) shardSet(c Choice) (shardrule.Set, error) {
+	if c.Cond == nil {
+		return shardrule.FullSet(len(c.Placement.Shards)), nil
+	}
+	return c.Cond.Shards(b.env)
+}
+
+// fixed is the shards of a choice that needs no value.
+func (b *binder) fixed(c Choice) []*topology.Shard {
+	switch c.Kind {
+	case ChooseOne:
+		return []*topology.Shard{&c.Shard}
+	case ChooseAny:
+		return []*topology.Shard{b.anyCopy(c.Placement)}
+	case ChooseFirst:
+		if len(c.Placement.Shards) == 0 {
+			return nil
+		}
+		return []*topology.Shard{&c.Placement.Shards[0]}
+	case ChooseCopies, ChooseByKey:
+		all := make([]*topology.Shard, len(c.Placement.Shards))
+		for i := range all {
+			all[i] = &c.Placement.Shards[i]
+		}
+		return all
+	case ChooseDatabases:
+		return oneADatabase(c.Placement)
+	case ChooseClusters:
+		all := make([]*topology.Shard, len(c.Clusters))
+		for i, name := range c.Clusters {
+			all[i] = &topology.Shard{Index: -1, Cluster: name}
+		}
+		return all
+	}
+	return nil
+}
+
+func (b *binder) anyCopy(p *shardrule.Placement) *topology.Shard {
+	if b.opt.Prefer != "" {
+		for i := range p.Shards {
+			if p.Shards[i].Cluster == b.opt.Prefer {
+				return &p.Shards[i]
+			}
+		}
+	}
+	return &p.Shards[int(b.opt.Pick)%len(p.Shards)]
+}
+
+func oneADatabase(p *shardrule.Placement) []*topology.Shard {
+	var out []*topology.Shard
+	type place struct{ cluster, database string }
+	seen := map[place]bool{}
+	for i := range p.Shards {
+		at := place{p.Shards[i].Cluster, p.Shards[i].Database}
+		if !seen[at] {
+			seen[at] = true
+			out = append(out, &p.Shards[i])
+		}
+	}
+	return out
+}
+
+// single makes r's only task.
+func (b *binder) single(r *Route, s *topology.Shard) {
+	tasks := b.one[:]
+	if len(b.Tasks) > 0 { // another leaf has it
+		tasks = make([]Task, 1)
+	}
+	tasks[0] = b.task(r, s)
+	b.Tasks[r] = tasks
+}
+
+func (b *binder) several(r *Route, shards []*topology.Shard) {
+	tasks := make([]Task, len(shards))
+	for i, s := range shards {
+		tasks[i] = b.task(r, s)
+	}
+	b.Tasks[r] = tasks
 }

@@ -23,6 +23,10 @@ type Plan struct {
 	Effects Effects
 	// Why says in a few words what decided the route, for EXPLAIN.
 	Why string
+	// Describe is the statement as the client wrote it, to be prepared on one
+	// server for its columns and parameters (COM_STMT_PREPARE). Nil where the
+	// plan's first leaf serves.
+	Describe *Route
 }
 
 // Effects is what a statement does to its session beyond its result.
@@ -63,6 +67,8 @@ type Route struct {
 	Hidden int
 	// Together: all shards' rows must be open at once (a merge-sort is above).
 	Together bool
+
+	cache routeCache
 }
 
 // Insert is a multi-row INSERT or REPLACE split by shard: each shard's
@@ -76,10 +82,16 @@ type Insert struct {
 	// values; see Template.
 	Repeat *Repeat
 	SQL    Template
-	// AutoIncrement: the statement leaves this column to Serval, which
-	// appends a number to each row; empty if not.
+	// AutoIncrement is the column Serval numbers in the rows that leave it
+	// out or give it NULL, 0 or DEFAULT: it stands in SQL, and as a
+	// ChunkNumber in each row. Empty if the statement has none.
 	AutoIncrement string
-	// Replace: it is a REPLACE, or has ON DUPLICATE KEY UPDATE.
+	// KeyIsNumber: the sharding key is the AutoIncrement column.
+	KeyIsNumber bool
+	// Exprs are key expressions only a server can compute (NOW()), which are
+	// the same for all rows; see ErrNeedExprs.
+	Exprs []Template
+	// Upsert: it is a REPLACE, or has ON DUPLICATE KEY UPDATE.
 	Upsert bool
 }
 
@@ -88,6 +100,9 @@ type Row struct {
 	// SQL is the tuple with its parentheses.
 	SQL Template
 	Key Operand
+	// Number is the value the row gives the AutoIncrement column; Absent
+	// where it gives none.
+	Number Operand
 }
 
 // Repeat says that tuples of the same shape follow each other: tuple r's
@@ -225,7 +240,7 @@ type Operand struct {
 	// Absent: there is no operand.
 	Absent bool
 	// Unknown: an expression; its value is not known before a server has
-	// computed it.
+	// computed it. In an Insert's key, Value is its place in Insert.Exprs.
 	Unknown bool
 }
 
@@ -244,8 +259,22 @@ const (
 	ChunkRows
 	// ChunkLimit is the sum of the Limit's count and offset, which is what
 	// each shard is asked for. Index is the count's value, Index2 the
-	// offset's, -1 for none.
+	// offset's, -1 for none. Where the sum passes 64 bits it is the largest
+	// number, which is MySQL's own way to say "no limit".
 	ChunkLimit
+	// ChunkNumber is the row's AutoIncrement column: the number Serval gives,
+	// or, where the row has a value of its own, value number Index, or Text
+	// when Index is -1.
+	ChunkNumber
+	// ChunkExpr is the computed value of Insert.Exprs[Index].
+	ChunkExpr
+	// ChunkDatabase is the quoted name of the database where
+	// Tables[Index] stands.
+	ChunkDatabase
+	// ChunkDatabaseText is the same as an SQL string.
+	ChunkDatabaseText
+	// ChunkTableOnly is the quoted physical name without its database.
+	ChunkTableOnly
 )
 
 // Chunk is a piece of a Template.
@@ -273,6 +302,11 @@ const (
 	ChooseByKey
 	// ChooseFirst: the first shard, for what is the same on all (SHOW CREATE).
 	ChooseFirst
+	// ChooseDatabases: one shard in each physical database there is, for what
+	// is done to databases. Requires: Placement.
+	ChooseDatabases
+	// ChooseClusters: each of Clusters.
+	ChooseClusters
 )
 
 // Choice says which shards a Route goes to.
@@ -282,6 +316,11 @@ type Choice struct {
 	Shard     topology.Shard
 	// Cond over the sharding key; nil means all shards.
 	Cond Cond
+	// Single: the router relies on one shard being left (a join that is only
+	// right within one); Bind refuses otherwise, with Single as the refusal.
+	Single error
+	// Clusters of ChooseClusters.
+	Clusters []string
 }
 
 // Cond is a condition on the sharding key, as far as the router understands

@@ -1,0 +1,259 @@
+package plan
+
+import (
+	"math"
+	"strconv"
+	"sync/atomic"
+
+	"github.com/servaldb/serval/internal/sqlval"
+	"github.com/servaldb/serval/shardrule"
+	"github.com/servaldb/serval/topology"
+)
+
+// Prepared is what Args of a prepared statement may also be: all its values
+// are ?, so that the SQL is the same at every execution and is kept.
+type Prepared interface{ AllMarkers() bool }
+
+// routeCache is what a Route's tasks have the same at every execution, by
+// shard. It is filled as shards are met; losing a race costs a rendering.
+type routeCache struct {
+	shards atomic.Pointer[[]atomic.Pointer[sharedTask]]
+}
+
+// sharedTask is read by all executions and never changed.
+type sharedTask struct {
+	rename *Rename
+	// sql and markers are of the form in which all values are ?; nil until
+	// that form was met.
+	sql     []byte
+	markers []int
+}
+
+// at is the slot of a shard, nil where the shard has no number.
+func (c *routeCache) at(shard, shards int) *atomic.Pointer[sharedTask] {
+	if shard < 0 {
+		shard, shards = 0, 1
+	}
+	if shard >= shards {
+		return nil
+	}
+	slots := c.shards.Load()
+	if slots == nil || len(*slots) < shards {
+		fresh := make([]atomic.Pointer[sharedTask], shards)
+		c.shards.Store(&fresh)
+		slots = &fresh
+	}
+	return &(*slots)[shard]
+}
+
+// task makes one shard's task.
+func (b *binder) task(r *Route, s *topology.Shard) Task {
+	t := Task{Shard: -1, Cluster: s.Cluster, Target: r.Target}
+	shards := 1
+	if p := r.Choice.Placement; p != nil {
+		t.Shard, shards = s.Index, len(p.Shards)
+	}
+	slot := r.cache.at(t.Shard, shards)
+	var shared *sharedTask
+	if slot != nil {
+		shared = slot.Load()
+	}
+	prepared := len(b.values(r)) == 0 || b.allMarkers()
+	if shared != nil && prepared && shared.sql != nil {
+		t.SQL, t.Markers, t.Rename = shared.sql, shared.markers, shared.rename
+		return t
+	}
+	if shared == nil {
+		shared = &sharedTask{rename: renameOf(r.Tables, s)}
+	}
+	t.Rename = shared.rename
+	t.SQL = make([]byte, 0, r.SQL.size())
+	t.SQL, t.Markers = b.render(t.SQL, nil, r.SQL, at{tables: r.Tables, shard: s})
+	if slot != nil {
+		if prepared {
+			shared = &sharedTask{rename: shared.rename, sql: t.SQL, markers: t.Markers}
+		}
+		slot.Store(shared)
+	}
+	return t
+}
+
+// values are the chunks of r that hold a value.
+func (b *binder) values(r *Route) []Chunk {
+	for i := range r.SQL {
+		if k := r.SQL[i].Kind; k == ChunkValue || k == ChunkLimit {
+			return r.SQL[i : i+1]
+		}
+	}
+	return nil
+}
+
+func (b *binder) allMarkers() bool {
+	p, ok := b.Args.(Prepared)
+	if !ok || !p.AllMarkers() {
+		return false
+	}
+	return true
+}
+
+// size is a first guess of the rendered length, in bytes.
+func (t Template) size() int {
+	n := 0
+	for i := range t {
+		n += len(t[i].Text)
+		if t[i].Kind != ChunkText {
+			n += 24
+		}
+	}
+	return n
+}
+
+// at is the place a template is rendered for.
+type at struct {
+	tables []TableRef
+	shard  *topology.Shard
+	// shift is added to the numbers of values that are from or behind from.
+	shift, from int
+	// number is the auto-increment number of the row, 0 where the row's own
+	// value is kept.
+	number uint64
+}
+
+// render appends the template's SQL, and the numbers of the values that stand
+// as ? to markers.
+func (b *binder) render(dst []byte, markers []int, t Template, a at) ([]byte, []int) {
+	for i := range t {
+		c := &t[i]
+		switch c.Kind {
+		case ChunkText:
+			dst = append(dst, c.Text...)
+		case ChunkValue:
+			dst, markers = b.value(dst, markers, a.index(c.Index))
+		case ChunkTable:
+			dst = appendTable(dst, &a.tables[c.Index], a.shard)
+		case ChunkTableOnly:
+			dst = appendQuotedName(dst, a.tables[c.Index].on(a.shard).Table)
+		case ChunkDatabase:
+			dst = appendQuotedName(dst, a.tables[c.Index].on(a.shard).Database)
+		case ChunkDatabaseText:
+			dst = sqlval.StringValue(a.tables[c.Index].on(a.shard).Database).AppendSQL(dst, true)
+		case ChunkLimit:
+			dst = b.appendLimit(dst, c)
+		case ChunkNumber:
+			switch {
+			case a.number != 0:
+				dst = strconv.AppendUint(dst, a.number, 10)
+			case c.Index >= 0:
+				dst, markers = b.value(dst, markers, a.index(c.Index))
+			default:
+				dst = append(dst, c.Text...)
+			}
+		case ChunkExpr:
+			if c.Index < len(b.opt.Exprs) {
+				dst = b.opt.Exprs[c.Index].AppendSQL(dst, true)
+			} else {
+				dst = append(dst, "NULL"...)
+			}
+		case ChunkRows: // insert renders around it
+		}
+	}
+	return dst, markers
+}
+
+func (a *at) index(i int) int {
+	if i >= a.from {
+		return i + a.shift
+	}
+	return i
+}
+
+func (b *binder) value(dst []byte, markers []int, i int) ([]byte, []int) {
+	dst, marker := b.Args.AppendSQL(dst, i)
+	if marker {
+		markers = append(markers, i)
+	}
+	return dst, markers
+}
+
+// appendLimit appends what each shard is asked for. The operands were checked
+// by limit.
+func (b *binder) appendLimit(dst []byte, c *Chunk) []byte {
+	count, _ := limitNumber(Operand{Value: c.Index}, b.Args)
+	var offset uint64
+	if c.Index2 >= 0 {
+		offset, _ = limitNumber(Operand{Value: c.Index2}, b.Args)
+	}
+	sum := count + offset
+	if sum < count {
+		sum = math.MaxUint64
+	}
+	return strconv.AppendUint(dst, sum, 10)
+}
+
+// on is the physical table of the reference in a statement that goes to shard.
+func (t *TableRef) on(shard *topology.Shard) topology.Shard {
+	switch t.Placement.Kind {
+	case shardrule.Sharded:
+		if shard.Index >= 0 && shard.Index < len(t.Placement.Shards) {
+			return t.Placement.Shards[shard.Index]
+		}
+	case shardrule.Global:
+		if s, ok := t.Placement.OnCluster(shard.Cluster); ok {
+			return s
+		}
+	case shardrule.Whole:
+	}
+	return t.Placement.Shards[0]
+}
+
+func appendTable(dst []byte, t *TableRef, shard *topology.Shard) []byte {
+	s := t.on(shard)
+	dst = appendQuotedName(dst, s.Database)
+	dst = append(dst, '.')
+	dst = appendQuotedName(dst, s.Table)
+	if t.Alias != "" {
+		dst = append(dst, " AS "...)
+		dst = appendQuotedName(dst, t.Alias)
+	}
+	return dst
+}
+
+func appendQuotedName(dst []byte, name string) []byte {
+	dst = append(dst, '`')
+	for i := range len(name) {
+		if name[i] == '`' {
+			dst = append(dst, '`')
+		}
+		dst = append(dst, name[i])
+	}
+	return append(dst, '`')
+}
+
+// renameOf undoes the names of tables on the shard, nil where none differs.
+func renameOf(tables []TableRef, shard *topology.Shard) *Rename {
+	var r Rename
+	for i := range tables {
+		p, s := tables[i].Placement, tables[i].on(shard)
+		if s.Database != p.Schema {
+			r.Database, r.LogicalDatabase = s.Database, p.Schema
+		}
+		if s.Table != p.Table {
+			r.Tables = append(r.Tables, TableRename{Physical: s.Table, Logical: p.Table})
+		}
+	}
+	if r.Database == "" && r.Tables == nil {
+		return nil
+	}
+	return &r
+}
+
+// describe renders r for its first shard.
+func (b *binder) describe(r *Route) Task {
+	s := &r.Choice.Shard
+	if p := r.Choice.Placement; p != nil && r.Choice.Kind != ChooseOne && len(p.Shards) > 0 {
+		s = &p.Shards[0]
+	}
+	t := Task{Shard: s.Index, Cluster: s.Cluster, Target: r.Target, Rename: renameOf(r.Tables, s)}
+	t.SQL, t.Markers = b.render(nil, nil, r.SQL, at{tables: r.Tables, shard: s})
+	return t
+}
