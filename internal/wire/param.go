@@ -1,0 +1,196 @@
+package wire
+
+import (
+	"encoding/binary"
+	"math"
+	"strconv"
+
+	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
+)
+
+// SQLValue is the parameter as a literal would be read, so that prepared
+// statements and text queries meet. Text that has to be made is appended to
+// scratch, which is returned grown; other text borrows from the parameter.
+//
+// An error is ErrMalformed, or a *sqlerr.Error for a NaN or infinity, which
+// SQL has no literal for.
+func (p Param) SQLValue(scratch []byte) (sqlval.Value, []byte, error) {
+	if p.Null {
+		return sqlval.NullValue, scratch, nil
+	}
+	kind := p.kind()
+	switch kind {
+	case sqlval.Decimal, sqlval.String, sqlval.Binary:
+		return sqlval.Value{Kind: kind, Text: p.Value}, scratch, nil
+	case sqlval.Float:
+		f, ok := floatBits(p.Type, p.Value)
+		if !ok {
+			return sqlval.Value{}, scratch, ErrMalformed
+		}
+		if math.IsNaN(f) || math.IsInf(f, 0) {
+			return sqlval.Value{}, scratch, sqlerr.New(sqlerr.WrongArguments, "Incorrect arguments to EXECUTE: a parameter is not a finite number")
+		}
+	case sqlval.Null, sqlval.Int, sqlval.Temporal:
+	}
+	start := len(scratch)
+	out, err := p.AppendText(scratch)
+	if err != nil {
+		return sqlval.Value{}, scratch, err
+	}
+	return sqlval.Value{Kind: kind, Text: out[start:len(out):len(out)]}, out, nil
+}
+
+func (p Param) kind() sqlval.Kind {
+	switch p.Type {
+	case TypeTiny, TypeShort, TypeLong, TypeInt24, TypeLongLong, TypeYear:
+		return sqlval.Int
+	case TypeFloat, TypeDouble:
+		return sqlval.Float
+	case TypeDate, TypeDateTime, TypeTimestamp, TypeTime:
+		return sqlval.Temporal
+	case TypeDecimal, TypeNewDecimal:
+		return sqlval.Decimal
+	case TypeTinyBlob, TypeMediumBlob, TypeLongBlob, TypeBlob:
+		return sqlval.Binary
+	}
+	return sqlval.String
+}
+
+// AppendText appends the parameter's text as SQL would write it without
+// quotes: temporal values as '2026-11-23 10:00:00', with six fractional digits
+// only where microseconds are not zero; floats always with an exponent, so
+// that they stay approximate numbers. A NULL parameter appends nothing.
+func (p Param) AppendText(dst []byte) ([]byte, error) {
+	if p.Null {
+		return dst, nil
+	}
+	switch p.kind() {
+	case sqlval.Int:
+		return appendIntText(dst, p.Type, p.Unsigned, p.Value)
+	case sqlval.Float:
+		f, ok := floatBits(p.Type, p.Value)
+		if !ok {
+			return dst, ErrMalformed
+		}
+		return strconv.AppendFloat(dst, f, 'e', -1, 64), nil
+	case sqlval.Temporal:
+		return appendTemporalText(dst, p.Type, p.Value, anyDecimals)
+	case sqlval.Null, sqlval.Decimal, sqlval.String, sqlval.Binary:
+	}
+	return append(dst, p.Value...), nil
+}
+
+// ColumnParam is the value of a binary row as a parameter that a server takes
+// back unchanged.
+func ColumnParam(col *Column, value []byte) Param {
+	p := Param{Type: col.Type, Unsigned: col.Unsigned(), Null: value == nil, Value: value}
+	if lenEncType(col.Type) && col.Type != TypeNewDecimal && col.Type != TypeDecimal {
+		// ENUM, SET, JSON… are no types of parameters. The character set
+		// says whether it is bytes or text.
+		p.Type = TypeVarString
+		if col.Charset == CollationBinary && col.Type != TypeJSON {
+			p.Type = TypeBlob
+		}
+	}
+	return p
+}
+
+// AppendColumnText appends a value of a binary row in the form a text row has
+// for the same column. ZEROFILL is respected. A float's digits are those
+// that identify it, which may not be those its server would print.
+func AppendColumnText(dst []byte, col *Column, value []byte) ([]byte, error) {
+	switch {
+	case isTemporal(col.Type):
+		return appendTemporalText(dst, col.Type, value, int(col.Decimals))
+	case col.Type == TypeFloat || col.Type == TypeDouble:
+		return appendFloatText(dst, col, value)
+	case fixedSize(col.Type) > 0:
+		start := len(dst)
+		dst, err := appendIntText(dst, col.Type, col.Unsigned(), value)
+		if err == nil && (col.Flags&FlagZerofill != 0 || col.Type == TypeYear) {
+			dst = zerofill(dst, start, int(min(col.Length, 255)))
+		}
+		return dst, err
+	}
+	return append(dst, value...), nil
+}
+
+func zerofill(dst []byte, start, width int) []byte {
+	have := len(dst) - start
+	for range width - have {
+		dst = append(dst, '0')
+	}
+	if have < width {
+		copy(dst[start+width-have:], dst[start:start+have])
+		for i := range width - have {
+			dst[start+i] = '0'
+		}
+	}
+	return dst
+}
+
+func appendIntText(dst []byte, typ byte, unsigned bool, b []byte) ([]byte, error) {
+	v, ok := intBits(typ, unsigned, b)
+	if !ok {
+		return dst, ErrMalformed
+	}
+	if unsigned {
+		return strconv.AppendUint(dst, uint64(v), 10), nil
+	}
+	return strconv.AppendInt(dst, v, 10), nil
+}
+
+func floatBits(typ byte, b []byte) (float64, bool) {
+	switch {
+	case typ == TypeFloat && len(b) == 4:
+		return float64(math.Float32frombits(binary.LittleEndian.Uint32(b))), true
+	case typ == TypeDouble && len(b) == 8:
+		return math.Float64frombits(binary.LittleEndian.Uint64(b)), true
+	}
+	return 0, false
+}
+
+// notFixedDecimals is a column's Decimals where a float has no fixed number of
+// digits (NOT_FIXED_DEC).
+const notFixedDecimals = 31
+
+func appendFloatText(dst []byte, col *Column, value []byte) ([]byte, error) {
+	f, ok := floatBits(col.Type, value)
+	if !ok {
+		return dst, ErrMalformed
+	}
+	if col.Decimals < notFixedDecimals {
+		return strconv.AppendFloat(dst, f, 'f', int(col.Decimals), 64), nil
+	}
+	bits := 64
+	if col.Type == TypeFloat {
+		bits = 32
+	}
+	if a := math.Abs(f); a != 0 && (a < 1e-15 || a >= 1e15) {
+		return appendExponent(dst, f, bits), nil
+	}
+	return strconv.AppendFloat(dst, f, 'f', -1, bits), nil
+}
+
+// appendExponent writes 1e20 and 1e-7 as servers do, without sign and zeros
+// that strconv puts in.
+func appendExponent(dst []byte, f float64, bits int) []byte {
+	start := len(dst)
+	dst = strconv.AppendFloat(dst, f, 'e', -1, bits)
+	out := dst[:start]
+	for i := start; i < len(dst); i++ {
+		c := dst[i]
+		out = append(out, c)
+		if c != 'e' {
+			continue
+		}
+		if dst[i+1] == '-' {
+			out = append(out, '-')
+		}
+		for i += 2; i < len(dst)-1 && dst[i] == '0'; i++ {
+		}
+		i--
+	}
+	return out
+}
