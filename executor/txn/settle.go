@@ -1,0 +1,147 @@
+package txn
+
+import (
+	"context"
+	"errors"
+
+	"github.com/servaldb/serval/internal/sqlerr"
+)
+
+// Server errors after which a server may have rolled back the whole
+// transaction (MySQL manual, "InnoDB Error Handling"; MariaDB adds 1020 with
+// innodb_snapshot_isolation).
+const (
+	errCheckread    = 1020 // ER_CHECKREAD
+	errDuringCommit = 1180 // ER_ERROR_DURING_COMMIT
+	errLockTimeout  = 1205 // ER_LOCK_WAIT_TIMEOUT
+	errTableFull    = 1206 // ER_LOCK_TABLE_FULL
+	errDeadlock     = 1213 // ER_LOCK_DEADLOCK
+	errQueryTimeout = 1969 // ER_STATEMENT_TIMEOUT, MariaDB
+	errConnKilled   = 1927 // ER_CONNECTION_KILLED, MariaDB
+	errNoSavepoint  = 1305 // ER_SP_DOES_NOT_EXIST
+)
+
+// statusInTrans is SERVER_STATUS_IN_TRANS.
+const statusInTrans = 1
+
+// Fate is what a statement's end means for the transaction it ran in.
+type Fate uint8
+
+const (
+	// Goes: the transaction goes on, also after an error of the statement.
+	Goes Fate = iota
+	// Ask: the server may have rolled back; its status flag tells.
+	Ask
+	// Gone: a server has rolled back its part, so every part must go.
+	Gone
+)
+
+// Judge decides by the error alone.
+func Judge(err error) Fate {
+	if err == nil {
+		return Goes
+	}
+	if Broken(err) {
+		return Gone
+	}
+	switch sqlerr.From(err).Code {
+	case errDeadlock:
+		return Gone
+	case errLockTimeout, errTableFull, errCheckread, errDuringCommit, errQueryTimeout:
+		return Ask
+	}
+	return Goes
+}
+
+// Broken reports that err leaves the connection it came from unusable:
+// everything but a server's own answer.
+func Broken(err error) bool {
+	if err == nil {
+		return false
+	}
+	var e *sqlerr.Error
+	if !errors.As(err, &e) {
+		return true
+	}
+	switch e.Code {
+	case sqlerr.ServerLost, sqlerr.CannotConnect, sqlerr.ServerShutdown, errConnKilled:
+		return true
+	}
+	return false
+}
+
+// Settle is called after each statement of an open transaction with the
+// statement's error. Where a server has ended its part, the whole ends: rolled
+// back if the server rolled back, committed if the statement committed
+// implicitly. It reports whether the transaction is over.
+func (t *Tx[C]) Settle(ctx context.Context, err error) (over bool, outcome error) {
+	if t.state != Open {
+		return false, nil
+	}
+	if t.anyBroken() {
+		t.rollbackAll(ctx)
+		return true, nil
+	}
+	if err == nil {
+		return t.settleOK(ctx)
+	}
+	switch Judge(err) {
+	case Gone:
+		// The error may be of a connection that was never ours (a cluster
+		// that could not be reached to join): then nothing is rolled back.
+		if Broken(err) {
+			return false, nil
+		}
+		t.rollbackAll(ctx)
+		return true, nil
+	case Ask:
+		if t.stillOpen(ctx) {
+			return false, nil
+		}
+		t.rollbackAll(ctx)
+		return true, nil
+	case Goes:
+	}
+	return false, nil
+}
+
+// settleOK: a server that says it is in no transaction after a statement that
+// went well has committed implicitly (a procedure with COMMIT inside, a DDL).
+func (t *Tx[C]) settleOK(ctx context.Context) (bool, error) {
+	for i := range t.parts {
+		if t.parts[i].conn.Status()&statusInTrans == 0 && t.begun(i) {
+			_, err := t.Commit(ctx)
+			return true, err
+		}
+	}
+	return false, nil
+}
+
+// begun: the participant has answered something since it joined. Without it a
+// status from before BEGIN would be taken for an implicit commit.
+func (t *Tx[C]) begun(i int) bool {
+	q, ok := any(t.parts[i].conn).(interface{ Quiet() bool })
+	return !ok || q.Quiet()
+}
+
+// stillOpen asks every participant for its status flag.
+func (t *Tx[C]) stillOpen(ctx context.Context) bool {
+	if err := t.everywhere(ctx, "DO 0"); err != nil {
+		return false
+	}
+	for i := range t.parts {
+		if t.parts[i].conn.Status()&statusInTrans == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func (t *Tx[C]) anyBroken() bool {
+	for i := range t.parts {
+		if t.parts[i].broken {
+			return true
+		}
+	}
+	return false
+}
