@@ -16,6 +16,12 @@ const (
 	// shrinkAbove: a buffer that a big packet grew past this is given back
 	// once it is drained, so that an idle connection stays small.
 	shrinkAbove = 256 << 10
+	// growStep: room for a frame grows in steps of at least this, and by
+	// doubling, as its bytes arrive. Four bytes that announce 16 MB cost
+	// nothing until the 16 MB come.
+	growStep = 64 << 10
+	// maxEmptyReads is how often a source may give nothing and no error.
+	maxEmptyReads = 100
 )
 
 // ErrTooLarge is returned for a packet longer than the reader's limit. The
@@ -36,8 +42,7 @@ type Reader struct {
 	r, w  int // buf[r:w] is read but not consumed
 	limit int // largest packet, in bytes
 
-	seq    uint8 // sequence number the next frame must carry
-	joined []byte
+	seq uint8 // sequence number the next frame must carry
 }
 
 // NewReader reads from src; a packet longer than limit bytes is ErrTooLarge.
@@ -45,11 +50,15 @@ func NewReader(src io.Reader, limit int) *Reader {
 	return &Reader{src: src, limit: limit, buf: make([]byte, readBufferSize)}
 }
 
-// Reset makes the reader read from src and forget what is buffered, as after
-// a TLS handshake. The sequence goes on.
+// Reset makes the reader read from src and forget what is buffered. The
+// sequence goes on. Where the bytes behind the last packet belong to another
+// layer (TLS), take them with Unread first.
 func (r *Reader) Reset(src io.Reader) {
 	r.src, r.r, r.w = src, 0, 0
 }
+
+// Unread is a copy of what is read but not consumed.
+func (r *Reader) Unread() []byte { return append([]byte(nil), r.buf[r.r:r.w]...) }
 
 // SetLimit changes the largest packet accepted, in bytes.
 func (r *Reader) SetLimit(limit int) { r.limit = limit }
@@ -112,7 +121,9 @@ func (r *Reader) Packet() ([]byte, error) {
 }
 
 func (r *Reader) join(first []byte) ([]byte, error) {
-	joined := append(r.joined[:0], first...)
+	// The joined buffer is the caller's: one big packet must not pin its size
+	// for the connection's life.
+	joined := append([]byte(nil), first...)
 	for {
 		frame, err := r.Frame()
 		if err != nil {
@@ -123,8 +134,6 @@ func (r *Reader) join(first []byte) ([]byte, error) {
 		}
 		joined = append(joined, frame[headerSize:]...)
 		if len(frame) < headerSize+MaxFrame {
-			// The joined buffer is not kept: one big packet must not pin
-			// its size for the connection's life.
 			return joined, nil
 		}
 	}
@@ -155,29 +164,34 @@ func (r *Reader) fill(n int) error {
 		return nil
 	}
 	r.makeRoom(n)
-	for r.w-r.r < n {
+	for empty := 0; r.w-r.r < n; {
+		if r.w == len(r.buf) {
+			r.grow(n)
+		}
 		m, err := r.src.Read(r.buf[r.w:])
 		r.w += m
-		if err == nil || r.w-r.r >= n {
-			continue
-		}
-		if err == io.EOF && r.w > r.r {
+		switch {
+		case r.w-r.r >= n:
+			return nil
+		case err == io.EOF && r.w > r.r:
 			return io.ErrUnexpectedEOF
+		case err != nil:
+			return err
+		case m > 0:
+			empty = 0
+		default:
+			if empty++; empty == maxEmptyReads {
+				return io.ErrNoProgress
+			}
 		}
-		return err
 	}
 	return nil
 }
 
-// makeRoom compacts, grows to n bytes, or gives a drained large buffer back.
+// makeRoom gives a drained large buffer back, or moves what is buffered to the
+// front where n bytes would not fit behind it.
 func (r *Reader) makeRoom(n int) {
 	switch {
-	case n > len(r.buf):
-		// Grow in steps of what has really arrived would cost copies; the
-		// length was checked against the limit, so n is bounded.
-		grown := make([]byte, n+readBufferSize)
-		r.w = copy(grown, r.buf[r.r:r.w])
-		r.buf, r.r = grown, 0
 	case r.r == r.w && len(r.buf) > shrinkAbove && n <= readBufferSize:
 		r.buf, r.r, r.w = make([]byte, readBufferSize), 0, 0
 	case r.r == r.w:
@@ -186,6 +200,15 @@ func (r *Reader) makeRoom(n int) {
 		r.w = copy(r.buf, r.buf[r.r:r.w])
 		r.r = 0
 	}
+}
+
+// grow enlarges a full buffer on the way to a frame of n bytes. Everything in
+// it belongs to that frame: makeRoom has moved it to the front.
+func (r *Reader) grow(n int) {
+	size := min(n+readBufferSize, max(2*len(r.buf), growStep))
+	grown := make([]byte, size)
+	r.w = copy(grown, r.buf[r.r:r.w])
+	r.buf, r.r = grown, 0
 }
 
 func frameLength(b []byte) int { return int(b[0]) | int(b[1])<<8 | int(b[2])<<16 }

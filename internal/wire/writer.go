@@ -50,33 +50,54 @@ func (w *Writer) Buffered() int { return len(w.buf) }
 func (w *Writer) Packet(payload []byte) error {
 	for {
 		n := min(len(payload), MaxFrame)
-		w.buf = append(w.buf, byte(n), byte(n>>8), byte(n>>16), w.seq)
-		w.buf = append(w.buf, payload[:n]...)
-		w.seq++
-		payload = payload[n:]
-		if err := w.relieve(); err != nil {
+		if err := w.frame(payload[:n]); err != nil {
 			return err
 		}
+		payload = payload[n:]
 		if n < MaxFrame {
 			return nil
 		}
 	}
 }
 
+// frame appends one frame. A large payload is written from where it is.
+func (w *Writer) frame(payload []byte) error {
+	if w.err != nil {
+		return w.err
+	}
+	n := len(payload)
+	w.buf = append(w.buf, byte(n), byte(n>>8), byte(n>>16), w.seq)
+	w.seq++
+	if n < flushAbove {
+		w.buf = append(w.buf, payload...)
+		return w.relieve()
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return w.write(payload)
+}
+
 // Frame appends a frame that has its header already, renumbered in place.
 func (w *Writer) Frame(frame []byte) error {
+	if w.err != nil {
+		return w.err
+	}
 	frame[3] = w.seq
 	w.seq++
-	if len(w.buf) == 0 && len(frame) >= flushAbove {
-		return w.write(frame)
+	if len(frame) < flushAbove {
+		w.buf = append(w.buf, frame...)
+		return w.relieve()
 	}
-	w.buf = append(w.buf, frame...)
-	return w.relieve()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return w.write(frame)
 }
 
 func (w *Writer) relieve() error {
-	if w.err != nil || len(w.buf) < flushAbove {
-		return w.err
+	if len(w.buf) < flushAbove {
+		return nil
 	}
 	return w.Flush()
 }

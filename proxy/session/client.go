@@ -29,4 +29,10 @@ type Client struct {
 	Remote string
 	// Attributes are the connection attributes, bounded by proxy.
 	Attributes map[string]string
+	// Draining is closed when the server shuts down: the session ends as soon
+	// as it has no statement running and no transaction open. Right after
+	// closing it proxy sets a read deadline in the past on Conn, so a session
+	// that waits for a command wakes with os.ErrDeadlineExceeded. A session
+	// that sets read deadlines itself looks at Draining after each setting.
+	Draining <-chan struct{}
 }
