@@ -107,15 +107,37 @@ const (
 	KindAdmin // ANALYZE, CHECK, OPTIMIZE, REPAIR TABLE, FLUSH, grants
 )
 
-// Statement is a parsed statement. Immutable.
+// Statement is a parsed statement. Immutable: safe for concurrent use.
 type Statement struct {
 	Kind Kind
+	// Verb and Flags as in Fingerprint.
+	Verb  string
+	Flags Flags
+	// Mode is the mode it was read in.
+	Mode Mode
 	// Node is TiDB's tree, nil where its parser rejects the text; then Why is
 	// its error.
 	Node ast.StmtNode
 	Why  error
-	// Text is what was parsed: the fingerprint's key or the full text.
+	// Text is what was parsed and what is to be sent to servers, with names
+	// and values spliced in: the fingerprint's key, or where Params is false
+	// the full text; without ordinary comments and Serval's own hints.
 	Text string
+	// Params: literals are ? in Text, and the statement stands for every text
+	// with the same key. If not, it stands for this text only.
+	Params bool
+	// Markers are the ? of Text in order of offset. A ? within a string,
+	// comment or name is not among them.
+	Markers []Marker
+	// Folded: Text has one VALUES tuple for as many as the execution has
+	// values for. Its values are FirstRow up to FirstRow+RowWidth; values
+	// behind it are numbered as if there were one tuple.
+	Folded             bool
+	FirstRow, RowWidth int
+	// Hints asked for in comments; HintErr is why one of them is refused, an
+	// *sqlerr.Error for the client.
+	Hints   Hints
+	HintErr error
 	// Tables are the tables the statement names, in order of appearance,
 	// without names of CTEs.
 	Tables []TableName

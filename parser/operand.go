@@ -1,0 +1,67 @@
+package parser
+
+import (
+	"strconv"
+
+	"github.com/pingcap/tidb/pkg/parser/ast"
+	"github.com/pingcap/tidb/pkg/parser/opcode"
+	driver "github.com/pingcap/tidb/pkg/parser/test_driver" // the parser's value types
+
+	"github.com/servaldb/serval/internal/sqlval"
+)
+
+// Operand is an expression that is a value: number Value of the statement,
+// negated if Negate; or Const where Value is -1.
+type Operand struct {
+	Value  int
+	Negate bool
+	Const  sqlval.Value
+}
+
+// Operand tells the value an expression of the tree is. It is not ok for
+// anything that must be computed, and for a literal whose value is not plainly
+// its text (with a character set introducer, TRUE).
+func (s *Statement) Operand(e ast.ExprNode) (op Operand, ok bool) {
+	switch e := e.(type) {
+	case *driver.ParamMarkerExpr:
+		v := s.ValueAt(e.Offset)
+		return Operand{Value: v}, v >= 0
+	case *driver.ValueExpr:
+		v, ok := constOf(e)
+		return Operand{Value: -1, Const: v}, ok
+	case *ast.ParenthesesExpr:
+		return s.Operand(e.Expr)
+	case *ast.UnaryOperationExpr:
+		if e.Op == opcode.Plus {
+			return s.Operand(e.V)
+		}
+		if e.Op != opcode.Minus {
+			return Operand{}, false
+		}
+		op, ok = s.Operand(e.V)
+		op.Negate = !op.Negate
+		return op, ok
+	}
+	return Operand{}, false
+}
+
+// constOf is a literal of the tree as a value.
+func constOf(e *driver.ValueExpr) (sqlval.Value, bool) {
+	switch e.Kind() {
+	case driver.KindNull:
+		return sqlval.NullValue, true
+	case driver.KindInt64:
+		return sqlval.IntValue(e.GetInt64()), true
+	case driver.KindUint64:
+		return sqlval.Value{Kind: sqlval.Int, Text: appendUint(e.GetUint64())}, true
+	case driver.KindMysqlDecimal:
+		return sqlval.Value{Kind: sqlval.Decimal, Text: []byte(e.GetMysqlDecimal().String())}, true
+	case driver.KindString:
+		return sqlval.StringValue(e.GetString()), true
+	case driver.KindBinaryLiteral:
+		return sqlval.Value{Kind: sqlval.Binary, Text: []byte(e.GetBinaryLiteral())}, true
+	}
+	return sqlval.Value{}, false
+}
+
+func appendUint(n uint64) []byte { return strconv.AppendUint(nil, n, 10) }
