@@ -41,12 +41,21 @@ type Column struct {
 	Unsigned bool
 	// Scale is the digits after the point of DECIMAL, or of the seconds.
 	Scale int
-	// Length is CHAR(n), VARCHAR(n), BINARY(n) and so on.
+	// Length is CHAR(n), VARCHAR(n), BINARY(n) and so on, in characters; of
+	// the TEXT and BLOB types in bytes; of DECIMAL all its digits. 0 is unknown.
 	Length int
+	// Fixed: CHAR, which loses trailing spaces, or BINARY, which is filled up
+	// with zero bytes.
+	Fixed bool
+	// Bytes: Length counts bytes (TEXT types).
+	Bytes bool
 	// Collation is the text column's collation name; PadSpace whether it
-	// ignores trailing spaces.
+	// ignores trailing spaces, and then PadWeight is one space's weight
+	// string: other characters may weigh the same (no-break space in
+	// utf8mb4_unicode_ci), so a key loses trailing PadWeights.
 	Collation string
 	PadSpace  bool
+	PadWeight string
 	Nullable  bool
 	// SQLType is the type as SHOW CREATE TABLE prints it.
 	SQLType string
@@ -54,10 +63,14 @@ type Column struct {
 
 // Key is a sharding key's value in the column's type, ready for an Algorithm.
 // For collated text, Bytes is the weight string; else the value's canonical
-// text as the column would give it back.
+// text as the column would give it back. A Key may borrow the Value's bytes.
 type Key struct {
 	Null  bool
 	Bytes []byte
+	// Alt, if not nil, is what the servers may store instead: MySQL rounds
+	// surplus digits of a second, MariaDB cuts them, and sql_mode changes
+	// both. An Algorithm refuses a key whose two readings are on two shards.
+	Alt []byte
 	// Int is the value when the column is an integer that fits int64.
 	Int   int64
 	IsInt bool

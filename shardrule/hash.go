@@ -1,0 +1,158 @@
+package shardrule
+
+import (
+	"fmt"
+	"hash/crc32"
+	"strconv"
+	"strings"
+
+	"github.com/servaldb/serval/internal/sqlerr"
+)
+
+const (
+	// Slots is how many slots Hash has; each shard owns a run of them.
+	Slots = 1024
+	// maxEnumerated is the longest integer range whose keys Hash tries one by
+	// one. A longer range almost surely meets every shard.
+	maxEnumerated = 4096
+)
+
+// Hash places a key by the CRC-32 of its text: slot = crc32 mod 1024, and slot
+// s belongs to shard s*n/1024, rounded down. So shard i of n owns the slots
+// from i*1024/n, rounded up, to the next shard's first: runs that differ by at
+// most one slot, and twice the shards cut each run in two. NULL has slot 0.
+type Hash struct{ n int }
+
+var (
+	_ Ranger  = Hash{}
+	_ SQLTwin = Hash{}
+)
+
+// NewHash is a Hash over n shards, 1 to Slots.
+func NewHash(n int) (Hash, error) {
+	if n < 1 || n > Slots {
+		return Hash{}, fmt.Errorf("hash takes 1 to %d shards, not %d", Slots, n)
+	}
+	return Hash{n: n}, nil
+}
+
+// Name implements Algorithm.
+func (Hash) Name() string { return "hash" }
+
+// Shards implements Algorithm.
+func (h Hash) Shards() int { return h.n }
+
+// Spec implements Algorithm.
+func (h Hash) Spec() string { return "hash shards=" + strconv.Itoa(h.n) }
+
+// Slot is the key's slot, 0 to Slots-1.
+func (Hash) Slot(k Key) int {
+	if k.Null {
+		return 0
+	}
+	return slotOf(k.Bytes)
+}
+
+func slotOf(text []byte) int { return int(crc32.ChecksumIEEE(text) % Slots) }
+
+// ShardOfSlot is the shard that owns the slot.
+func (h Hash) ShardOfSlot(slot int) int { return slot * h.n / Slots }
+
+// ShardOf implements Algorithm.
+func (h Hash) ShardOf(k Key) (int, error) {
+	shard := h.ShardOfSlot(h.Slot(k))
+	if k.Alt != nil && h.ShardOfSlot(slotOf(k.Alt)) != shard {
+		return 0, ambiguous(k)
+	}
+	return shard, nil
+}
+
+// ambiguous refuses a key whose two readings have different places.
+func ambiguous(k Key) error {
+	return sqlerr.Refuse("the sharding key",
+		fmt.Sprintf("it has more digits after the second than its column, so a server stores it as '%s' or as '%s' by its version and sql_mode, and they have different shards", k.Bytes, k.Alt),
+		"give it no more digits than the column has")
+}
+
+// Takes implements Algorithm.
+func (Hash) Takes(c Column) error {
+	switch c.Type {
+	case TypeInt, TypeDecimal, TypeText, TypeBinary, TypeDate, TypeDatetime:
+		return nil
+	case TypeTimestamp:
+		return fmt.Errorf("hash does not take %s: its text depends on the session's time_zone; use DATETIME", c.typeName())
+	case TypeOther:
+	}
+	return fmt.Errorf("hash does not take %s; it takes integers, DECIMAL, CHAR, VARCHAR, TEXT, BINARY, VARBINARY, BLOB, DATE and DATETIME", c.typeName())
+}
+
+func (c Column) typeName() string {
+	if c.SQLType == "" {
+		return "column " + c.Name
+	}
+	return "column " + c.Name + " of type " + c.SQLType
+}
+
+// ShardsOfRange implements Ranger. The hash has no order, so only a range of
+// one key or of a few integers narrows.
+func (h Hash) ShardsOfRange(lo, hi Bound) Set {
+	if lo.Open || hi.Open || lo.Key.Null || hi.Key.Null || lo.Key.Alt != nil || hi.Key.Alt != nil {
+		return FullSet(h.n)
+	}
+	if lo.Key.IsInt && hi.Key.IsInt {
+		return h.integers(lo, hi)
+	}
+	if string(lo.Key.Bytes) == string(hi.Key.Bytes) && !lo.Exclusive && !hi.Exclusive {
+		return OneShard(h.n, h.ShardOfSlot(h.Slot(lo.Key)))
+	}
+	return FullSet(h.n)
+}
+
+func (h Hash) integers(lo, hi Bound) Set {
+	first, last := lo.Key.Int, hi.Key.Int
+	switch {
+	case first > last:
+		return EmptySet(h.n)
+	case uint64(last)-uint64(first) >= maxEnumerated: // the true distance, also where last-first overflows
+		return FullSet(h.n)
+	}
+	set := EmptySet(h.n)
+	var digits [20]byte
+	for i := range last - first + 1 {
+		if i == 0 && lo.Exclusive || i == last-first && hi.Exclusive {
+			continue
+		}
+		set.Add(h.ShardOfSlot(slotOf(strconv.AppendInt(digits[:0], first+i, 10))))
+	}
+	return set
+}
+
+// ShardExpr implements SQLTwin.
+func (h Hash) ShardExpr(column string, c Column) string {
+	slot := "CRC32(" + hashedExpr(column, c) + ") MOD " + strconv.Itoa(Slots)
+	if h.n != Slots {
+		slot += " * " + strconv.Itoa(h.n) + " DIV " + strconv.Itoa(Slots)
+	}
+	return "IFNULL(" + slot + ", 0)"
+}
+
+// hashedExpr is the SQL whose bytes are Key.Bytes.
+func hashedExpr(column string, c Column) string {
+	switch c.Type {
+	case TypeText:
+		if !c.PadSpace {
+			return "WEIGHT_STRING(" + column + ")"
+		}
+		weight := "WEIGHT_STRING(RTRIM(" + column + "))"
+		if c.PadWeight == "" {
+			return weight
+		}
+		return fmt.Sprintf("TRIM(TRAILING x'%X' FROM %s)", c.PadWeight, weight)
+	case TypeInt, TypeDecimal:
+		if strings.Contains(strings.ToLower(c.SQLType), "zerofill") {
+			return column + " + 0" // else the text has leading zeros
+		}
+	case TypeBinary, TypeDate, TypeDatetime, TypeTimestamp, TypeOther:
+	}
+	return column
+}
