@@ -1,0 +1,25 @@
+package admin
+
+import (
+	"fmt"
+
+	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/shardrule"
+)
+
+// ruleText is a table's rule in one phrase, as the admin page and
+// serval.rules show it.
+func ruleText(t *catalog.Table) string {
+	p := t.Placement
+	switch p.Kind {
+	case shardrule.Global:
+		return fmt.Sprintf("global, %d copies", len(p.Shards))
+	case shardrule.Sharded:
+		return fmt.Sprintf("%s(%s), %d shards", p.Algorithm.Name(), p.Column.Name, len(p.Shards))
+	case shardrule.Whole:
+		if len(p.Shards) > 0 {
+			return "whole on " + p.Shards[0].Cluster
+		}
+	}
+	return "whole"
+}
