@@ -1,0 +1,256 @@
+// Package config reads serval.yaml: YAML to validated structs. It is strict,
+// reports everything it finds at once, each with its line and what to do, and
+// knows nothing of servers.
+package config
+
+import "time"
+
+// Config is one valid configuration. Immutable after Load.
+type Config struct {
+	// Path is the file it came from, empty for Quick.
+	Path string
+	// Listen are the addresses of the MySQL protocol: host:port or unix:/path.
+	Listen []string
+	// Admin is the HTTP side's host:port; empty: there is none.
+	Admin string
+	// TLS of client connections; nil: no TLS is offered.
+	TLS *TLS
+	// Users may log in. Empty only with AnyUser.
+	Users []User
+	// AnyUser: (Quick) the one user is the backend account itself.
+	AnyUser bool
+	// Backend is the account on the servers; a cluster may have its own.
+	Backend Account
+	// Home is the cluster of databases that no schema names, empty if there
+	// is none.
+	Home string
+	// Clusters and Schemas in the file's order.
+	Clusters []Cluster
+	Schemas  []Schema
+
+	Log        Log
+	Limits     Limits
+	Pool       Pool
+	Replicas   Replicas
+	HoldWrites HoldWrites
+}
+
+// TLS files, as paths.
+type TLS struct {
+	Cert, Key string
+	// ClientCA, if not empty: a client must show a certificate of it.
+	ClientCA string
+	// Required: a client without TLS is refused.
+	Required bool
+}
+
+// Account is a user on the servers.
+type Account struct {
+	User, Password string
+	// TLS of the connections to the servers.
+	TLS BackendTLS
+}
+
+// BackendTLS says how to reach servers.
+type BackendTLS struct {
+	// Mode is disabled, preferred, required or verify.
+	Mode string
+	// CA is the file of the authority for verify; empty: the system's.
+	CA string
+	// Cert and Key are Serval's own certificate, if the servers ask for one.
+	Cert, Key string
+}
+
+// Modes of BackendTLS.
+const (
+	TLSDisabled  = "disabled"
+	TLSPreferred = "preferred"
+	TLSRequired  = "required"
+	TLSVerify    = "verify"
+)
+
+// User may log in to Serval.
+type User struct {
+	Name, Password string
+	// Schemas the user may use; empty: all.
+	Schemas  []string
+	ReadOnly bool
+	Line     int
+}
+
+// Cluster is one primary and its replicas.
+type Cluster struct {
+	Name string
+	// Primary is its configured address; empty where the primary is to be
+	// found by itself (servers:).
+	Primary string
+	// Instances are all of it, the primary first where it is configured.
+	Instances []Instance
+	// Account is Backend, or the cluster's own.
+	Account Account
+	Line    int
+}
+
+// Instance is one server.
+type Instance struct {
+	Addr string // host:port or unix:/path
+	// Weight is its share of the reads; 0: none. The primary's is 0 unless
+	// given.
+	Weight int
+	Zone   string
+}
+
+// Schema is one logical database.
+type Schema struct {
+	Name string
+	// Home is the cluster of its tables without a rule.
+	Home   string
+	Tables []Table
+	// NewTables is the rule of tables created through Serval without one; nil:
+	// they stay at home.
+	NewTables *Table
+	Line      int
+}
+
+// Layout is where a sharded table's shards stand.
+type Layout uint8
+
+const (
+	// LayoutDatabases: shard i is the table of the same name in a database of
+	// its own: shop_3.orders, shop_202611.payment_logs. Hash's default.
+	LayoutDatabases Layout = iota
+	// LayoutTables: shard i is a table with its number in the name, in the
+	// schema's database: shop.orders_3, shop.payment_logs_202611. Month's
+	// default.
+	LayoutTables
+)
+
+// String is the layout as the file spells it.
+func (l Layout) String() string {
+	if l == LayoutTables {
+		return "tables"
+	}
+	return "databases"
+}
+
+// TableKind is what kind of rule a table has.
+type TableKind uint8
+
+const (
+	// Whole: in one place.
+	Whole TableKind = iota
+	// Global: a full copy on each cluster of On.
+	Global
+	// Hash: hash(Column) over Shards.
+	Hash
+	// Month: month(Column).
+	Month
+)
+
+// Table is one table's rule. What like: says is filled in already.
+type Table struct {
+	Name string
+	Kind TableKind
+	// Column is the sharding column of Hash and Month.
+	Column string
+	// On are its clusters in order; one for Whole.
+	On     []string
+	Shards int // Hash
+	Layout Layout
+	// Like is the table whose shards it has, empty if not said.
+	Like string
+	// AutoIncrement is the column Serval numbers, empty if not said.
+	AutoIncrement string
+	// Keep and Ahead are Month's periods before (this month included) and
+	// after now; Keep 0: all there are.
+	Keep, Ahead int
+	// From is Month's first period as year*100+month, 0 if not said.
+	From int
+	Line int
+}
+
+// Log is what is logged and how.
+type Log struct {
+	Level  string // debug, info, warn, error
+	Format string // text, json
+	// Slow: statements that take longer are logged; 0: none are.
+	Slow time.Duration
+}
+
+// Limits bound what clients can use up. A duration of 0 is no limit.
+type Limits struct {
+	MaxConnections int // clients at once
+	MaxPacket      int // bytes, both ways
+	// StatementTimeout bounds a statement, MemoryPerStatement what merging
+	// may hold for one, in bytes.
+	StatementTimeout   time.Duration
+	MemoryPerStatement int64
+	// LoginTimeout bounds the handshake, IdleTimeout a session's silence
+	// (wait_timeout), DrainTimeout the end after SIGTERM.
+	LoginTimeout, IdleTimeout, DrainTimeout time.Duration
+	// PlanCache is the number of plans kept, PreparedStatements those one
+	// session may have open.
+	PlanCache, PreparedStatements int
+}
+
+// Pool bounds the connections to each server.
+type Pool struct {
+	Max                            int
+	ConnectTimeout, AcquireTimeout time.Duration
+	IdleTimeout, MaxLifetime       time.Duration
+	// Statements is how many prepared statements one connection keeps.
+	Statements int
+}
+
+// Replicas is how they are watched and used.
+type Replicas struct {
+	// MaxLag: a replica further behind takes no reads.
+	MaxLag time.Duration
+	// Probe is the time between two looks at each server, ProbeTimeout bounds one.
+	Probe, ProbeTimeout time.Duration
+	// Consistency is the sessions' default: eventual, session, global.
+	Consistency string
+	// WaitForGTID is how long a read waits for a replica to have the
+	// session's writes before it goes to the primary.
+	WaitForGTID time.Duration
+	// Zone, if not empty, is the zone whose replicas are preferred.
+	Zone string
+}
+
+// HoldWrites bounds the writes kept waiting while a cluster has no primary.
+type HoldWrites struct {
+	Timeout time.Duration
+	Max     int // statements at once over all clusters
+}
+
+// Defaults are the values of keys a file leaves out.
+func Defaults() Config {
+	return Config{
+		Listen: []string{"127.0.0.1:3307"},
+		Log:    Log{Level: "info", Format: "text", Slow: time.Second},
+		Limits: Limits{
+			MaxConnections: 2000, MaxPacket: 64 << 20, StatementTimeout: time.Hour, MemoryPerStatement: 64 << 20,
+			LoginTimeout: 10 * time.Second, IdleTimeout: 8 * time.Hour, DrainTimeout: 30 * time.Second,
+			PlanCache: 10000, PreparedStatements: 16382,
+		},
+		Pool: Pool{
+			Max: 100, ConnectTimeout: 3 * time.Second, AcquireTimeout: 5 * time.Second,
+			IdleTimeout: 5 * time.Minute, MaxLifetime: time.Hour, Statements: 512,
+		},
+		Replicas: Replicas{
+			MaxLag: 10 * time.Second, Probe: time.Second, ProbeTimeout: 2 * time.Second,
+			Consistency: "session", WaitForGTID: 50 * time.Millisecond,
+		},
+		HoldWrites: HoldWrites{Timeout: 10 * time.Second, Max: 1000},
+	}
+}
+
+// Cluster finds a cluster by name, nil if there is none.
+func (c *Config) Cluster(name string) *Cluster {
+	for i := range c.Clusters {
+		if c.Clusters[i].Name == name {
+			return &c.Clusters[i]
+		}
+	}
+	return nil
+}
