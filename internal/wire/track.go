@@ -28,7 +28,7 @@ func (t *Tracked) decode(changes []byte) error {
 		case trackSchema:
 			t.Schema, t.SchemaChanged = string(entry.lenEncBytes()), true
 		case trackStateChange:
-			t.StateChanged = string(entry.lenEncBytes()) == "1"
+			t.StateChanged = entry.uint8() == '1'
 		case trackGTIDs:
 			entry.skip(1) // encoding specification, always 0
 			t.GTIDs = string(entry.lenEncBytes())
@@ -47,6 +47,11 @@ func (t *Tracked) decodeVars(entry *cursor) {
 		name, value := entry.lenEncBytes(), entry.lenEncBytes()
 		if entry.bad {
 			return
+		}
+		if string(name) == "statement_id" {
+			// MySQL counts statements in it and, asked to track everything,
+			// reports it with every one of them: state of nobody's.
+			continue
 		}
 		if string(name) == "last_gtid" {
 			t.GTIDs = string(value)
@@ -70,7 +75,7 @@ func (t *Tracked) append(dst []byte) []byte {
 		dst = AppendLenEncString(dst, t.Schema)
 	}
 	if t.StateChanged {
-		dst = append(dst, trackStateChange, 2, 1, '1')
+		dst = append(dst, trackStateChange, 1, '1')
 	}
 	if t.hasOwnGTIDs() {
 		dst = append(dst, trackGTIDs)
@@ -89,7 +94,7 @@ func (t *Tracked) size() int {
 		size += 1 + lenEncSize(lenEncSize(len(t.Schema)))
 	}
 	if t.StateChanged {
-		size += 4
+		size += 3
 	}
 	if t.hasOwnGTIDs() {
 		size += 1 + lenEncSize(1+lenEncSize(len(t.GTIDs)))
