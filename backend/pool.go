@@ -66,6 +66,10 @@ func NewPool(addr string, cfg Config) *Pool {
 // Addr is the server's address.
 func (p *Pool) Addr() string { return p.addr }
 
+func (p *Pool) sameLogin(cfg Config) bool {
+	return p.cfg.User == cfg.User && p.cfg.Password == cfg.Password && p.cfg.TLS == cfg.TLS
+}
+
 // Acquire takes n connections, all or none, waiting at most AcquireTimeout for
 // room, in the order of asking. foundRows asks for connections whose affected
 // rows are the rows matched (CLIENT_FOUND_ROWS). Errors are *sqlerr.Error and

@@ -110,9 +110,7 @@ func (c *Conn) readState() error {
 // procedure's SET, DROP of the current database): the connection is in no
 // known state then, and the next Want undoes it by name.
 func (c *Conn) track(t *wire.Tracked) {
-	if t.StateChanged && len(t.Vars) == 0 && !t.SchemaChanged {
-		c.changed = true
-	}
+	c.changed = c.changed || t.StateChanged
 	if t.SchemaChanged {
 		c.db = t.Schema
 		c.stmtScope = c.stmtScope[:0]

@@ -127,7 +127,9 @@ type InstanceView struct {
 type ClusterView struct {
 	Name string
 	// Primary is the address writes go to, empty while there is none.
-	Primary   string
+	Primary string
+	// Why there is no primary, for errors and admin tables; empty while there is.
+	Why       string
 	Instances []InstanceView
 }
 
