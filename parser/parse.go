@@ -67,6 +67,7 @@ func Parse(sql []byte, opt Options) *Statement {
 // statement takes what the last run found.
 func (l *Lexer) statement(sql []byte, fp *Fingerprint, opt Options) *Statement {
 	s := &Statement{
+		charset: opt.Charset, collation: opt.Collation,
 		Params: true, Mode: opt.Mode, Verb: fp.Verb, Flags: fp.Flags,
 		Folded: fp.Rows > 0, FirstRow: fp.FirstRow, RowWidth: fp.RowWidth,
 	}

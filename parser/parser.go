@@ -139,8 +139,11 @@ type Statement struct {
 	Hints   Hints
 	HintErr error
 	// Tables are the tables the statement names, in order of appearance,
-	// without names of CTEs.
+	// without names of CTEs. Where Node is nil there may be more names than
+	// tables.
 	Tables []TableName
+
+	charset, collation string // as in Options
 }
 
 // TableName is a table as written; Schema is empty where the statement leaves

@@ -2,6 +2,7 @@ package parser
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
 )
@@ -88,6 +89,7 @@ type Block struct {
 	Parent int
 	// Start is its SELECT keyword.
 	Start int
+	dual  bool // FROM DUAL, which the tree leaves out
 	// List is the select list, behind DISTINCT and the like: a further column
 	// is written at List.End.
 	List Span
@@ -126,5 +128,144 @@ type RowSpan struct {
 // result and comparing the trees. Errors wrap ErrCannotSplice.
 // The result is computed anew by each call.
 func (s *Statement) Spans() (*Spans, error) {
-	return nil, ErrCannotSplice
+	if s.Node == nil {
+		return nil, cannot("it was not understood")
+	}
+	if d := s.doubt(); d != "" {
+		return nil, cannot("%s", d)
+	}
+	o, err := newOutline(s.Text, s.Mode)
+	if err != nil {
+		return nil, err
+	}
+	refs := s.refs()
+	query := isQuery(s.Kind) || s.Kind == KindExplain && explains(s.Node)
+	switch {
+	case query:
+		o.run()
+	case len(namesOf(s.Node).selects) > 0:
+		return nil, cannot("it has a query inside")
+	default:
+		o.runOther(refs)
+	}
+	v := &verifier{s: s, o: o}
+	nodes, err := v.verify(Options{Mode: s.Mode, Charset: s.charset, Collation: s.collation})
+	if err != nil {
+		return nil, err
+	}
+	sp, err := o.spans(nodes, refs)
+	if err != nil || !query {
+		return sp, err
+	}
+	return sp, sp.checkBlocks(s.Node)
+}
+
+// isQuery: the statement is read by outline.run.
+func isQuery(k Kind) bool {
+	switch k {
+	case KindSelect, KindInsert, KindUpdate, KindDelete, KindDo, KindCall, KindSet:
+		return true
+	}
+	return false
+}
+
+// explains: an EXPLAIN of a statement and not of a table.
+func explains(node ast.StmtNode) bool {
+	e, ok := node.(*ast.ExplainStmt)
+	if !ok {
+		return false
+	}
+	_, show := e.Stmt.(*ast.ShowStmt)
+	return !show
+}
+
+// spans puts together what was found; nodes are the candidates' places in the
+// tree.
+func (o *outline) spans(nodes []*ast.TableName, refs []tableRef) (*Spans, error) {
+	byNode := make(map[*ast.TableName]tableRef, len(refs))
+	for _, r := range refs {
+		byNode[r.node] = r
+	}
+	sp := &Spans{Arms: o.arms, Tail: o.tail, Insert: o.insert}
+	for i, c := range o.tables {
+		r, real := byNode[nodes[i]]
+		if !real {
+			o.shadows = append(o.shadows, shadow{name: c.name.Table, block: c.block})
+			continue
+		}
+		delete(byNode, nodes[i])
+		t := TableSpan{
+			Span: c.span, Name: c.name, Aliasable: c.aliasable, AliasAt: c.aliasAt, Block: c.block, Node: nodes[i],
+		}
+		if r.source != nil {
+			t.Alias = r.source.AsName.O
+		}
+		if c.aliasable && t.Alias == "" && o.hasAlias(c.aliasAt) {
+			return nil, cannot("an alias of %s is in doubt", c.name.Table)
+		}
+		sp.Tables = append(sp.Tables, t)
+	}
+	for n := range byNode {
+		return nil, cannot("the table %s was not found in the text", n.Name.O)
+	}
+	for _, b := range o.blocks {
+		sp.Blocks = append(sp.Blocks, *b)
+	}
+	return sp, o.qualifiers(sp)
+}
+
+// qualifiers resolves what each dotted name means.
+func (o *outline) qualifiers(sp *Spans) error {
+	for _, c := range o.chains {
+		table, err := o.resolve(sp, c)
+		if err != nil {
+			return err
+		}
+		if table >= 0 {
+			sp.Qualifiers = append(sp.Qualifiers, Qualifier{Span: c.qualifier, Schema: c.schema, Table: table})
+		}
+	}
+	return nil
+}
+
+// resolve finds the table a qualifier means, from its block outwards; -1 where
+// it is an alias or nothing that is known.
+func (o *outline) resolve(sp *Spans, c chain) (int, error) {
+	for block := c.block; ; block = sp.Blocks[block].Parent {
+		found := -1
+		for i, t := range sp.Tables {
+			if t.Block != block || !t.meantBy(c.name) {
+				continue
+			}
+			if found >= 0 && !strings.EqualFold(t.Name.Schema, sp.Tables[found].Name.Schema) {
+				return -1, cannot("%s may be either of two tables", c.name.Table)
+			}
+			found = i
+		}
+		for _, s := range o.shadows {
+			if c.name.Schema == "" && s.block == block && strings.EqualFold(s.name, c.name.Table) {
+				return -1, nil
+			}
+		}
+		if found >= 0 {
+			if sp.Tables[found].Alias != "" {
+				return -1, nil
+			}
+			return found, nil
+		}
+		if block < 0 {
+			return -1, nil
+		}
+	}
+}
+
+// meantBy: a qualifier of this name means the table.
+func (t TableSpan) meantBy(n TableName) bool {
+	if t.Alias != "" {
+		return n.Schema == "" && strings.EqualFold(t.Alias, n.Table)
+	}
+	if !strings.EqualFold(t.Name.Table, n.Table) {
+		return false
+	}
+	return n.Schema == "" || t.Name.Schema == "" || strings.EqualFold(n.Schema, t.Name.Schema)
 }

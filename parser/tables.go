@@ -1,6 +1,8 @@
 package parser
 
 import (
+	"reflect"
+
 	"github.com/pingcap/tidb/pkg/parser/ast"
 )
 
@@ -19,6 +21,7 @@ type tableWalk struct {
 	refs []tableRef
 	// aliases are the names that are not tables but refer to an alias.
 	aliases map[*ast.TableName]bool
+	seen    map[*ast.TableName]bool
 	scopes  []cteScope
 	queries []ast.Node
 	source  *ast.TableSource
@@ -32,28 +35,74 @@ type cteScope struct {
 
 // tableRefsOf lists the real tables of a tree.
 func tableRefsOf(node ast.Node) []tableRef {
-	w := &tableWalk{aliases: map[*ast.TableName]bool{}}
+	w := &tableWalk{aliases: map[*ast.TableName]bool{}, seen: map[*ast.TableName]bool{}}
 	node.Accept(w)
-	switch n := node.(type) {
-	case *ast.LockTablesStmt:
-		for i := range n.TableLocks {
-			w.refs = append(w.refs, tableRef{node: n.TableLocks[i].Table})
-		}
-	case *ast.FlushStmt:
-		for _, t := range n.Tables {
-			w.add(t)
+	if !visitsAll(node) {
+		for _, t := range hiddenTables(node) {
+			if !w.seen[t] {
+				w.refs = append(w.refs, tableRef{node: t})
+			}
 		}
 	}
 	return w.refs
 }
 
-func (w *tableWalk) add(t *ast.TableName) {
-	for _, r := range w.refs {
-		if r.node == t {
+// refs are the real tables of the statement.
+func (s *Statement) refs() []tableRef { return tableRefsOf(s.Node) }
+
+// visitsAll: a visitor sees every table of the statement. Of many others,
+// OPTIMIZE and LOCK TABLES among them, it does not.
+func visitsAll(node ast.Node) bool {
+	switch node.(type) {
+	case *ast.SelectStmt, *ast.SetOprStmt, *ast.InsertStmt, *ast.UpdateStmt, *ast.DeleteStmt, *ast.DoStmt,
+		*ast.CallStmt, *ast.SetStmt, *ast.ExplainStmt:
+		return true
+	}
+	return false
+}
+
+// hiddenTables finds every table name in a tree by looking into all fields.
+func hiddenTables(node ast.Node) []*ast.TableName {
+	h := &hiddenWalk{seen: map[any]bool{}}
+	h.walk(reflect.ValueOf(node), 0)
+	return h.tables
+}
+
+type hiddenWalk struct {
+	seen   map[any]bool
+	tables []*ast.TableName
+}
+
+func (h *hiddenWalk) walk(v reflect.Value, depth int) {
+	if depth > 200 {
+		return
+	}
+	switch v.Kind() {
+	case reflect.Interface:
+		if !v.IsNil() {
+			h.walk(v.Elem(), depth+1)
+		}
+	case reflect.Pointer:
+		if v.IsNil() || !v.CanInterface() || h.seen[v.Interface()] {
 			return
 		}
+		h.seen[v.Interface()] = true
+		if t, ok := v.Interface().(*ast.TableName); ok {
+			h.tables = append(h.tables, t)
+			return
+		}
+		h.walk(v.Elem(), depth+1)
+	case reflect.Struct:
+		for i := range v.NumField() {
+			if v.Type().Field(i).IsExported() {
+				h.walk(v.Field(i), depth+1)
+			}
+		}
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			h.walk(v.Index(i), depth+1)
+		}
 	}
-	w.refs = append(w.refs, tableRef{node: t})
 }
 
 // tablesOf names the real tables of a tree.
@@ -110,6 +159,7 @@ func (w *tableWalk) Enter(n ast.Node) (ast.Node, bool) {
 }
 
 func (w *tableWalk) table(n *ast.TableName) {
+	w.seen[n] = true
 	if w.aliases[n] || n.Schema.L == "" && w.isCTE(n.Name.L) {
 		return
 	}
