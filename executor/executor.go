@@ -4,9 +4,9 @@ package executor
 
 import (
 	"context"
-	"errors"
 
 	"github.com/servaldb/serval/backend"
+	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/internal/wire"
 	"github.com/servaldb/serval/router/plan"
 	"github.com/servaldb/serval/topology"
@@ -47,7 +47,19 @@ type Request struct {
 	// PadWeight gives the weight of a space in a collation by its id, nil
 	// where trailing spaces count.
 	PadWeight func(collation uint16) []byte
+	// EndOfResult writes what closes a result that another one follows
+	// (CALL): an OK where columns is 0, else an EOF, with
+	// SERVER_MORE_RESULTS_EXISTS. Nil refuses such answers. The last result's
+	// end is the Outcome.
+	EndOfResult func(ok wire.OK, columns int) error
+	// KeepConns: the connections hold what must outlive the statement (a
+	// transaction, a temporary table). An answer that isn't wanted to its end
+	// is then read to its end; else its connection may be closed instead.
+	KeepConns bool
 }
+
+// defaultMemoryBudget is what one statement's merge may hold.
+const defaultMemoryBudget = 64 << 20
 
 // Outcome is what a run left for the session to tell the client: the closing
 // OK or EOF is the session's to write.
@@ -66,7 +78,67 @@ type Outcome struct {
 }
 
 // Run runs the request. On error, rows may have been written already: the
-// session then ends the answer with ERR.
+// session then ends the answer with ERR. Every connection acquired is released
+// once, whatever happens.
+//
+// One task whose answer is shown as it is, is relayed undecoded. Several tasks
+// are all sent before the first answer is read; there is no goroutine, for the
+// servers work side by side and the client takes one row at a time anyway.
 func Run(ctx context.Context, req *Request) (Outcome, error) {
-	return Outcome{}, errors.New("not built")
+	root := req.Bound.Plan.Root
+	if task := onlyTask(req.Bound, root); task != nil {
+		return relay(ctx, req, task)
+	}
+	if c, ok := root.(*plan.Const); ok {
+		return showConst(req, c)
+	}
+	if seq, ok := root.(*plan.Sequence); ok {
+		return sequence(ctx, req, seq)
+	}
+	return fanOut(ctx, req, root)
+}
+
+// sequence runs steps one after the other; the last step's answer counts, and
+// everybody's GTIDs.
+func sequence(ctx context.Context, req *Request, seq *plan.Sequence) (Outcome, error) {
+	var out Outcome
+	for i, step := range seq.Steps {
+		before := out
+		var err error
+		out, err = fanOut(ctx, req, step)
+		out.Shards += before.Shards
+		for cluster, gtids := range before.GTIDs {
+			if _, ok := out.GTIDs[cluster]; ok {
+				continue // later on the same server, and so includes it
+			}
+			if out.GTIDs == nil {
+				out.GTIDs = map[string]string{}
+			}
+			out.GTIDs[cluster] = gtids
+		}
+		if err != nil {
+			return out, err
+		}
+		if i < len(seq.Steps)-1 && out.Columns > 0 {
+			return out, sqlerr.New(sqlerr.UnknownError, "a step of the statement answered with rows")
+		}
+	}
+	return out, nil
+}
+
+// onlyTask is the task of a plan that is nothing but one task.
+func onlyTask(b *plan.Bound, root plan.Node) *plan.Task {
+	switch n := root.(type) {
+	case *plan.Route:
+		if n.Hidden > 0 {
+			return nil
+		}
+	case *plan.Insert:
+	default:
+		return nil
+	}
+	if tasks := b.Tasks[root]; len(tasks) == 1 {
+		return &tasks[0]
+	}
+	return nil
 }

@@ -52,8 +52,11 @@ func (a *aggregate) Open() ([]wire.Column, error) {
 	shown := make([]wire.Column, len(a.node.Outputs))
 	a.accs = make([]accumulator, len(a.node.Outputs))
 	for i, out := range a.node.Outputs {
-		if err := a.accs[i].init(cols, i, out, a.opt); err != nil {
+		if err := a.accs[i].init(cols, out, a.opt); err != nil {
 			return nil, err
+		}
+		if i < a.node.Shown && i < len(cols) {
+			a.accs[i].define(&cols[i])
 		}
 		a.accs[i].whole = len(a.node.Group) == 0
 		shown[i] = a.accs[i].col
@@ -171,9 +174,9 @@ type accumulator struct {
 	text  []byte
 }
 
-func (c *accumulator) init(cols []wire.Column, at int, out plan.Output, opt *Options) error {
+func (c *accumulator) init(cols []wire.Column, out plan.Output, opt *Options) error {
 	if out.Column >= len(cols) || out.Column2 >= len(cols) || out.Column < 0 || out.Column2 < 0 {
-		return sqlerr.New(sqlerr.UnknownError, "merge: output %d needs a column that is not among the %d there are", at, len(cols))
+		return sqlerr.New(sqlerr.UnknownError, "merge: %s needs a column that is not among the %d there are", out.Text, len(cols))
 	}
 	c.out, c.in, c.col = out, &cols[out.Column], cols[out.Column]
 	var err error
@@ -184,7 +187,7 @@ func (c *accumulator) init(cols []wire.Column, at int, out plan.Output, opt *Opt
 		c.kind, err = sumKindOf(c.in)
 	case plan.FuncAvg:
 		c.kind, err = sumKindOf(c.in)
-		c.averageColumn(cols, at)
+		c.averageColumn()
 	case plan.FuncKeep:
 	}
 	c.scale = 0
@@ -214,19 +217,26 @@ const avgDecimals = 4
 // maxDecimals is the largest scale of a DECIMAL.
 const maxDecimals = 30
 
-// averageColumn finds the output's definition: the AVG the shards answered,
-// which stands at the output's own place, says type and decimals; where the
-// sum stands there instead, they follow from the sum.
-func (c *accumulator) averageColumn(cols []wire.Column, at int) {
-	if at != c.out.Column && at < len(cols) && (c.kind == sumExact && cols[at].Type == wire.TypeNewDecimal ||
-		c.kind == sumFloat && cols[at].Type == wire.TypeDouble) {
-		c.col = cols[at]
-		return
-	}
+// averageColumn makes the output's definition from the sum's.
+func (c *accumulator) averageColumn() {
 	if c.kind == sumExact {
 		more := min(avgDecimals, maxDecimals-int(c.col.Decimals))
 		c.col.Decimals += byte(more)
 		c.col.Length += uint32(more)
+	}
+}
+
+// define gives the output the definition of the column the client asked for,
+// which the shards answered in its place. Values keep the type they are
+// computed in: where that is another, only the name is taken.
+func (c *accumulator) define(shown *wire.Column) {
+	if shown.Type == c.col.Type && shown.Unsigned() == c.col.Unsigned() {
+		c.col = *shown
+	} else {
+		c.col.Name = shown.Name
+	}
+	if c.out.Label != "" {
+		c.col.Name = []byte(c.out.Label)
 	}
 }
 

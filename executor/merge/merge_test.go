@@ -123,6 +123,12 @@ func (c *testCase) node(line string) {
 		n := &plan.Limit{Input: in}
 		c.opt.Limits[n] = plan.ResolvedLimit{Count: uint64(c.number(words[1])), Offset: uint64(c.number(words[2]))}
 		c.plan = n
+	case "order": // a sort by an output of the aggregate below
+		for i, out := range in.(*plan.Aggregate).Outputs {
+			if "-"+out.Label == words[1] {
+				c.plan = &plan.Sort{Input: in, Keys: []plan.SortKey{{Column: i, Desc: true, Weight: -1}}}
+			}
+		}
 	case "project":
 		c.plan = &plan.Project{Input: in, Keep: c.number(words[1])}
 	case "aggregate":
@@ -169,6 +175,10 @@ var testFuncs = map[string]plan.Func{"keep": plan.FuncKeep, "count": plan.FuncCo
 func (c *testCase) aggregate(in plan.Node, words []string) plan.Node {
 	a := &plan.Aggregate{Input: in}
 	for _, w := range words {
+		if shown, ok := strings.CutPrefix(w, "shown="); ok {
+			a.Shown = c.number(shown)
+			continue
+		}
 		if keys, ok := strings.CutPrefix(w, "group="); ok {
 			a.Group = c.sortKeys(strings.Split(keys, ","))
 			continue

@@ -1,0 +1,271 @@
+package executor
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/servaldb/serval/executor/merge"
+	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/wire"
+	"github.com/servaldb/serval/router/plan"
+	"github.com/servaldb/serval/topology"
+)
+
+// fan is several tasks at work.
+type fan struct {
+	req    *Request
+	root   plan.Node
+	ctx    context.Context
+	cancel context.CancelFunc
+	budget *merge.Budget
+	links  []*link
+	parts  []*part // in the order of leaves and tasks
+	leaves map[plan.Node][]*part
+}
+
+// fanOut runs what is below one node.
+func fanOut(ctx context.Context, req *Request, root plan.Node) (Outcome, error) {
+	f := &fan{req: req, root: root, budget: &merge.Budget{Limit: req.MemoryBudget}}
+	if f.budget.Limit == 0 {
+		f.budget.Limit = defaultMemoryBudget
+	}
+	// Cancelling is how answers nobody wants any more are ended on the servers.
+	f.ctx, f.cancel = context.WithCancel(ctx)
+	defer f.cancel()
+	f.collect(root)
+	if len(f.parts) == 0 && len(f.leaves) > 0 {
+		return Outcome{}, sqlerr.New(sqlerr.UnknownError, "the plan has no task: no shard was chosen")
+	}
+	if err := f.acquire(); err != nil {
+		return Outcome{}, err
+	}
+	out, err := Outcome{}, f.send()
+	if err == nil {
+		out, err = f.answer()
+	}
+	f.release()
+	return out, err
+}
+
+// collect makes the parts of all leaves.
+func (f *fan) collect(n plan.Node) {
+	switch n.(type) {
+	case *plan.Route, *plan.Insert:
+		tasks := f.req.Bound.Tasks[n]
+		parts := make([]*part, len(tasks))
+		for i := range tasks {
+			parts[i] = &part{task: &tasks[i]}
+		}
+		if f.leaves == nil {
+			f.leaves = make(map[plan.Node][]*part, 1)
+		}
+		f.leaves[n] = parts
+		f.parts = append(f.parts, parts...)
+	}
+	for _, c := range n.Children() {
+		f.collect(c)
+	}
+}
+
+// wanted is what is asked of one cluster.
+type wanted struct {
+	cluster string
+	target  topology.Target
+	parts   []*part
+}
+
+// acquire takes the connections, cluster by cluster in the order of their
+// names: two statements that need the same clusters can't each hold what the
+// other waits for. On error nothing is held.
+func (f *fan) acquire() error {
+	var all []wanted
+	for _, p := range f.parts {
+		i := slices.IndexFunc(all, func(w wanted) bool { return w.cluster == p.task.Cluster })
+		if i < 0 {
+			i = len(all)
+			all = append(all, wanted{cluster: p.task.Cluster, target: p.task.Target})
+		}
+		if p.task.Target == topology.TargetPrimary {
+			all[i].target = topology.TargetPrimary // it may answer what a replica may
+		}
+		all[i].parts = append(all[i].parts, p)
+	}
+	slices.SortFunc(all, func(a, b wanted) int { return strings.Compare(a.cluster, b.cluster) })
+	for _, w := range all {
+		conns, err := f.req.Conns.Acquire(f.ctx, w.cluster, w.target, len(w.parts))
+		if err == nil && len(conns) == 0 {
+			err = sqlerr.New(sqlerr.UnknownError, "no connection to cluster %s was given", w.cluster)
+		}
+		if err != nil {
+			for _, l := range f.links {
+				f.req.Conns.Release(l.conn, nil)
+			}
+			return err
+		}
+		links := make([]*link, len(conns))
+		for i, c := range conns {
+			links[i] = &link{fan: f, conn: c, cluster: w.cluster}
+		}
+		for i, p := range w.parts {
+			p.link = links[i%len(links)]
+			p.link.parts = append(p.link.parts, p)
+		}
+		f.links = append(f.links, links...)
+	}
+	return nil
+}
+
+// send starts all connections' work. A statement that one server can't even
+// prepare is found out before another has begun to run it.
+func (f *fan) send() error {
+	for _, l := range f.links {
+		if len(l.parts) == 0 {
+			continue
+		}
+		if l.prepare(); l.err != nil {
+			return l.parts[0].err
+		}
+	}
+	for _, l := range f.links {
+		l.send()
+	}
+	return nil
+}
+
+// answer reads the answers and writes the client's.
+func (f *fan) answer() (Outcome, error) {
+	var out Outcome
+	var err error
+	if _, leaf := f.leaves[f.root]; leaf && !f.rows() {
+		out.OK, err = f.gather(f.root)
+	} else {
+		out.Columns, out.Rows, err = f.merge()
+	}
+	out.Shards = len(f.parts)
+	for _, p := range f.parts {
+		if p.state != partDone || p.err != nil {
+			continue
+		}
+		out.GTIDs = addGTIDs(out.GTIDs, p.task.Cluster, p.link.conn, p.ok.Tracked.GTIDs)
+		if out.Columns > 0 {
+			out.OK.Warnings = addWarnings(out.OK.Warnings, p.ok.Warnings)
+			out.OK.Status, out.OK.Tracked = p.ok.Status, p.ok.Tracked
+		}
+	}
+	return out, f.unsafe(err)
+}
+
+// rows reports whether the answers are result sets: the first one tells. Where
+// it is an error, what the plan is for must do.
+func (f *fan) rows() bool {
+	if f.parts[0].begin() != nil {
+		return f.req.Bound.Plan.ReadOnly
+	}
+	return f.parts[0].header.Columns != nil
+}
+
+func (f *fan) merge() (columns int, n int64, err error) {
+	rows, err := merge.Build(f.root, &merge.Options{
+		Binary: f.req.Params != nil, Limits: f.req.Bound.Limits, PadWeight: f.req.PadWeight, Budget: f.budget, Leaf: f.streams,
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	return show(f.req, rows)
+}
+
+func (f *fan) streams(n plan.Node) ([]merge.Rows, error) {
+	if c, ok := n.(*plan.Const); ok {
+		return []merge.Rows{newConstRows(c, f.req.Params != nil)}, nil
+	}
+	columns := 0
+	if r, ok := n.(*plan.Route); ok {
+		columns = r.Columns
+	}
+	parts := f.leaves[n]
+	rows := make([]merge.Rows, len(parts))
+	for i, p := range parts {
+		rows[i] = partReader{p: p, columns: columns}
+	}
+	return rows, nil
+}
+
+// unsafe makes an error that one server says is safe to retry one that isn't
+// where another server has been sent its part.
+func (f *fan) unsafe(err error) error {
+	if err == nil || !sqlerr.SafeToRetry(err) {
+		return err
+	}
+	for _, p := range f.parts {
+		if p.link.sent > 0 && !sqlerr.SafeToRetry(p.err) {
+			e := sqlerr.From(err)
+			return &sqlerr.Error{Code: e.Code, State: e.State, Message: e.Message}
+		}
+	}
+	return err
+}
+
+var errAbandoned = errors.New("executor: the answer was not wanted to its end")
+
+const (
+	// drainTime and drainBytes bound reading the rest of an answer so as to
+	// keep its connection; beyond, making a new one is cheaper. Shards whose
+	// LIMIT was satisfied by others mostly have a few rows under way.
+	drainTime  = 20 * time.Millisecond
+	drainBytes = 1 << 20
+)
+
+// release gives every connection back: first those whose answers are read,
+// then the others, drained where that is short or must be, else their
+// statement is killed.
+func (f *fan) release() {
+	var open []*link
+	for _, l := range f.links {
+		switch {
+		case l.read >= l.sent:
+			f.req.Conns.Release(l.conn, l.err)
+		case f.mustKeep(l):
+			l.drain(-1)
+			f.req.Conns.Release(l.conn, l.err)
+		default:
+			open = append(open, l)
+		}
+	}
+	if len(open) == 0 {
+		return
+	}
+	timer := time.AfterFunc(drainTime, f.cancel)
+	defer timer.Stop()
+	var late []*link
+	for _, l := range open {
+		if f.ctx.Err() == nil && l.drain(drainBytes) {
+			f.req.Conns.Release(l.conn, l.err)
+		} else {
+			late = append(late, l)
+		}
+	}
+	f.cancel()
+	for _, l := range late {
+		f.req.Conns.Release(l.conn, errAbandoned)
+	}
+}
+
+// mustKeep: closing the connection would lose a transaction or what the
+// session said must be kept.
+func (f *fan) mustKeep(l *link) bool {
+	status := l.conn.Status()
+	return f.req.KeepConns || status&wire.StatusInTrans != 0 || status&wire.StatusAutocommit == 0
+}
+
+// drain reads what was sent for to its end, or up to so many bytes.
+func (l *link) drain(bound int) bool {
+	for l.read < l.sent {
+		if !l.parts[l.read].discard(&bound) {
+			return false
+		}
+	}
+	return true
+}

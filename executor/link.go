@@ -1,0 +1,277 @@
+package executor
+
+import (
+	"errors"
+	"io"
+
+	"github.com/servaldb/serval/backend"
+	"github.com/servaldb/serval/executor/merge"
+	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/wire"
+	"github.com/servaldb/serval/router/plan"
+)
+
+// pipelineBytes bounds the statements sent ahead on one connection: a server
+// that can't get rid of an answer doesn't read, and what it doesn't read must
+// fit in socket buffers, or both sides would wait for each other.
+const pipelineBytes = 64 << 10
+
+// link is one connection and the tasks that run on it, in turn.
+type link struct {
+	fan     *fan
+	conn    *backend.Conn
+	cluster string
+	parts   []*part
+	sent    int // parts[:sent] were sent
+	read    int // parts[:read] are answered to the end
+	err     error
+}
+
+// partState is how far a part's answer has been read.
+type partState uint8
+
+const (
+	partWaiting partState = iota // nothing was read
+	partRows                     // rows come
+	partDone                     // its end, or an error, was read
+)
+
+// part is one task and its answer.
+type part struct {
+	link  *link
+	task  *plan.Task
+	state partState
+	// stmt is the prepared statement of the part to be sent next.
+	stmt   *backend.Stmt
+	header backend.Header
+	ok     wire.OK // the closing OK, when done without err
+	err    error
+	// spool has rows read ahead because another part of the connection was
+	// wanted first.
+	spool   [][]byte
+	spooled bool
+	last    []byte // the spooled row given last
+}
+
+// prepare prepares the part to be sent next.
+func (l *link) prepare() {
+	if p := l.parts[l.sent]; l.fan.req.Params != nil && p.stmt == nil {
+		var err error
+		if p.stmt, err = l.conn.Prepare(p.task.SQL); err != nil {
+			l.sent++
+			p.fail(err)
+		}
+	}
+}
+
+// send sends as many parts as may be outstanding at once. Prepared statements
+// go one by one: a connection's next Prepare may drop the one before.
+func (l *link) send() {
+	prepared := l.fan.req.Params != nil
+	from, bytes := l.sent, 0
+	for l.sent < len(l.parts) {
+		p := l.parts[l.sent]
+		if prepared {
+			if l.prepare(); p.state == partDone {
+				continue
+			}
+			execute(l.conn, p.stmt, l.fan.req, p.task)
+			l.sent++
+			break
+		}
+		if bytes += len(p.task.SQL); bytes > pipelineBytes && l.sent > from {
+			break
+		}
+		l.conn.Query(p.task.SQL)
+		l.sent++
+	}
+	if l.sent == from {
+		return
+	}
+	if err := l.conn.Flush(); err != nil {
+		for _, p := range l.parts[from:l.sent] {
+			if p.state != partDone {
+				p.fail(err)
+			}
+		}
+	}
+}
+
+// turn reads ahead until p's answer is the connection's next.
+func (l *link) turn(p *part) error {
+	for l.read < len(l.parts) {
+		next := l.parts[l.read]
+		if next == p {
+			if l.sent == l.read {
+				l.send()
+			}
+			return nil
+		}
+		if err := next.readAhead(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fail ends the part with an error.
+func (p *part) fail(err error) {
+	p.link.err = err
+	p.err = renameError(err, p.task.Rename)
+	p.done()
+}
+
+func (p *part) done() {
+	p.state = partDone
+	for l := p.link; l.read < len(l.parts) && l.parts[l.read].state == partDone; {
+		l.read++
+	}
+}
+
+// begin reads the beginning of the answer.
+func (p *part) begin() error {
+	if p.state == partWaiting {
+		if err := p.link.turn(p); err != nil {
+			return err
+		}
+	}
+	if p.state != partWaiting {
+		return p.err
+	}
+	h, err := p.link.conn.Header()
+	if err != nil {
+		p.fail(err)
+		return p.err
+	}
+	if p.header = h; h.Columns == nil {
+		p.finish(h.OK)
+		return p.err
+	}
+	p.state = partRows
+	if p.task.Rename != nil {
+		names := columnNames{rename: p.task.Rename}
+		for i := range h.Columns {
+			names.undo(&h.Columns[i])
+		}
+	}
+	return nil
+}
+
+// finish takes the closing OK.
+func (p *part) finish(ok wire.OK) {
+	if ok.Status&wire.StatusMoreResults != 0 {
+		p.fail(errSeveralResults())
+		return
+	}
+	p.ok = ok
+	p.ok.Info = append([]byte(nil), ok.Info...) // it borrows from the read buffer
+	p.done()
+}
+
+// row is the next row from the connection.
+func (p *part) row() ([]byte, error) {
+	if p.state == partDone {
+		if p.err != nil {
+			return nil, p.err
+		}
+		return nil, io.EOF
+	}
+	row, err := p.link.conn.Row()
+	switch {
+	case err == nil:
+		return row, nil
+	case errors.Is(err, io.EOF):
+		if p.finish(p.link.conn.End()); p.err == nil {
+			return nil, io.EOF
+		}
+	default:
+		p.fail(err)
+	}
+	return nil, p.err
+}
+
+// rowOverhead is what a spooled row costs beside its bytes.
+const rowOverhead = 40
+
+// readAhead reads the rest of the answer into memory, so that the answer
+// behind it on the connection can be had. Only a full budget is its error; the
+// answer's own comes when it is asked for.
+func (p *part) readAhead() error {
+	if p.begin() != nil {
+		return nil
+	}
+	p.spooled = true
+	for {
+		row, err := p.row()
+		if err != nil {
+			return nil
+		}
+		if err := p.link.fan.budget.Take(len(row)+rowOverhead,
+			"merging the shards of cluster "+p.link.cluster+" over one connection, as a transaction does,"); err != nil {
+			return err
+		}
+		p.spool = append(p.spool, append([]byte(nil), row...))
+	}
+}
+
+// discard reads the rest of the answer and forgets it; bytes and rows bound
+// how much, less than 0 for no bound. It reports whether the end was reached.
+func (p *part) discard(bound *int) bool {
+	if p.begin() != nil {
+		return true
+	}
+	for p.state == partRows {
+		row, err := p.row()
+		if err != nil {
+			return true
+		}
+		if *bound >= 0 {
+			if *bound -= len(row) + rowOverhead; *bound < 0 {
+				*bound = 0
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// partReader is a part as a stream for merge.
+type partReader struct {
+	p *part
+	// columns is how many there must be, 0 for any.
+	columns int
+}
+
+var _ merge.Rows = partReader{}
+
+func (r partReader) Open() ([]wire.Column, error) {
+	if err := r.p.begin(); err != nil {
+		return nil, err
+	}
+	if r.p.header.Columns == nil {
+		return nil, sqlerr.New(sqlerr.UnknownError, "shard %d of cluster %s answered without rows where rows are merged",
+			r.p.task.Shard, r.p.task.Cluster)
+	}
+	if n := len(r.p.header.Columns); r.columns > 0 && n != r.columns {
+		return nil, sqlerr.New(sqlerr.UnknownError, "shard %d of cluster %s answered with %d columns where the plan has %d: "+
+			"the table was changed behind Serval's back; run the statement again", r.p.task.Shard, r.p.task.Cluster, n, r.columns)
+	}
+	return r.p.header.Columns, nil
+}
+
+func (r partReader) Next() ([]byte, error) {
+	p := r.p
+	if !p.spooled {
+		return p.row()
+	}
+	if p.last != nil {
+		p.link.fan.budget.Give(len(p.last) + rowOverhead)
+		p.last = nil
+	}
+	if len(p.spool) > 0 {
+		p.last = p.spool[0]
+		p.spool[0], p.spool = nil, p.spool[1:]
+		return p.last, nil
+	}
+	return p.row()
+}
