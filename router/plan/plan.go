@@ -65,6 +65,10 @@ type Route struct {
 	// Hidden is the number of columns at the end of each row that are there
 	// for the steps above and are not shown.
 	Hidden int
+	// Columns is how many columns the answer has, hidden ones included, where
+	// the steps above count on it; an answer of another width means that the
+	// table is no longer what the catalog says, and is an error. 0: any.
+	Columns int
 	// Together: all shards' rows must be open at once (a merge-sort is above).
 	Together bool
 
@@ -129,8 +133,13 @@ type Sort struct {
 type Aggregate struct {
 	Input Node
 	Group []SortKey
-	// Outputs are the shown columns in order.
+	// Outputs are the columns in order. Output i keeps the definition (name,
+	// type, decimals) of input column i where i is less than Shown: what is
+	// shown comes first in the input, computed from hidden columns behind it.
+	// Outputs from Shown on are for a Sort above; they have the definition of
+	// their own Column.
 	Outputs []Output
+	Shown   int
 }
 
 // Distinct drops rows equal to the one before. Requires: Input is sorted by Keys.
@@ -153,6 +162,12 @@ type Project struct {
 
 // Union shows its inputs' rows one input after the other (UNION ALL).
 type Union struct{ Inputs []Node }
+
+// Sequence runs its steps one after the other, each on all its shards before
+// the next begins, and stops at the first error; the last step's answer is the
+// statement's, those before are dropped. Used for DDL. Requires: Steps are
+// Routes.
+type Sequence struct{ Steps []Node }
 
 // Const is a result Serval gives by itself, without a server.
 type Const struct {
@@ -197,6 +212,8 @@ type Output struct {
 	Weight  int // FuncMin, FuncMax on text: the column of the weight, or -1
 	// Label is the output column's name; empty keeps the input column's.
 	Label string
+	// Text is how the plan prints it.
+	Text string
 }
 
 func (*Route) isNode()     {}
@@ -209,6 +226,7 @@ func (*Limit) isNode()     {}
 func (*Project) isNode()   {}
 func (*Union) isNode()     {}
 func (*Const) isNode()     {}
+func (*Sequence) isNode()  {}
 
 // Children of each node.
 func (*Route) Children() []Node       { return nil }
@@ -221,6 +239,7 @@ func (n *Limit) Children() []Node     { return []Node{n.Input} }
 func (n *Project) Children() []Node   { return []Node{n.Input} }
 func (n *Union) Children() []Node     { return n.Inputs }
 func (*Const) Children() []Node       { return nil }
+func (n *Sequence) Children() []Node  { return n.Steps }
 
 // TableRef is one reference to a table in the SQL.
 type TableRef struct {

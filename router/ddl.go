@@ -1,0 +1,405 @@
+package router
+
+import (
+	"sort"
+	"strings"
+
+	"github.com/pingcap/tidb/pkg/parser/ast"
+
+	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/parser"
+	"github.com/servaldb/serval/router/plan"
+	"github.com/servaldb/serval/shardrule"
+	"github.com/servaldb/serval/topology"
+)
+
+// ddl plans the definition of sharded and global tables.
+func ddl(p *planning) (*plan.Plan, error) {
+	tables := p.spread()
+	if p.st.Kind != parser.KindDDL || len(tables) == 0 {
+		return nil, nil
+	}
+	if p.facts.TemporaryTable {
+		return nil, sqlerr.Refuse("a temporary table called "+tables[0].Name, "a "+kindWord(tables[0])+" table has that name", "call it otherwise")
+	}
+	if err := p.checkDDL(tables); err != nil {
+		return nil, err
+	}
+	r, err := p.route(everywhere(tables[0].Placement), nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Target = topology.TargetPrimary
+	pl := &plan.Plan{Root: r, Why: "every shard of " + tables[0].Name}
+	if _, ok := p.st.Node.(*ast.CreateTableStmt); ok {
+		pl.Root = &plan.Sequence{Steps: []plan.Node{createDatabase(tables[0].Placement), r}}
+	}
+	pl.Effects.Schema = p.tableNames()
+	return pl, nil
+}
+
+func kindWord(t *catalog.Table) string {
+	if t.Placement.Kind == shardrule.Global {
+		return "global"
+	}
+	return "sharded"
+}
+
+// everywhere is all shards or all copies.
+func everywhere(p *shardrule.Placement) plan.Choice {
+	if p.Kind == shardrule.Global {
+		return plan.Choice{Kind: plan.ChooseCopies, Placement: p}
+	}
+	return plan.Choice{Kind: plan.ChooseByKey, Placement: p}
+}
+
+// createDatabase makes the physical databases that are missing.
+func createDatabase(p *shardrule.Placement) *plan.Route {
+	return &plan.Route{
+		Choice: plan.Choice{Kind: plan.ChooseDatabases, Placement: p},
+		Tables: []plan.TableRef{{Placement: p}},
+		SQL:    plan.Template{{Text: "CREATE DATABASE IF NOT EXISTS "}, {Kind: plan.ChunkDatabase}},
+	}
+}
+
+func refuseDDL(what string, t *catalog.Table, why, instead string) error {
+	return sqlerr.Refuse(what+" "+kindWord(t)+" table "+t.Name, why, instead)
+}
+
+// checkDDL refuses what would break the table's placement.
+func (p *planning) checkDDL(tables []*catalog.Table) error {
+	t := tables[0]
+	if len(p.st.Tables) > 1 {
+		return refuseDDL("a statement over several tables with", t, "each table has shards of its own", "do it one table at a time")
+	}
+	switch n := p.st.Node.(type) {
+	case *ast.CreateTableStmt:
+		return checkCreate(n, t)
+	case *ast.AlterTableStmt:
+		return checkAlter(n, t)
+	case *ast.CreateIndexStmt:
+		if n.KeyType == ast.IndexKeyTypeUnique {
+			return checkUnique(t, partNames(n.IndexPartSpecifications), "the unique index "+n.IndexName)
+		}
+		return nil
+	case *ast.DropTableStmt:
+		if n.IsView {
+			return refuseDDL("DROP VIEW of", t, "it is a table", "")
+		}
+		return nil
+	case *ast.DropIndexStmt, *ast.TruncateTableStmt:
+		return nil
+	}
+	return refuseDDL("this definition with", t, "it is supported on unsharded tables only", "")
+}
+
+func checkCreate(n *ast.CreateTableStmt, t *catalog.Table) error {
+	switch {
+	case n.ReferTable != nil:
+		return refuseDDL("CREATE TABLE … LIKE of", t, "the other table may not be on the same shards", "write the definition out")
+	case n.Select != nil:
+		return refuseDDL("CREATE TABLE … SELECT of", t, "its rows would have to be placed", "create it, then insert")
+	case n.Partition != nil && t.Placement.Kind == shardrule.Sharded && t.Placement.Algorithm.Name() == "month":
+	}
+	var columns []string
+	auto := ""
+	for _, c := range n.Cols {
+		columns = append(columns, c.Name.Name.L)
+		for _, o := range c.Options {
+			switch o.Tp {
+			case ast.ColumnOptionReference:
+				return refuseForeignKey(t)
+			case ast.ColumnOptionAutoIncrement:
+				auto = c.Name.Name.L
+			}
+		}
+	}
+	if t.Placement.Kind != shardrule.Sharded {
+		return checkForeignKeys(n.Constraints, t)
+	}
+	if !hasName(columns, t.Placement.Column.Name) {
+		return refuseDDL("the definition of", t, "it has no column "+t.Placement.Column.Name+", by which the rule shards it", "add the column, or change the rule")
+	}
+	if auto == "" {
+		auto = t.AutoIncrement
+	}
+	return checkKeys(n, t, auto)
+}
+
+// checkKeys: a unique key without the sharding column cannot be kept unique
+// over shards, but for an auto-increment column that Serval numbers.
+func checkKeys(n *ast.CreateTableStmt, t *catalog.Table, auto string) error {
+	check := func(names []string, what string) error {
+		if len(names) == 1 && auto != "" && foldEqual(names[0], auto) {
+			return nil
+		}
+		return checkUnique(t, names, what)
+	}
+	for _, c := range n.Cols {
+		for _, o := range c.Options {
+			if o.Tp == ast.ColumnOptionPrimaryKey || o.Tp == ast.ColumnOptionUniqKey {
+				if err := check([]string{c.Name.Name.L}, "the key on "+c.Name.Name.O); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for _, c := range n.Constraints {
+		switch c.Tp {
+		case ast.ConstraintPrimaryKey, ast.ConstraintUniq, ast.ConstraintUniqKey, ast.ConstraintUniqIndex:
+			if err := check(partNames(c.Keys), "the key "+orName(c.Name, "PRIMARY")); err != nil {
+				return err
+			}
+		}
+	}
+	return checkForeignKeys(n.Constraints, t)
+}
+
+func checkForeignKeys(list []*ast.Constraint, t *catalog.Table) error {
+	for _, c := range list {
+		if c.Tp == ast.ConstraintForeignKey {
+			return refuseForeignKey(t)
+		}
+	}
+	return nil
+}
+
+func refuseForeignKey(t *catalog.Table) error {
+	return refuseDDL("a foreign key of", t, "the row it refers to may be on another shard", "leave it out")
+}
+
+func checkUnique(t *catalog.Table, columns []string, what string) error {
+	if t.Placement.Kind != shardrule.Sharded || hasName(columns, t.Placement.Column.Name) {
+		return nil
+	}
+	return refuseDDL(what+" of", t, "it does not have the sharding column "+t.Placement.Column.Name+", so equal values could be on two shards",
+		"add the sharding column to the key")
+}
+
+func partNames(parts []*ast.IndexPartSpecification) []string {
+	var out []string
+	for _, p := range parts {
+		if p.Column != nil {
+			out = append(out, p.Column.Name.L)
+		}
+	}
+	return out
+}
+
+func hasName(list []string, name string) bool {
+	for _, x := range list {
+		if foldEqual(x, name) {
+			return true
+		}
+	}
+	return false
+}
+
+func checkAlter(n *ast.AlterTableStmt, t *catalog.Table) error {
+	key := t.Placement.Column.Name
+	for _, s := range n.Specs {
+		switch s.Tp {
+		case ast.AlterTableRenameTable:
+			return refuseDDL("renaming", t, "the rule has it under this name", "change the rule")
+		case ast.AlterTableExchangePartition, ast.AlterTableDiscardTablespace, ast.AlterTableImportTablespace:
+			return refuseDDL("this change of", t, "it is about one server's files", "")
+		case ast.AlterTableAddConstraint:
+			if c := s.Constraint; c != nil {
+				if err := checkConstraint(c, t); err != nil {
+					return err
+				}
+			}
+		case ast.AlterTableDropColumn, ast.AlterTableRenameColumn, ast.AlterTableChangeColumn, ast.AlterTableModifyColumn:
+			if err := checkColumnChange(s, t, key); err != nil {
+				return err
+			}
+		}
+		for _, c := range s.NewConstraints {
+			if err := checkConstraint(c, t); err != nil {
+				return err
+			}
+		}
+		if err := checkNewColumns(s, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func checkNewColumns(s *ast.AlterTableSpec, t *catalog.Table) error {
+	for _, c := range s.NewColumns {
+		for _, o := range c.Options {
+			switch o.Tp {
+			case ast.ColumnOptionReference:
+				return refuseForeignKey(t)
+			case ast.ColumnOptionUniqKey, ast.ColumnOptionPrimaryKey:
+				if t.AutoIncrement != "" && foldEqual(c.Name.Name.L, t.AutoIncrement) {
+					continue
+				}
+				if err := checkUnique(t, []string{c.Name.Name.L}, "the key on "+c.Name.Name.O); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func checkConstraint(c *ast.Constraint, t *catalog.Table) error {
+	switch c.Tp {
+	case ast.ConstraintForeignKey:
+		return refuseForeignKey(t)
+	case ast.ConstraintPrimaryKey, ast.ConstraintUniq, ast.ConstraintUniqKey, ast.ConstraintUniqIndex:
+		names := partNames(c.Keys)
+		if len(names) == 1 && t.AutoIncrement != "" && foldEqual(names[0], t.AutoIncrement) {
+			return nil
+		}
+		return checkUnique(t, names, "the key "+orName(c.Name, "PRIMARY"))
+	}
+	return nil
+}
+
+// checkColumnChange: the sharding column stays as it is, for its type decides
+// where rows are.
+func checkColumnChange(s *ast.AlterTableSpec, t *catalog.Table, key string) error {
+	if t.Placement.Kind != shardrule.Sharded {
+		return nil
+	}
+	name := ""
+	if s.OldColumnName != nil {
+		name = s.OldColumnName.Name.L
+	} else if len(s.NewColumns) > 0 {
+		name = s.NewColumns[0].Name.Name.L
+	}
+	if foldEqual(name, key) {
+		return refuseDDL("a change of the sharding column "+key+" of", t, "rows are placed by its value and type", "reshard the table")
+	}
+	return nil
+}
+
+// databases plans CREATE and DROP DATABASE of a schema with rules.
+func databases(p *planning) (*plan.Plan, error) {
+	var name string
+	var sql string
+	switch n := p.st.Node.(type) {
+	case *ast.CreateDatabaseStmt:
+		name, sql = p.sc.fold(n.Name), "CREATE DATABASE IF NOT EXISTS "
+	case *ast.DropDatabaseStmt:
+		name, sql = p.sc.fold(n.Name), "DROP DATABASE IF EXISTS "
+	case *ast.AlterDatabaseStmt:
+		name = p.sc.fold(n.Name)
+		if s := p.cat.Schemas[name]; s != nil && hasSpread(s) {
+			return nil, sqlerr.Refuse("ALTER DATABASE of "+name, "it has sharded tables", "alter the tables")
+		}
+		return nil, nil
+	default:
+		return nil, nil
+	}
+	schema := p.cat.Schemas[name]
+	if schema == nil || !hasSpread(schema) {
+		return nil, nil
+	}
+	seq := &plan.Sequence{}
+	for _, places := range schemaPlaces(schema, name, p.cat.HomeOf(name)) {
+		seq.Steps = append(seq.Steps, &plan.Route{
+			Choice: plan.Choice{Kind: plan.ChooseClusters, Clusters: places.clusters},
+			SQL:    text(sql + quoteName(places.database)),
+		})
+	}
+	seq.Steps = append(seq.Steps, &plan.Route{
+		Choice: plan.Choice{Kind: plan.ChooseOne, Shard: topology.Shard{Index: -1, Cluster: p.cat.HomeOf(name)}},
+		SQL:    splice(p.st, p.within, nil),
+	})
+	pl := &plan.Plan{Root: seq, Why: "every database of schema " + name}
+	for _, t := range sortedTables(schema) {
+		pl.Effects.Schema = append(pl.Effects.Schema, plan.TableName{Schema: name, Table: t.Name})
+	}
+	return pl, nil
+}
+
+func hasSpread(s *catalog.Schema) bool {
+	for _, t := range s.Tables {
+		if t.Placement != nil {
+			return true
+		}
+	}
+	return false
+}
+
+func sortedTables(s *catalog.Schema) []*catalog.Table {
+	var out []*catalog.Table
+	for _, t := range s.Tables {
+		out = append(out, t)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Name < out[j].Name })
+	return out
+}
+
+// databasePlace is one physical database and the clusters it is on.
+type databasePlace struct {
+	database string
+	clusters []string
+}
+
+// schemaPlaces are the physical databases of a schema but the home's own.
+func schemaPlaces(s *catalog.Schema, name, home string) []databasePlace {
+	on := map[string]map[string]bool{}
+	for _, t := range s.Tables {
+		if t.Placement == nil {
+			continue
+		}
+		for _, sh := range t.Placement.Shards {
+			if sh.Database == name && sh.Cluster == home {
+				continue
+			}
+			if on[sh.Database] == nil {
+				on[sh.Database] = map[string]bool{}
+			}
+			on[sh.Database][sh.Cluster] = true
+		}
+	}
+	var out []databasePlace
+	for db, clusters := range on {
+		place := databasePlace{database: db}
+		for c := range clusters {
+			place.clusters = append(place.clusters, c)
+		}
+		sort.Strings(place.clusters)
+		out = append(out, place)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].database < out[j].database })
+	return out
+}
+
+// lockTables locks the tables on every shard.
+func lockTables(p *planning) (*plan.Plan, error) {
+	tables := p.spread()
+	if p.st.Kind != parser.KindLock || len(tables) == 0 {
+		return nil, nil
+	}
+	return nil, sqlerr.Refuse("LOCK TABLES of "+kindWord(tables[0])+" table "+tables[0].Name,
+		"the lock would have to be held on every shard's connection", "use a transaction with SELECT … FOR UPDATE")
+}
+
+// adminTables runs ANALYZE, OPTIMIZE and the like on every shard.
+func adminTables(p *planning) (*plan.Plan, error) {
+	tables := p.spread()
+	if p.st.Kind != parser.KindAdmin || len(tables) == 0 {
+		return nil, nil
+	}
+	switch p.st.Node.(type) {
+	case *ast.AnalyzeTableStmt, *ast.OptimizeTableStmt, *ast.RepairTableStmt:
+	default:
+		return nil, sqlerr.Refuse(strings.ToUpper(p.st.Verb)+" with "+kindWord(tables[0])+" table "+tables[0].Name, "it is not supported on sharded tables", "")
+	}
+	if len(p.st.Tables) > 1 {
+		return nil, sqlerr.Refuse(strings.ToUpper(p.st.Verb)+" of several tables", "each table has shards of its own", "do it one table at a time")
+	}
+	r, err := p.route(everywhere(tables[0].Placement), nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Target = topology.TargetPrimary
+	return &plan.Plan{Root: r, Why: "every shard of " + tables[0].Name}, nil
+}

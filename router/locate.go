@@ -1,0 +1,205 @@
+package router
+
+import (
+	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/parser"
+	"github.com/servaldb/serval/router/plan"
+)
+
+// location is where a statement over sharded tables runs.
+type location struct {
+	choice plan.Choice
+	// one: at most one shard is left, whatever the values. The statement is
+	// sent as it is.
+	one bool
+	// root is a table no row of the result is without, by whose key the rows
+	// lie on the shards; nil when one.
+	root *ref
+	// roots are the tables of the outermost block whose key is the root's in
+	// every row of the result.
+	roots []*ref
+	why   string
+}
+
+// locate proves that the statement can be answered shard by shard, or refuses
+// it.
+func (p *planning) locate() (*location, error) {
+	var sharded []*ref
+	for _, r := range p.sc.refs {
+		switch {
+		case r.sharded():
+			sharded = append(sharded, r)
+		case r.global():
+		default:
+			return nil, sqlerr.Refuse("a statement over a sharded and an unsharded table",
+				p.firstSharded().table+" is sharded and "+r.table+" stands whole on "+p.whereIs(r),
+				"query them one after the other, or make the small one global")
+		}
+	}
+	if len(sharded) == 0 {
+		return nil, sqlerr.Refuse("this statement", "its sharded tables are not in a FROM clause Serval understands", "")
+	}
+	for _, r := range sharded {
+		if !p.allHave(r.placement().Shards) {
+			return nil, sqlerr.Refuse("a join of a sharded and a global table",
+				"the global table has no copy on every cluster of "+r.table, "list all those clusters in its on:")
+		}
+	}
+	if h := p.st.Hints; h.HasShard {
+		return p.byHint(sharded)
+	}
+	if l := p.scatterLocal(sharded); l != nil {
+		return l, nil
+	}
+	return p.pinned(sharded)
+}
+
+func (p *planning) firstSharded() *ref {
+	for _, r := range p.sc.refs {
+		if r.sharded() {
+			return r
+		}
+	}
+	return &ref{}
+}
+
+func (p *planning) whereIs(r *ref) string {
+	at, _ := p.clusterOf(parser.TableName{Schema: r.schema, Table: r.table})
+	return orName(at, "one cluster")
+}
+
+func (p *planning) byHint(sharded []*ref) (*location, error) {
+	pl, n := sharded[0].placement(), p.st.Hints.Shard
+	if n >= len(pl.Shards) {
+		return nil, sqlerr.New(sqlerr.WrongArguments, "Serval hint: shard=%d, and %s has shards 0 to %d", n, pl.Table, len(pl.Shards)-1)
+	}
+	if err := allColocated(sharded); err != nil {
+		return nil, err
+	}
+	return &location{choice: plan.Choice{Kind: plan.ChooseByKey, Placement: pl, Cond: plan.Shard(n)}, one: true, why: "hint"}, nil
+}
+
+// scatterLocal: one SELECT (or UPDATE, DELETE) whose sharded tables are all
+// bound by key equality to a root that no outer join drops. Then each row of
+// the result comes from the rows of one shard, and from one shard only.
+func (p *planning) scatterLocal(sharded []*ref) *location {
+	top := p.topBlock()
+	if top == nil {
+		return nil
+	}
+	var root *ref
+	for _, r := range sharded {
+		if r.block == top && r.group == top.group {
+			root = r
+			break
+		}
+	}
+	if root == nil {
+		return nil
+	}
+	for _, r := range sharded {
+		if !contains(p.sc.reach(r), root) {
+			return nil
+		}
+	}
+	l := &location{root: root, why: "sharded by " + root.placement().Column.Name}
+	var all plan.And
+	for _, r := range sharded {
+		if r.block != top || r.group != top.group {
+			continue
+		}
+		l.roots = append(l.roots, r)
+		if c := p.condOf(r, root); c != nil {
+			all = append(all, c)
+		}
+	}
+	cond := oneOf(all)
+	l.one = atMostOne(cond)
+	l.choice = plan.Choice{Kind: plan.ChooseByKey, Placement: root.placement(), Cond: cond}
+	if cond != nil {
+		l.why = cond.String()
+	}
+	return l
+}
+
+// topBlock is the statement's own block, nil for a set operation and where a
+// derived table holds sharded tables (it would be joined to itself on each
+// shard only if its rows were complete there).
+func (p *planning) topBlock() *block {
+	var top *block
+	for _, b := range p.sc.blocks {
+		if p.sel != nil && b.sel == p.sel || p.sel == nil && b.sel == nil {
+			top = b
+		}
+	}
+	if top == nil || len(top.derived) > 0 || p.sc.recursive {
+		return nil
+	}
+	return top
+}
+
+// condOf is r's own condition in terms of the route's placement.
+func (p *planning) condOf(r, of *ref) plan.Cond {
+	c := p.sc.keyCondition(r)
+	if c == nil || r.placement() == of.placement() || r.placement().Column == of.placement().Column {
+		return c
+	}
+	return plan.Of{Placement: r.placement(), Cond: c}
+}
+
+// pinned: each sharded table is bound to one key by itself. Bind finds out
+// whether these are one shard.
+func (p *planning) pinned(sharded []*ref) (*location, error) {
+	if err := allColocated(sharded); err != nil {
+		return nil, err
+	}
+	first := sharded[0]
+	var parts plan.Or
+	seen := map[string]bool{}
+	for _, r := range sharded {
+		var all plan.And
+		for _, x := range p.sc.reach(r) {
+			if c := p.condOf(x, first); c != nil {
+				all = append(all, c)
+			}
+		}
+		c := oneOf(all)
+		if c == nil || !atMostOne(c) {
+			return nil, p.refuseJoin(sharded, r)
+		}
+		if !seen[c.String()] {
+			seen[c.String()] = true
+			parts = append(parts, c)
+		}
+	}
+	l := &location{one: true, why: parts.String()}
+	l.choice = plan.Choice{Kind: plan.ChooseByKey, Placement: first.placement(), Cond: parts}
+	if len(parts) == 1 {
+		l.choice.Cond = parts[0]
+	} else {
+		l.choice.Single = sqlerr.Refuse("this statement", "its keys are on different shards, and its tables cannot be joined across shards",
+			"query them one after the other")
+	}
+	return l, nil
+}
+
+func (p *planning) refuseJoin(sharded []*ref, r *ref) error {
+	if len(sharded) == 1 {
+		return sqlerr.Refuse("this query over sharded table "+r.table,
+			"it is in a subquery, a derived table, a CTE or under an outer join, where rows of all shards would have to be together",
+			"give its sharding key "+r.placement().Column.Name)
+	}
+	return sqlerr.Refuse("a join across shards",
+		"sharded table "+r.table+" is not bound to the others by equality of its sharding key "+r.placement().Column.Name,
+		"join on the sharding keys, or give one key for each table")
+}
+
+func allColocated(sharded []*ref) error {
+	for _, r := range sharded[1:] {
+		if !r.placement().Colocated(sharded[0].placement()) {
+			return sqlerr.Refuse("a statement over tables that are sharded differently",
+				sharded[0].table+" and "+r.table+" do not share their shards", "query them one after the other, or give them the same rule (like:)")
+		}
+	}
+	return nil
+}

@@ -1,0 +1,261 @@
+package router
+
+import (
+	"strings"
+
+	"github.com/pingcap/tidb/pkg/parser/ast"
+
+	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/router/plan"
+)
+
+func foldEqual(a, b string) bool { return strings.EqualFold(a, b) }
+func lower(s string) string      { return strings.ToLower(s) }
+
+// class is how the merge compares a key.
+type class uint8
+
+const (
+	// classUnknown: an expression; its weight is fetched in case it is text.
+	classUnknown class = iota
+	// classPlain: numbers, times, bytes: the value itself is compared.
+	classPlain
+	// classText is compared by WEIGHT_STRING.
+	classText
+	// classEnum: ENUM and SET order by their number, BIT as one.
+	classEnum
+	// classNone cannot be ordered by a merge.
+	classNone
+	// classConst orders nothing.
+	classConst
+)
+
+// classOfType is the class of a column by its bare type name.
+func classOfType(t string) class {
+	switch t {
+	case "tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "numeric", "float", "double", "real", "year",
+		"date", "datetime", "timestamp", "time", "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob":
+		return classPlain
+	case "char", "varchar", "tinytext", "text", "mediumtext", "longtext":
+		return classText
+	case "enum", "set", "bit":
+		return classEnum
+	case "":
+		return classUnknown
+	}
+	return classNone // JSON, spatial, UUID, INET6, …
+}
+
+// sortTerm is what a key of ORDER BY, GROUP BY or DISTINCT is.
+type sortTerm struct {
+	// shown is the shown column it is, -1 if none.
+	shown  int
+	expr   ast.ExprNode
+	ref    *ref
+	column string
+	label  string
+}
+
+// sql is the term as SQL that can stand in a select list.
+func (s *scatter) sql(t sortTerm) (plan.Template, error) {
+	if t.ref != nil {
+		return text(quoteName(t.ref.alias) + "." + quoteName(t.column)), nil
+	}
+	if sql, ok := exprSQL(s.st, t.expr); ok {
+		return sql, nil
+	}
+	return nil, refuseScatter("ordering by "+t.label, "the expression cannot be repeated in the select list")
+}
+
+func (s *scatter) class(t sortTerm) class {
+	if t.ref != nil {
+		if c := t.ref.column(t.column); c != nil {
+			return classOfType(c.DataType)
+		}
+		return classUnknown
+	}
+	switch e := strip(t.expr).(type) {
+	case *ast.AggregateFuncExpr:
+		switch lower(e.F) {
+		case "count", "sum", "avg":
+			return classPlain
+		}
+	case ast.ValueExpr:
+		return classConst
+	}
+	return classUnknown
+}
+
+// sortKey is the key of one ORDER BY item.
+func (s *scatter) sortKey(item *ast.ByItem) (plan.SortKey, error) {
+	t, err := s.orderTerm(item.Expr)
+	if err != nil {
+		return plan.SortKey{}, err
+	}
+	return s.keyOf(t, item.Desc)
+}
+
+// keyOf makes the columns the merge compares: the shown one or a hidden one,
+// and its weight. A constant's Column is -1.
+func (s *scatter) keyOf(t sortTerm, desc bool) (plan.SortKey, error) {
+	k := plan.SortKey{Column: t.shown, Desc: desc, Weight: -1, Label: t.label}
+	c := s.class(t)
+	if c == classConst {
+		return plan.SortKey{Column: -1}, nil
+	}
+	if c == classNone {
+		return k, refuseScatter("ordering by "+t.label, "its type is ordered by no rule Serval knows")
+	}
+	if s.shown < 0 {
+		return k, refuseScatter("ordering by "+t.label+" with * in the select list", "the number of columns is not known")
+	}
+	if t.shown >= 0 && c == classPlain {
+		return k, nil
+	}
+	sql, err := s.sql(t)
+	if err != nil {
+		return k, err
+	}
+	switch c {
+	case classEnum:
+		k.Column = s.hide(append(sql, text("+0")...))
+	case classPlain:
+		k.Column = s.hide(sql)
+	case classText, classUnknown:
+		if t.shown < 0 {
+			k.Column = s.hide(sql)
+		}
+		k.Weight = s.hide(append(append(text("WEIGHT_STRING("), sql...), text(")")...))
+	case classConst, classNone:
+	}
+	return k, nil
+}
+
+// orderTerm resolves an ORDER BY item as MySQL does: a position, a column of
+// the select list by its alias or name, a column of the tables, an expression.
+func (s *scatter) orderTerm(e ast.ExprNode) (sortTerm, error) {
+	e = strip(e)
+	if pos, ok := e.(*ast.PositionExpr); ok {
+		return s.position(pos)
+	}
+	if c, ok := e.(*ast.ColumnNameExpr); ok {
+		if c.Name.Table.L == "" {
+			if i, n := s.byAlias(c.Name.Name.L); n == 1 {
+				return s.term(i), nil
+			} else if n > 1 {
+				return sortTerm{}, refuseScatter("ordering by "+c.Name.Name.O, "several columns have that name")
+			}
+		}
+		return s.columnTerm(c)
+	}
+	return s.exprTerm(e)
+}
+
+func (s *scatter) position(pos *ast.PositionExpr) (sortTerm, error) {
+	if s.shown < 0 {
+		return sortTerm{}, refuseScatter("ordering by a position with * in the select list", "the number of columns is not known")
+	}
+	if pos.P != nil || pos.N < 1 || pos.N > s.shown {
+		return sortTerm{}, sqlerr.New(sqlerr.BadField, "Unknown column '%d' in 'order clause'", pos.N)
+	}
+	return s.term(pos.N - 1), nil
+}
+
+// byAlias finds the shown columns of that name; several that are one and the
+// same column count as one.
+func (s *scatter) byAlias(name string) (at, n int) {
+	for i, f := range s.fields {
+		if f.alias != name {
+			continue
+		}
+		if n == 0 || f.ref == nil || f.ref != s.fields[at].ref || f.column != s.fields[at].column {
+			n++
+			at = i
+		}
+	}
+	return at, n
+}
+
+// term is shown column i.
+func (s *scatter) term(i int) sortTerm {
+	f := s.fields[i]
+	label := f.alias
+	if label == "" {
+		label = f.text
+	}
+	return sortTerm{shown: i, expr: f.expr, ref: f.ref, column: f.column, label: label}
+}
+
+func (s *scatter) columnTerm(c *ast.ColumnNameExpr) (sortTerm, error) {
+	r := s.block.resolve(c.Name)
+	t := sortTerm{shown: -1, expr: c, ref: r, column: c.Name.Name.L, label: c.Name.Name.O}
+	if r == nil {
+		if s.block.using == nil && len(s.block.refs) != 1 {
+			return t, refuseScatter("ordering by "+c.Name.Name.O, "Serval cannot tell which table's column it is")
+		}
+		t.column = ""
+	}
+	if r != nil && r.block != s.block {
+		return t, refuseScatter("ordering by "+c.Name.Name.O, "it is a column of an outer query")
+	}
+	for i, f := range s.fields {
+		if r != nil && f.ref == r && f.column == t.column {
+			t.shown = i
+			break
+		}
+	}
+	return t, nil
+}
+
+// exprTerm is an expression: the shown column with the same text, or one to
+// hide. Aliases are not visible within a select list.
+func (s *scatter) exprTerm(e ast.ExprNode) (sortTerm, error) {
+	t := sortTerm{shown: -1, expr: e, label: "expression"}
+	sql, ok := exprSQL(s.st, e)
+	if !ok {
+		return t, refuseScatter("ordering by an expression", "it cannot be repeated in the select list")
+	}
+	t.label = strings.ReplaceAll(templateText(sql), "`", "")
+	for i, f := range s.fields {
+		if f.text == templateText(sql) {
+			t.shown = i
+			return t, nil
+		}
+	}
+	if s.facts.Random {
+		return t, refuseScatter("ordering by "+t.label, "RAND() and the like give another value each time they are computed")
+	}
+	if len(findSubqueries(e)) > 0 {
+		return t, refuseScatter("ordering by a subquery", "it would be computed twice for each row")
+	}
+	for _, c := range columnsIn(e) {
+		if _, n := s.byAlias(c.Name.L); n > 0 && c.Table.L == "" && !s.sameColumn(c) {
+			return t, refuseScatter("ordering by "+t.label, c.Name.O+" is an alias of the select list")
+		}
+	}
+	return t, nil
+}
+
+// sameColumn: the shown column of c's name is c itself.
+func (s *scatter) sameColumn(c *ast.ColumnName) bool {
+	r := s.block.resolve(c)
+	i, n := s.byAlias(c.Name.L)
+	return n == 1 && r != nil && s.fields[i].ref == r && s.fields[i].column == c.Name.L
+}
+
+type columnFinder struct{ found []*ast.ColumnName }
+
+func (f *columnFinder) Enter(n ast.Node) (ast.Node, bool) {
+	if c, ok := n.(*ast.ColumnNameExpr); ok {
+		f.found = append(f.found, c.Name)
+	}
+	return n, false
+}
+
+func (f *columnFinder) Leave(n ast.Node) (ast.Node, bool) { return n, true }
+
+func columnsIn(n ast.Node) []*ast.ColumnName {
+	var f columnFinder
+	n.Accept(&f)
+	return f.found
+}

@@ -1,0 +1,320 @@
+// Package router decides where a statement goes: Statement and Catalog in,
+// Plan out, without I/O. The table of rules is in this file; the text cases in
+// testdata/plan say what each decision is and why.
+package router
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/pingcap/tidb/pkg/parser/ast"
+
+	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/parser"
+	"github.com/servaldb/serval/router/plan"
+	"github.com/servaldb/serval/shardrule"
+	"github.com/servaldb/serval/topology"
+)
+
+// planning is one statement being planned.
+type planning struct {
+	cat   *catalog.Catalog
+	db    string
+	st    *parser.Statement
+	facts *parser.Facts
+	// within is the part of the text that is planned: all of it, or one arm
+	// of a UNION.
+	within parser.Span
+	// sel and arm are the SELECT that is planned and its block.
+	sel *ast.SelectStmt
+	arm int
+
+	sc     *scopes
+	cached *parser.Spans
+}
+
+// rule makes the plan of the statements it is for; nil, nil passes on to the
+// next rule.
+type rule struct {
+	name string
+	plan func(*planning) (*plan.Plan, error)
+}
+
+// rules in their order: the first that answers decides.
+func rules() []rule {
+	return []rule{
+		{"a hint that cannot be obeyed is an error", badHint},
+		{"a text the parser rejects or doubts goes home if no sharded table is in it", opaque},
+		{"functions that only make sense on one connection", connectionFunctions},
+		{"SHOW answers for the logical schema", show},
+		{"EXPLAIN goes where its statement would read", explain},
+		{"databases are created and dropped on every cluster", databases},
+		{"tables are defined on every shard", ddl},
+		{"LOCK TABLES locks every shard", lockTables},
+		{"a statement without sharded or global tables goes to their cluster", home},
+		{"administration of sharded tables goes to every shard", adminTables},
+		{"INSERT is split by row", insert},
+		{"UPDATE and DELETE go where the rows are", write},
+		{"SELECT of global tables goes to any copy", readGlobal},
+		{"SELECT of sharded tables is sent or merged", read},
+		{"nothing else touches sharded tables", refuseRest},
+	}
+}
+
+// Plan plans a statement for a session whose database is db (empty for none).
+// Errors are *sqlerr.Error. The plan is immutable and does not depend on the
+// statement's values where st.Params is true.
+func Plan(cat *catalog.Catalog, db string, st *parser.Statement) (*plan.Plan, error) {
+	if cat.FoldNames {
+		db = strings.ToLower(db)
+	}
+	p := &planning{cat: cat, db: db, st: st, facts: st.Facts(), within: parser.Span{End: len(st.Text)}}
+	p.sc = &scopes{cat: cat, st: st, db: db}
+	p.collect()
+	for _, r := range rules() {
+		pl, err := r.plan(p)
+		if err != nil {
+			return nil, sqlerr.From(err)
+		}
+		if pl != nil {
+			return p.finish(pl)
+		}
+	}
+	return nil, sqlerr.Refuse("this statement", "no rule is for it", "")
+}
+
+// collect finds the query blocks of what has some.
+func (p *planning) collect() {
+	switch n := p.st.Node.(type) {
+	case *ast.SelectStmt:
+		p.sel = n
+		p.sc.query(n, nil, nil)
+	case *ast.SetOprStmt:
+		p.sc.query(n, nil, nil)
+	case *ast.ExplainStmt:
+		p.collectWrite(n.Stmt)
+	default:
+		p.collectWrite(n)
+	}
+	p.sc.link()
+}
+
+func (p *planning) collectWrite(n ast.Node) {
+	s := p.sc
+	switch n := n.(type) {
+	case *ast.SelectStmt, *ast.SetOprStmt:
+		s.query(n, nil, nil)
+	case *ast.UpdateStmt:
+		defer s.with(n.With, nil, nil)()
+		b := s.block(nil, nil)
+		s.from(b, b.group, n.TableRefs.TableRefs)
+		s.where(b, n.Where)
+		for _, a := range n.List {
+			s.subqueries(a.Expr, b, b.group)
+		}
+	case *ast.DeleteStmt:
+		defer s.with(n.With, nil, nil)()
+		b := s.block(nil, nil)
+		s.from(b, b.group, n.TableRefs.TableRefs)
+		s.where(b, n.Where)
+	case *ast.InsertStmt:
+		b := s.block(nil, nil)
+		s.from(b, b.group, n.Table.TableRefs)
+		if n.Select != nil {
+			s.query(n.Select, nil, nil)
+		}
+		for _, row := range n.Lists {
+			for _, e := range row {
+				s.subqueries(e, b, b.group)
+			}
+		}
+	}
+}
+
+// finish adds what holds for every plan.
+func (p *planning) finish(pl *plan.Plan) (*plan.Plan, error) {
+	h := p.st.Hints
+	if h.NoScatter && mayScatter(pl.Root) {
+		return nil, sqlerr.Refuse("this statement", "it would go to several shards and the hint no_scatter forbids it",
+			"give the sharding key")
+	}
+	pl.Effects.UserVars = p.facts.UserVarsSet
+	pl.Effects.UsesLastInsertID = p.facts.LastInsertID
+	if p.facts.TemporaryTable {
+		pl.Effects.Pins = "temporary table"
+	}
+	return pl, nil
+}
+
+// mayScatter: the plan can send to more than one shard.
+func mayScatter(n plan.Node) bool {
+	if r, ok := n.(*plan.Route); ok {
+		switch r.Choice.Kind {
+		case plan.ChooseByKey:
+			return r.Choice.Single == nil && !atMostOne(r.Choice.Cond)
+		case plan.ChooseCopies, plan.ChooseClusters, plan.ChooseDatabases:
+			return true
+		case plan.ChooseOne, plan.ChooseAny, plan.ChooseFirst:
+		}
+		return false
+	}
+	if _, ok := n.(*plan.Insert); ok {
+		return true
+	}
+	for _, c := range n.Children() {
+		if mayScatter(c) {
+			return true
+		}
+	}
+	return false
+}
+
+// target is where the statement may be answered.
+func (p *planning) target() topology.Target {
+	switch {
+	case !p.readOnly() || p.st.Hints.Target == "primary":
+		return topology.TargetPrimary
+	}
+	return topology.TargetReplica
+}
+
+// readOnly: it changes nothing, takes no locks, and leaves no state.
+func (p *planning) readOnly() bool {
+	f := p.facts
+	switch p.st.Kind {
+	case parser.KindSelect:
+	case parser.KindShow, parser.KindExplain:
+		return true
+	default:
+		return false
+	}
+	return !f.Locking && !f.NamedLock && len(f.UserVarsSet) == 0 && !f.IntoFile && !f.IntoVar && !f.Sequence &&
+		len(f.UnknownFuncs) == 0 && !f.SetsLastInsertID
+}
+
+// spans are the places of names and clauses in the text.
+func (p *planning) spans() (*parser.Spans, error) {
+	if p.cached == nil {
+		sp, err := p.st.Spans()
+		if err != nil {
+			if errors.Is(err, parser.ErrCannotSplice) {
+				return nil, sqlerr.Refuse("this statement", "its tables are sharded and their names cannot be replaced in it with certainty",
+					"write it more simply").WithCause(err)
+			}
+			return nil, err
+		}
+		p.cached = sp
+	}
+	return p.cached, nil
+}
+
+// lookup finds a table of the statement in the catalog.
+func (p *planning) lookup(t parser.TableName) *catalog.Table {
+	schema, table := p.names(t)
+	return p.cat.Table(schema, table)
+}
+
+func (p *planning) names(t parser.TableName) (schema, table string) {
+	schema, table = t.Schema, t.Table
+	if p.cat.FoldNames {
+		schema, table = strings.ToLower(schema), strings.ToLower(table)
+	}
+	if schema == "" {
+		schema = p.db
+	}
+	return schema, table
+}
+
+// spread are the tables of the statement that are sharded or global.
+func (p *planning) spread() []*catalog.Table {
+	var out []*catalog.Table
+	for _, t := range p.st.Tables {
+		if e := p.lookup(t); e != nil && e.Placement != nil && e.Placement.Kind != shardrule.Whole {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// hasSharded: a sharded table is named.
+func (p *planning) hasSharded() bool {
+	for _, e := range p.spread() {
+		if e.Placement.Kind == shardrule.Sharded {
+			return true
+		}
+	}
+	return false
+}
+
+func badHint(p *planning) (*plan.Plan, error) {
+	h := p.st.Hints
+	switch {
+	case p.st.HintErr != nil:
+		return nil, p.st.HintErr
+	case h.MycatSQL != "":
+		return nil, sqlerr.Refuse("the hint mycat:sql", "routing by another statement is not supported yet",
+			"use /*+ SERVAL(shard=N) */")
+	case h.Cluster != "" && p.cat.Clusters[h.Cluster] == nil:
+		return nil, sqlerr.New(sqlerr.WrongArguments, "Serval hint: there is no cluster %q", h.Cluster)
+	}
+	return nil, nil
+}
+
+// opaque passes texts without a tree home.
+func opaque(p *planning) (*plan.Plan, error) {
+	if p.st.Node != nil && p.facts.Doubt == "" {
+		return nil, nil
+	}
+	for _, t := range p.spread() {
+		why := p.facts.Doubt
+		if p.st.Node == nil {
+			why = "Serval's parser does not know this syntax"
+		}
+		return nil, sqlerr.Refuse("this statement", "it names "+kindName(t.Placement.Kind)+" table "+t.Name+" and "+why,
+			"write it in plainer SQL")
+	}
+	return p.planHome()
+}
+
+func kindName(k shardrule.Kind) string {
+	switch k {
+	case shardrule.Global:
+		return "the global"
+	case shardrule.Sharded:
+		return "the sharded"
+	case shardrule.Whole:
+	}
+	return "the"
+}
+
+// connectionFunctions refuses what only the connection that ran the statement
+// before could answer: with pooled connections it would be someone else's.
+func connectionFunctions(p *planning) (*plan.Plan, error) {
+	switch {
+	case p.facts.FoundRows || p.facts.CalcFoundRows:
+		return nil, sqlerr.Refuse("FOUND_ROWS", "the number belongs to one server connection and Serval shares connections",
+			"use SELECT COUNT(*)")
+	case p.facts.RowCount:
+		return nil, sqlerr.Refuse("ROW_COUNT()", "the number belongs to one server connection and Serval shares connections",
+			"use the count in the statement's answer")
+	case len(p.spread()) == 0:
+	case p.facts.NamedLock:
+		return nil, sqlerr.Refuse("a named lock in a statement over sharded tables", "each shard has locks of its own", "")
+	case p.facts.Sequence:
+		return nil, sqlerr.Refuse("a sequence in a statement over sharded tables", "each shard would count by itself", "")
+	case len(p.facts.UnknownFuncs) > 0:
+		return nil, sqlerr.Refuse("the function "+p.facts.UnknownFuncs[0],
+			"stored functions are only at the schema's home, and the statement's tables are not", "")
+	}
+	return nil, nil
+}
+
+func refuseRest(p *planning) (*plan.Plan, error) {
+	t := p.spread()
+	what := strings.ToUpper(orName(p.st.Verb, "this statement"))
+	if len(t) == 0 {
+		return nil, sqlerr.Refuse(what, "it is not supported", "")
+	}
+	return nil, sqlerr.Refuse(what, "it is not supported on "+kindName(t[0].Placement.Kind)+" table "+t[0].Name, "")
+}

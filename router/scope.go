@@ -1,0 +1,539 @@
+package router
+
+import (
+	"strings"
+
+	"github.com/pingcap/tidb/pkg/parser/ast"
+	"github.com/pingcap/tidb/pkg/parser/opcode"
+
+	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/parser"
+	"github.com/servaldb/serval/shardrule"
+)
+
+// ref is one reference to a table in a FROM clause, or the target of a write.
+type ref struct {
+	name *ast.TableName
+	// alias is what the statement calls it.
+	alias         string
+	schema, table string
+	// entry is nil for a table the catalog does not know: it is at its
+	// schema's home.
+	entry *catalog.Table
+	block *block
+	group *group
+}
+
+func (r *ref) placement() *shardrule.Placement {
+	if r.entry == nil {
+		return nil
+	}
+	return r.entry.Placement
+}
+
+func (r *ref) sharded() bool {
+	p := r.placement()
+	return p != nil && p.Kind == shardrule.Sharded
+}
+
+func (r *ref) global() bool {
+	p := r.placement()
+	return p != nil && p.Kind == shardrule.Global
+}
+
+// column finds a column the catalog knows.
+func (r *ref) column(name string) *catalog.Column {
+	if r.entry == nil {
+		return nil
+	}
+	for i := range r.entry.Columns {
+		if strings.EqualFold(r.entry.Columns[i].Name, name) {
+			return &r.entry.Columns[i]
+		}
+	}
+	return nil
+}
+
+// columnsKnown: what is not among them is no column of this table.
+func (r *ref) columnsKnown() bool { return r.entry != nil && len(r.entry.Columns) > 0 }
+
+// isKey: the column is the table's sharding column.
+func (r *ref) isKey(column string) bool {
+	return r.sharded() && strings.EqualFold(r.placement().Column.Name, column)
+}
+
+// group is a part of a FROM clause whose rows an outer join may replace by
+// NULLs, or a query block. A condition stands in a group: it filters the
+// tables of that group and of the groups within.
+type group struct{ parent *group }
+
+// within: g is outer or inside of it.
+func (g *group) within(outer *group) bool {
+	for ; g != nil; g = g.parent {
+		if g == outer {
+			return true
+		}
+	}
+	return false
+}
+
+// block is one SELECT, UPDATE or DELETE with its FROM clause.
+type block struct {
+	sel   *ast.SelectStmt // nil for UPDATE and DELETE
+	outer *block
+	group *group
+	refs  []*ref
+	// derived are the aliases of derived tables and CTEs, whose columns are
+	// not known here.
+	derived []string
+	// using are the columns of USING clauses, which are no longer ambiguous.
+	using []string
+	// natural: there is a NATURAL JOIN.
+	natural bool
+}
+
+// conjunct is one of the conditions that must all hold.
+type conjunct struct {
+	expr  ast.ExprNode
+	block *block
+	group *group
+}
+
+// scopes is a statement's query blocks with what is known of its tables.
+type scopes struct {
+	cat       *catalog.Catalog
+	st        *parser.Statement
+	db        string
+	refs      []*ref
+	blocks    []*block
+	conjuncts []conjunct
+	// edges: the key of to equals the key of from in every row of to that
+	// matters.
+	edges []edge
+	// recursive: WITH RECURSIVE.
+	recursive bool
+	ctes      []string
+}
+
+type edge struct{ from, to *ref }
+
+// fold is a table or schema name as the catalog keys it.
+func (s *scopes) fold(name ast.CIStr) string {
+	if s.cat.FoldNames {
+		return name.L
+	}
+	return name.O
+}
+
+// add makes a ref of a table name.
+func (s *scopes) add(b *block, g *group, name *ast.TableName, alias string) *ref {
+	r := &ref{name: name, alias: alias, block: b, group: g, schema: s.fold(name.Schema), table: s.fold(name.Name)}
+	if r.schema == "" {
+		r.schema = s.db
+	}
+	if r.alias == "" {
+		r.alias = name.Name.O
+	}
+	r.entry = s.cat.Table(r.schema, r.table)
+	b.refs = append(b.refs, r)
+	s.refs = append(s.refs, r)
+	return r
+}
+
+func (s *scopes) block(outer *block, parent *group) *block {
+	b := &block{outer: outer, group: &group{parent: parent}}
+	s.blocks = append(s.blocks, b)
+	return b
+}
+
+// query enters a SELECT or a set operation; each arm is a block.
+func (s *scopes) query(n ast.Node, outer *block, parent *group) {
+	switch n := n.(type) {
+	case *ast.SelectStmt:
+		s.selectStmt(n, outer, parent)
+	case *ast.SetOprStmt:
+		defer s.with(n.With, outer, parent)()
+		s.query(n.SelectList, outer, parent)
+		if n.OrderBy != nil {
+			s.subqueries(n.OrderBy, outer, parent)
+		}
+	case *ast.SetOprSelectList:
+		defer s.with(n.With, outer, parent)()
+		for _, arm := range n.Selects {
+			s.query(arm, outer, parent)
+		}
+	case *ast.SubqueryExpr:
+		s.query(n.Query, outer, parent)
+	}
+}
+
+// with enters the CTEs; the returned func leaves their names' scope.
+func (s *scopes) with(w *ast.WithClause, outer *block, parent *group) func() {
+	had := len(s.ctes)
+	if w == nil {
+		return func() {}
+	}
+	s.recursive = s.recursive || w.IsRecursive
+	if w.IsRecursive {
+		for _, c := range w.CTEs {
+			s.ctes = append(s.ctes, c.Name.L)
+		}
+	}
+	for _, c := range w.CTEs {
+		s.query(c.Query, outer, parent)
+		s.ctes = append(s.ctes, c.Name.L)
+	}
+	return func() { s.ctes = s.ctes[:had] }
+}
+
+func (s *scopes) isCTE(n *ast.TableName) bool {
+	if n.Schema.L != "" {
+		return false
+	}
+	for _, c := range s.ctes {
+		if c == n.Name.L {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *scopes) selectStmt(sel *ast.SelectStmt, outer *block, parent *group) *block {
+	defer s.with(sel.With, outer, parent)()
+	b := s.block(outer, parent)
+	b.sel = sel
+	if sel.From != nil {
+		s.from(b, b.group, sel.From.TableRefs)
+	}
+	s.where(b, sel.Where)
+	if sel.Fields != nil {
+		s.subqueries(sel.Fields, b, b.group)
+	}
+	if sel.GroupBy != nil {
+		s.subqueries(sel.GroupBy, b, b.group)
+	}
+	if sel.Having != nil {
+		s.subqueries(sel.Having, b, b.group)
+	}
+	if sel.OrderBy != nil {
+		s.subqueries(sel.OrderBy, b, b.group)
+	}
+	return b
+}
+
+func (s *scopes) where(b *block, where ast.ExprNode) {
+	if where == nil {
+		return
+	}
+	s.condition(b, b.group, where)
+}
+
+// condition records a WHERE or ON condition of the group.
+func (s *scopes) condition(b *block, g *group, e ast.ExprNode) {
+	for _, part := range splitAnd(e, nil) {
+		s.conjuncts = append(s.conjuncts, conjunct{part, b, g})
+		if in, ok := part.(*ast.PatternInExpr); ok && in.Sel != nil && !in.Not {
+			s.inSubquery(b, g, in)
+			s.subqueries(in.Expr, b, g)
+			continue
+		}
+		s.subqueries(part, b, g)
+	}
+}
+
+func splitAnd(e ast.ExprNode, to []ast.ExprNode) []ast.ExprNode {
+	switch x := strip(e).(type) {
+	case *ast.BinaryOperationExpr:
+		if x.Op == opcode.LogicAnd {
+			return splitAnd(x.R, splitAnd(x.L, to))
+		}
+		return append(to, x)
+	default:
+		return append(to, x)
+	}
+}
+
+// strip removes parentheses.
+func strip(e ast.ExprNode) ast.ExprNode {
+	for {
+		p, ok := e.(*ast.ParenthesesExpr)
+		if !ok {
+			return e
+		}
+		e = p.Expr
+	}
+}
+
+// inSubquery enters the subquery of "x IN (SELECT y …)", where y's rows matter
+// only as far as they equal x. A subquery that cuts or combines rows is
+// entered without that.
+func (s *scopes) inSubquery(b *block, g *group, in *ast.PatternInExpr) {
+	sub, ok := in.Sel.(*ast.SubqueryExpr)
+	if !ok {
+		s.subqueries(in.Sel, b, g)
+		return
+	}
+	sel, ok := sub.Query.(*ast.SelectStmt)
+	if !ok || sel.Limit != nil || sel.GroupBy != nil || sel.Having != nil || sel.Fields == nil ||
+		len(sel.Fields.Fields) != 1 || sel.Fields.Fields[0].Expr == nil || len(sel.WindowSpecs) > 0 {
+		s.query(sub.Query, b, g)
+		return
+	}
+	inner := s.selectStmt(sel, b, g)
+	x, y := s.keyRef(b, in.Expr), s.keyRef(inner, sel.Fields.Fields[0].Expr)
+	if x != nil && y != nil && y.block == inner && colocated(x, y) {
+		s.edges = append(s.edges, edge{x, y})
+	}
+}
+
+// subqueries enters the subqueries within n.
+func (s *scopes) subqueries(n ast.Node, b *block, g *group) {
+	for _, q := range findSubqueries(n) {
+		s.query(q.Query, b, g)
+	}
+}
+
+type subqueryFinder struct{ found []*ast.SubqueryExpr }
+
+func (f *subqueryFinder) Enter(n ast.Node) (ast.Node, bool) {
+	if q, ok := n.(*ast.SubqueryExpr); ok {
+		f.found = append(f.found, q)
+		return n, true
+	}
+	return n, false
+}
+
+func (f *subqueryFinder) Leave(n ast.Node) (ast.Node, bool) { return n, true }
+
+func findSubqueries(n ast.Node) []*ast.SubqueryExpr {
+	var f subqueryFinder
+	n.Accept(&f)
+	return f.found
+}
+
+// from enters a FROM clause's tree.
+func (s *scopes) from(b *block, g *group, n ast.ResultSetNode) {
+	switch n := n.(type) {
+	case *ast.Join:
+		s.join(b, g, n)
+	case *ast.TableSource:
+		s.source(b, g, n)
+	case *ast.TableName:
+		s.add(b, g, n, "")
+	}
+}
+
+func (s *scopes) source(b *block, g *group, n *ast.TableSource) {
+	if name, ok := n.Source.(*ast.TableName); ok {
+		if s.isCTE(name) {
+			b.derived = append(b.derived, orName(n.AsName.L, name.Name.L))
+			return
+		}
+		s.add(b, g, name, n.AsName.O)
+		return
+	}
+	if join, ok := n.Source.(*ast.Join); ok {
+		s.join(b, g, join)
+		return
+	}
+	b.derived = append(b.derived, n.AsName.L)
+	outer := b.outer
+	if n.Lateral {
+		outer = b
+	}
+	s.query(n.Source, outer, g)
+}
+
+func orName(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+func (s *scopes) join(b *block, g *group, n *ast.Join) {
+	left, right := g, g
+	switch n.Tp {
+	case ast.LeftJoin:
+		right = &group{parent: g}
+	case ast.RightJoin:
+		left = &group{parent: g}
+	case ast.CrossJoin:
+	}
+	start := len(b.refs)
+	s.from(b, left, n.Left)
+	middle := len(b.refs)
+	if n.Right == nil {
+		return
+	}
+	s.from(b, right, n.Right)
+	on := g
+	switch n.Tp {
+	case ast.LeftJoin:
+		on = right
+	case ast.RightJoin:
+		on = left
+	case ast.CrossJoin:
+	}
+	if n.On != nil {
+		s.condition(b, on, n.On.Expr)
+	}
+	b.natural = b.natural || n.NaturalJoin
+	for _, c := range n.Using {
+		b.using = append(b.using, c.Name.L)
+		s.using(b.refs[start:middle], b.refs[middle:], c.Name.L, on)
+	}
+}
+
+// using is the equality a USING column stands for.
+func (s *scopes) using(left, right []*ref, column string, g *group) {
+	for _, x := range left {
+		for _, y := range right {
+			if x.isKey(column) && y.isKey(column) {
+				s.equal(x, y, g)
+			}
+		}
+	}
+}
+
+// equal records that the keys of x and y are equal by a condition of group g.
+func (s *scopes) equal(x, y *ref, g *group) {
+	if x == y || !colocated(x, y) {
+		return
+	}
+	if y.group.within(g) {
+		s.edges = append(s.edges, edge{x, y})
+	}
+	if x.group.within(g) {
+		s.edges = append(s.edges, edge{y, x})
+	}
+}
+
+func colocated(x, y *ref) bool {
+	return x.sharded() && y.sharded() && x.placement().Colocated(y.placement())
+}
+
+// keyRef is the table whose sharding column e is, or nil.
+func (s *scopes) keyRef(b *block, e ast.ExprNode) *ref {
+	c, ok := strip(e).(*ast.ColumnNameExpr)
+	if !ok {
+		return nil
+	}
+	if r := b.resolve(c.Name); r != nil && r.isKey(c.Name.Name.L) {
+		return r
+	}
+	return nil
+}
+
+// resolve finds the table a column belongs to; nil where that is not certain.
+func (b *block) resolve(c *ast.ColumnName) *ref {
+	for ; b != nil; b = b.outer {
+		var r *ref
+		var here bool
+		if c.Table.L != "" {
+			r, here = b.qualified(c)
+		} else {
+			r, here = b.unqualified(c.Name.L)
+		}
+		if here {
+			return r
+		}
+	}
+	return nil
+}
+
+// qualified finds t.c; here is false where no source of the block is called t.
+func (b *block) qualified(c *ast.ColumnName) (r *ref, here bool) {
+	for _, x := range b.refs {
+		if !strings.EqualFold(x.alias, c.Table.O) ||
+			c.Schema.L != "" && !strings.EqualFold(c.Schema.O, x.schema) {
+			continue
+		}
+		if here {
+			return nil, true // two of that name
+		}
+		r, here = x, true
+	}
+	for _, d := range b.derived {
+		if d == c.Table.L {
+			return nil, true
+		}
+	}
+	return r, here
+}
+
+func (b *block) unqualified(name string) (r *ref, here bool) {
+	var found, unknown []*ref
+	for _, x := range b.refs {
+		switch {
+		case x.column(name) != nil:
+			found = append(found, x)
+		case !x.columnsKnown():
+			unknown = append(unknown, x)
+		}
+	}
+	for _, u := range b.using {
+		if u == name {
+			return b.coalesced(append(found, unknown...)), true
+		}
+	}
+	if b.natural || len(b.derived) > 0 {
+		return nil, true
+	}
+	switch {
+	case len(found) == 1 && len(unknown) == 0:
+		return found[0], true
+	case len(found) == 0 && len(unknown) == 1 && len(b.refs) == 1 && b.outer == nil:
+		return unknown[0], true
+	case len(found)+len(unknown) == 0:
+		return nil, false
+	}
+	return nil, true
+}
+
+// coalesced is the table a USING column takes its value from: one that no
+// outer join replaces by NULLs.
+func (b *block) coalesced(found []*ref) *ref {
+	for _, x := range found {
+		if x.group == b.group {
+			return x
+		}
+	}
+	return nil
+}
+
+// link finds the key equalities among the conjuncts.
+func (s *scopes) link() {
+	for _, c := range s.conjuncts {
+		op, ok := c.expr.(*ast.BinaryOperationExpr)
+		if !ok || op.Op != opcode.EQ {
+			continue
+		}
+		x, y := s.keyRef(c.block, op.L), s.keyRef(c.block, op.R)
+		if x != nil && y != nil {
+			s.equal(x, y, c.group)
+		}
+	}
+}
+
+// reach is every table whose key equals r's wherever r's rows matter, r first.
+func (s *scopes) reach(r *ref) []*ref {
+	seen := []*ref{r}
+	for i := 0; i < len(seen); i++ {
+		for _, e := range s.edges {
+			if e.to == seen[i] && !contains(seen, e.from) {
+				seen = append(seen, e.from)
+			}
+		}
+	}
+	return seen
+}
+
+func contains(refs []*ref, r *ref) bool {
+	for _, x := range refs {
+		if x == r {
+			return true
+		}
+	}
+	return false
+}

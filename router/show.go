@@ -1,0 +1,215 @@
+package router
+
+import (
+	"sort"
+	"strings"
+
+	"github.com/pingcap/tidb/pkg/parser/ast"
+
+	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/router/plan"
+	"github.com/servaldb/serval/shardrule"
+	"github.com/servaldb/serval/topology"
+)
+
+// metaSchema is where Serval keeps its own tables on the servers.
+const metaSchema = "serval_meta"
+
+// show plans SHOW for the logical schema.
+func show(p *planning) (*plan.Plan, error) {
+	n, ok := p.st.Node.(*ast.ShowStmt)
+	if !ok {
+		return nil, nil
+	}
+	switch n.Tp {
+	case ast.ShowTables:
+		return p.showTables(n)
+	case ast.ShowDatabases:
+		return p.showDatabases(n)
+	}
+	tables := p.spread()
+	if len(tables) == 0 {
+		return nil, nil
+	}
+	switch n.Tp {
+	case ast.ShowCreateTable, ast.ShowColumns, ast.ShowIndex:
+		return p.first(tables[0].Placement)
+	}
+	return nil, sqlerr.Refuse("this SHOW", "it is not supported on "+kindWord(tables[0])+" table "+tables[0].Name, "")
+}
+
+// first asks the first shard, for what is the same on all.
+func (p *planning) first(pl *shardrule.Placement) (*plan.Plan, error) {
+	r, err := p.route(plan.Choice{Kind: plan.ChooseFirst, Placement: pl}, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Target = topology.TargetPrimary
+	return &plan.Plan{Root: r, ReadOnly: true, Why: "the same on all shards"}, nil
+}
+
+// explain plans EXPLAIN and DESCRIBE: on the statement's shard, or the first.
+func explain(p *planning) (*plan.Plan, error) {
+	n, ok := p.st.Node.(*ast.ExplainStmt)
+	tables := p.spread()
+	if !ok || len(tables) == 0 {
+		return nil, nil
+	}
+	if _, ok := n.Stmt.(*ast.ShowStmt); ok {
+		return p.first(tables[0].Placement)
+	}
+	if n.Analyze {
+		return nil, sqlerr.Refuse("EXPLAIN ANALYZE over sharded tables", "it would run on one shard only", "use EXPLAIN, or EXPLAIN FORMAT='route'")
+	}
+	choice := plan.Choice{Kind: plan.ChooseFirst, Placement: tables[0].Placement}
+	for _, t := range tables {
+		if t.Placement.Kind == shardrule.Sharded {
+			choice.Placement = t.Placement
+		}
+	}
+	if s, ok := n.Stmt.(*ast.SelectStmt); ok {
+		p.sel = s
+	}
+	if p.hasSharded() {
+		if l, err := p.locate(); err == nil && l.one {
+			choice = l.choice
+		}
+	} else {
+		var err error
+		if choice, _, err = p.globalChoice(); err != nil {
+			return nil, err
+		}
+	}
+	r, err := p.route(choice, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Target = topology.TargetPrimary
+	return &plan.Plan{Root: r, ReadOnly: true, Why: "as on one shard"}, nil
+}
+
+// showTables lists the schema's tables as the application knows them: those of
+// the home, without what is only a shard, and those with a rule that exist.
+func (p *planning) showTables(n *ast.ShowStmt) (*plan.Plan, error) {
+	db := n.DBName
+	if p.cat.FoldNames {
+		db = lower(db)
+	}
+	db = orName(db, p.db)
+	schema := p.cat.Schemas[db]
+	if schema == nil || !hasSpread(schema) {
+		return nil, nil
+	}
+	hide, show := logicalTables(schema)
+	column := "Tables_in_" + db
+	inner := "SELECT TABLE_NAME AS " + quoteName(column) + ", TABLE_TYPE AS `Table_type` FROM information_schema.TABLES WHERE TABLE_SCHEMA = " +
+		quoteText(db)
+	if len(hide) > 0 {
+		inner += " AND TABLE_NAME NOT IN (" + quoteList(hide) + ")"
+	}
+	for _, t := range show {
+		inner += " UNION SELECT " + quoteText(t) + ", 'BASE TABLE'"
+	}
+	columns := quoteName(column)
+	if n.Full {
+		columns += ", `Table_type`"
+	}
+	where, err := p.showFilter(n, column)
+	if err != nil {
+		return nil, err
+	}
+	t := append(append(text("SELECT "+columns+" FROM ("+inner+") AS t"), where...), text(" ORDER BY 1")...)
+	return p.homeQuery(compact(t), p.cat.HomeOf(db)), nil
+}
+
+func (p *planning) homeQuery(sql plan.Template, cluster string) *plan.Plan {
+	return &plan.Plan{ReadOnly: true, Why: "logical names", Root: &plan.Route{
+		Choice: plan.Choice{Kind: plan.ChooseOne, Shard: topology.Shard{Index: -1, Cluster: cluster}}, SQL: sql,
+	}}
+}
+
+// showFilter is SHOW's LIKE or WHERE.
+func (p *planning) showFilter(n *ast.ShowStmt, column string) (plan.Template, error) {
+	switch {
+	case n.Pattern != nil:
+		sql, ok := exprSQL(p.st, n.Pattern.Pattern)
+		if !ok {
+			return nil, sqlerr.Refuse("this SHOW", "its pattern cannot be repeated", "use information_schema")
+		}
+		return append(text(" WHERE "+quoteName(column)+" LIKE "), sql...), nil
+	case n.Where != nil:
+		sql, ok := exprSQL(p.st, n.Where)
+		if !ok {
+			return nil, sqlerr.Refuse("this SHOW", "its condition cannot be repeated", "use information_schema")
+		}
+		return append(text(" WHERE "), sql...), nil
+	}
+	return nil, nil
+}
+
+// logicalTables are the physical names to hide in the home's database and the
+// tables to show that are not there.
+func logicalTables(s *catalog.Schema) (hide, show []string) {
+	for _, t := range sortedTables(s) {
+		if t.Placement == nil {
+			continue
+		}
+		for _, sh := range t.Placement.Shards {
+			if sh.Table != t.Name && sh.Database == s.Name {
+				hide = append(hide, sh.Table)
+			}
+		}
+		if len(t.Columns) > 0 {
+			show = append(show, t.Name)
+		}
+	}
+	return hide, show
+}
+
+func quoteList(names []string) string {
+	var q []string
+	for _, n := range names {
+		q = append(q, quoteText(n))
+	}
+	return strings.Join(q, ", ")
+}
+
+// showDatabases lists the home's databases without the shards' own.
+func (p *planning) showDatabases(n *ast.ShowStmt) (*plan.Plan, error) {
+	hidden := map[string]bool{metaSchema: true}
+	var shown []string
+	for name, s := range p.cat.Schemas {
+		exists := false
+		for _, t := range s.Tables {
+			exists = exists || len(t.Columns) > 0
+			if t.Placement == nil {
+				continue
+			}
+			for _, sh := range t.Placement.Shards {
+				if p.cat.Schemas[sh.Database] == nil {
+					hidden[sh.Database] = true
+				}
+			}
+		}
+		if exists {
+			shown = append(shown, name)
+		}
+	}
+	sort.Strings(shown)
+	var hide []string
+	for h := range hidden {
+		hide = append(hide, h)
+	}
+	sort.Strings(hide)
+	inner := "SELECT SCHEMA_NAME AS `Database` FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN (" + quoteList(hide) + ")"
+	for _, s := range shown {
+		inner += " UNION SELECT " + quoteText(s)
+	}
+	where, err := p.showFilter(n, "Database")
+	if err != nil {
+		return nil, err
+	}
+	t := append(append(text("SELECT `Database` FROM ("+inner+") AS t"), where...), text(" ORDER BY 1")...)
+	return p.homeQuery(compact(t), p.cat.Home), nil
+}

@@ -1,0 +1,199 @@
+package router
+
+import (
+	"sort"
+	"strconv"
+	"strings"
+
+	"github.com/pingcap/tidb/pkg/parser/ast"
+	"github.com/pingcap/tidb/pkg/parser/format"
+
+	"github.com/servaldb/serval/parser"
+	"github.com/servaldb/serval/router/plan"
+)
+
+// edit replaces a range of the statement's text.
+type edit struct {
+	span parser.Span
+	with plan.Template
+}
+
+func text(s string) plan.Template { return plan.Template{{Kind: plan.ChunkText, Text: s}} }
+
+func insertAt(at int, t plan.Template) edit { return edit{parser.Span{Start: at, End: at}, t} }
+
+// splice is the part of the statement's text within the range with the edits
+// made and its values left open.
+func splice(st *parser.Statement, within parser.Span, edits []edit) plan.Template {
+	sort.SliceStable(edits, func(i, j int) bool { return edits[i].span.Start < edits[j].span.Start })
+	var out plan.Template
+	at := within.Start
+	for _, e := range edits {
+		if e.span.Start < at || e.span.End > within.End {
+			continue
+		}
+		out = appendPieces(out, st.Pieces(at, e.span.Start))
+		out = append(out, e.with...)
+		at = e.span.End
+	}
+	return compact(appendPieces(out, st.Pieces(at, within.End)))
+}
+
+func appendPieces(out plan.Template, pieces []parser.Piece) plan.Template {
+	for _, p := range pieces {
+		if p.Value >= 0 {
+			out = append(out, plan.Chunk{Kind: plan.ChunkValue, Index: p.Value})
+		} else {
+			out = append(out, plan.Chunk{Kind: plan.ChunkText, Text: p.Text})
+		}
+	}
+	return out
+}
+
+// compact joins neighbouring texts.
+func compact(t plan.Template) plan.Template {
+	var out plan.Template
+	for _, c := range t {
+		if n := len(out); n > 0 && c.Kind == plan.ChunkText && out[n-1].Kind == plan.ChunkText {
+			out[n-1].Text += c.Text
+			continue
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// tableEdits gives the tables of the text their physical names, and the refs
+// of the names in the same order as plan.ChunkTable counts them.
+func (p *planning) tableEdits(within parser.Span) ([]edit, []plan.TableRef, error) {
+	sp, err := p.spans()
+	if err != nil {
+		return nil, nil, err
+	}
+	var edits []edit
+	var refs []plan.TableRef
+	index := map[int]int{}
+	for i, t := range sp.Tables {
+		entry := p.lookup(t.Name)
+		if t.Start < within.Start || t.End > within.End || entry == nil || entry.Placement == nil {
+			continue
+		}
+		ref := plan.TableRef{Placement: entry.Placement}
+		switch {
+		case t.Alias != "" || !t.Aliasable:
+		case t.AliasAt != t.End:
+			edits = append(edits, insertAt(t.AliasAt, text(" AS "+quoteName(t.Name.Table))))
+		default:
+			ref.Alias = t.Name.Table
+		}
+		index[i] = len(refs)
+		edits = append(edits, edit{t.Span, plan.Template{{Kind: plan.ChunkTable, Index: len(refs)}}})
+		refs = append(refs, ref)
+	}
+	for _, q := range sp.Qualifiers {
+		at, ok := index[q.Table]
+		if !ok || q.Start < within.Start || q.End > within.End {
+			continue
+		}
+		switch t := sp.Tables[q.Table]; {
+		case t.Aliasable && t.Alias == "":
+			if !q.Schema.Empty() {
+				edits = append(edits, edit{q.Schema, nil})
+			}
+		case !t.Aliasable:
+			edits = append(edits, edit{q.Span, plan.Template{{Kind: plan.ChunkTable, Index: at}}})
+		}
+	}
+	return edits, refs, nil
+}
+
+// route makes a Route of the statement's text within the range, its tables
+// named physically and the edits made.
+func (p *planning) route(c plan.Choice, edits []edit) (*plan.Route, error) {
+	tables, refs, err := p.tableEdits(p.within)
+	if err != nil {
+		return nil, err
+	}
+	return &plan.Route{
+		Choice: c, Target: p.target(), Tables: refs,
+		SQL: splice(p.st, p.within, append(tables, edits...)),
+	}, nil
+}
+
+func quoteName(s string) string { return "`" + strings.ReplaceAll(s, "`", "``") + "`" }
+
+func quoteText(s string) string {
+	return "'" + strings.ReplaceAll(strings.ReplaceAll(s, `\`, `\\`), "'", "''") + "'"
+}
+
+// restorer collects an expression's text as TiDB prints it, with a hole for
+// each parameter.
+type restorer struct {
+	st      *parser.Statement
+	markers []int
+	out     plan.Template
+	bad     bool
+}
+
+// Write implements format.RestoreWriter.
+func (r *restorer) Write(b []byte) (int, error) { return r.WriteString(string(b)) }
+
+// WriteString implements format.RestoreWriter: a parameter is written as a ?
+// of its own.
+func (r *restorer) WriteString(s string) (int, error) {
+	switch {
+	case s != "?":
+		r.out = append(r.out, plan.Chunk{Kind: plan.ChunkText, Text: s})
+	case len(r.markers) == 0:
+		r.bad = true
+	default:
+		r.out = append(r.out, plan.Chunk{Kind: plan.ChunkValue, Index: r.markers[0]})
+		r.markers = r.markers[1:]
+	}
+	return len(s), nil
+}
+
+// Enter implements ast.Visitor, collecting the parameters.
+func (r *restorer) Enter(n ast.Node) (ast.Node, bool) {
+	if e, ok := n.(ast.ParamMarkerExpr); ok {
+		if op, ok := r.st.Operand(e); ok && op.Value >= 0 {
+			r.markers = append(r.markers, op.Value)
+		} else {
+			r.bad = true
+		}
+	}
+	return n, false
+}
+
+// Leave implements ast.Visitor.
+func (r *restorer) Leave(n ast.Node) (ast.Node, bool) { return n, true }
+
+// restoreFlags: names quoted, without their schema, which the tables' aliases
+// do not have.
+const restoreFlags = format.RestoreStringSingleQuotes | format.RestoreKeyWordUppercase |
+	format.RestoreNameBackQuotes | format.RestoreSpacesAroundBinaryOperation |
+	format.RestoreStringWithoutDefaultCharset | format.RestoreWithoutSchemaName |
+	format.RestoreStringEscapeBackslash
+
+// exprSQL is the expression as SQL of its own; false where it cannot be had.
+func exprSQL(st *parser.Statement, e ast.ExprNode) (plan.Template, bool) {
+	r := &restorer{st: st}
+	e.Accept(r)
+	if err := e.Restore(format.NewRestoreCtx(restoreFlags, r)); err != nil || r.bad || len(r.markers) > 0 {
+		return nil, false
+	}
+	return compact(r.out), true
+}
+
+// templateText prints a template for comparison and for plans.
+func templateText(t plan.Template) string {
+	var b strings.Builder
+	for _, c := range t {
+		if c.Kind == plan.ChunkText {
+			b.WriteString(c.Text)
+		} else {
+			b.WriteString("?" + strconv.Itoa(c.Index+1))
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,270 @@
+package router
+
+import (
+	"strings"
+
+	"github.com/pingcap/tidb/pkg/parser/ast"
+
+	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/parser"
+	"github.com/servaldb/serval/router/plan"
+	"github.com/servaldb/serval/topology"
+)
+
+// write plans UPDATE and DELETE.
+func write(p *planning) (*plan.Plan, error) {
+	var targets []*ref
+	var limited bool
+	var err error
+	switch n := p.st.Node.(type) {
+	case *ast.UpdateStmt:
+		limited = n.Limit != nil
+		targets, err = p.updated(n)
+	case *ast.DeleteStmt:
+		limited = n.Limit != nil
+		targets, err = p.deleted(n)
+	default:
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !p.hasSharded() {
+		return p.writeGlobal(targets, limited)
+	}
+	return p.writeSharded(targets, limited)
+}
+
+// block0 is the statement's own block.
+func (p *planning) block0() *block {
+	for _, b := range p.sc.blocks {
+		if b.sel == nil {
+			return b
+		}
+	}
+	return &block{group: &group{}}
+}
+
+// updated are the tables an UPDATE changes. Changing the sharding key is
+// refused: the row would have to move.
+func (p *planning) updated(n *ast.UpdateStmt) ([]*ref, error) {
+	b := p.block0()
+	var out []*ref
+	for _, a := range n.List {
+		r := b.resolve(a.Column)
+		if r == nil && len(b.refs) == 1 && len(b.derived) == 0 {
+			r = b.refs[0]
+		}
+		if r == nil {
+			return nil, sqlerr.Refuse("this UPDATE", "Serval cannot tell which table's column "+a.Column.Name.O+" is", "qualify it with its table")
+		}
+		if r.isKey(a.Column.Name.L) {
+			return nil, sqlerr.Refuse("an UPDATE of the sharding column "+a.Column.Name.O, "the row would have to move to another shard",
+				"delete the row and insert it with its new key")
+		}
+		if !contains(out, r) {
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+func (p *planning) deleted(n *ast.DeleteStmt) ([]*ref, error) {
+	b := p.block0()
+	if n.Tables == nil {
+		return b.refs, nil
+	}
+	var out []*ref
+	for _, t := range n.Tables.Tables {
+		r, _ := b.qualified(&ast.ColumnName{Schema: t.Schema, Table: t.Name})
+		if r == nil {
+			return nil, sqlerr.New(1109, "Unknown table '%s' in MULTI DELETE", t.Name.O)
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+func (p *planning) writeSharded(targets []*ref, limited bool) (*plan.Plan, error) {
+	for _, r := range targets {
+		if r.global() {
+			return nil, sqlerr.Refuse("a write to global table "+r.table+" that reads sharded tables", "its copies would differ",
+				"read first, then write")
+		}
+	}
+	l, err := p.locate()
+	if err != nil {
+		return nil, err
+	}
+	if !l.one {
+		if limited {
+			return nil, refuseScatter(strings.ToUpper(p.st.Verb)+" with LIMIT", "each shard would change that many rows")
+		}
+		if err := p.scatterable(); err != nil {
+			return nil, err
+		}
+	}
+	r, err := p.route(l.choice, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Target = topology.TargetPrimary
+	return &plan.Plan{Root: r, Why: l.why}, nil
+}
+
+// writeGlobal changes every copy alike.
+func (p *planning) writeGlobal(targets []*ref, limited bool) (*plan.Plan, error) {
+	var to *ref
+	for _, r := range targets {
+		if r.global() {
+			to = r
+		}
+	}
+	if to == nil { // only read, beside whole tables that are changed
+		choice, why, err := p.globalChoice()
+		if err != nil {
+			return nil, err
+		}
+		r, err := p.route(choice, nil)
+		if err != nil {
+			return nil, err
+		}
+		return &plan.Plan{Root: r, Why: why, NeedsDB: choice.Kind == plan.ChooseOne && p.needsDB(choice.Shard.Cluster)}, nil
+	}
+	if limited {
+		return nil, sqlerr.Refuse("a write with LIMIT to global table "+to.table, "each copy could change other rows", "name the rows by their key")
+	}
+	return p.everyCopy(to)
+}
+
+// everyCopy sends a write to all copies of a global table. NOW() and defaults
+// of that kind may differ between copies by as much as the servers' clocks do;
+// values that differ by their nature are refused.
+func (p *planning) everyCopy(to *ref) (*plan.Plan, error) {
+	for _, r := range p.sc.refs {
+		if !r.global() || len(r.placement().Shards) < len(to.placement().Shards) {
+			return nil, sqlerr.Refuse("a write to global table "+to.table+" that reads "+r.table, "not every cluster has that table, so the copies would differ", "")
+		}
+	}
+	switch {
+	case p.facts.Random:
+		return nil, sqlerr.Refuse("RAND(), UUID() and the like in a write to global table "+to.table, "its copies would differ", "give the value as a literal")
+	case !p.allHave(to.placement().Shards):
+		return nil, sqlerr.Refuse("a write to global table "+to.table, "not every cluster has the tables it reads", "")
+	case p.facts.LastInsertID:
+		return nil, sqlerr.Refuse("LAST_INSERT_ID() in a write to global table "+to.table, "each copy's server could answer differently", "give the value as a literal")
+	}
+	r, err := p.route(plan.Choice{Kind: plan.ChooseCopies, Placement: to.placement()}, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Target = topology.TargetPrimary
+	return &plan.Plan{Root: r, Why: "every copy of " + to.table}, nil
+}
+
+// insert plans INSERT and REPLACE.
+func insert(p *planning) (*plan.Plan, error) {
+	n, ok := p.st.Node.(*ast.InsertStmt)
+	if !ok || p.st.Kind != parser.KindInsert {
+		return nil, nil
+	}
+	to := p.block0().refs
+	if len(to) == 0 {
+		return nil, sqlerr.Refuse("this INSERT", "its table cannot be found", "")
+	}
+	switch t := to[0]; {
+	case !t.sharded() && !t.global():
+		if p.hasSharded() {
+			return nil, refuseInsertSelect(t)
+		}
+		return p.writeGlobal(to[:1], false)
+	case n.Select != nil:
+		return p.insertSelect(n, t)
+	case len(p.sc.refs) > 1:
+		return nil, sqlerr.Refuse("an INSERT with subqueries into "+t.table, "they would have to run before its rows can be placed", "query first, then insert")
+	case t.global() && t.entry.AutoIncrement == "":
+		return p.everyCopy(t)
+	default:
+		return p.insertValues(n, t)
+	}
+}
+
+func refuseInsertSelect(t *ref) error {
+	return sqlerr.Refuse("INSERT … SELECT into "+t.table, "the selected rows would have to move between shards or clusters",
+		"select first, then insert the rows")
+}
+
+// insertSelect: rows that stay on the shard they are read from.
+func (p *planning) insertSelect(n *ast.InsertStmt, to *ref) (*plan.Plan, error) {
+	if to.entry.AutoIncrement != "" {
+		return nil, refuseInsertSelect(to)
+	}
+	if to.global() {
+		return p.everyCopy(to)
+	}
+	sel, ok := n.Select.(*ast.SelectStmt)
+	if !ok || n.OnDuplicate != nil && p.assignsKey(n, to) {
+		return nil, refuseInsertSelect(to)
+	}
+	at := p.keyPosition(n, to)
+	inner := &planning{cat: p.cat, db: p.db, st: p.st, facts: p.facts, sel: sel}
+	inner.sc = &scopes{cat: p.cat, st: p.st, db: p.db}
+	inner.sc.query(sel, nil, nil)
+	inner.sc.link()
+	l, err := inner.locate()
+	if err != nil || at < 0 || l.choice.Single != nil {
+		return nil, refuseInsertSelect(to)
+	}
+	s := &scatter{planning: inner, loc: l, block: inner.topBlock()}
+	if s.block == nil || sel.Limit != nil && !l.one || sel.GroupBy != nil || sel.Distinct || s.aggregates() {
+		return nil, refuseInsertSelect(to)
+	}
+	s.expand()
+	if at >= len(s.fields) || s.shown < 0 {
+		return nil, refuseInsertSelect(to)
+	}
+	f := s.fields[at]
+	if f.ref == nil || !f.ref.isKey(f.column) || !contains(l.roots, f.ref) || !colocated(f.ref, to) {
+		return nil, refuseInsertSelect(to)
+	}
+	r, err := p.route(l.choice, nil)
+	if err != nil {
+		return nil, err
+	}
+	r.Target = topology.TargetPrimary
+	return &plan.Plan{Root: r, Why: "rows stay on their shard"}, nil
+}
+
+// keyPosition is the sharding column's place among the inserted columns, -1 if
+// it is not there or not known.
+func (p *planning) keyPosition(n *ast.InsertStmt, to *ref) int {
+	for i, c := range insertColumns(n, to) {
+		if to.isKey(c) {
+			return i
+		}
+	}
+	return -1
+}
+
+// insertColumns are the columns of an INSERT, as written or all there are.
+func insertColumns(n *ast.InsertStmt, to *ref) []string {
+	var out []string
+	for _, c := range n.Columns {
+		out = append(out, c.Name.L)
+	}
+	if len(n.Columns) == 0 {
+		for _, c := range to.entry.Columns {
+			out = append(out, lower(c.Name))
+		}
+	}
+	return out
+}
+
+func (p *planning) assignsKey(n *ast.InsertStmt, to *ref) bool {
+	for _, a := range n.OnDuplicate {
+		if to.isKey(a.Column.Name.L) {
+			return true
+		}
+	}
+	return false
+}
