@@ -15,10 +15,11 @@ type Config struct {
 	Admin string
 	// TLS of client connections; nil: no TLS is offered.
 	TLS *TLS
-	// Users may log in. Empty only with AnyUser.
+	// Users may log in.
 	Users []User
-	// AnyUser: (Quick) the one user is the backend account itself.
-	AnyUser bool
+	// FromFlags: the configuration is Quick's; its one user is the backend
+	// account itself.
+	FromFlags bool
 	// Backend is the account on the servers; a cluster may have its own.
 	Backend Account
 	// Home is the cluster of databases that no schema names, empty if there
@@ -106,10 +107,7 @@ type Schema struct {
 	// Home is the cluster of its tables without a rule.
 	Home   string
 	Tables []Table
-	// NewTables is the rule of tables created through Serval without one; nil:
-	// they stay at home.
-	NewTables *Table
-	Line      int
+	Line   int
 }
 
 // Layout is where a sharded table's shards stand.

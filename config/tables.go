@@ -1,0 +1,294 @@
+package config
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// rawSchema is a schema as written, before homes and like: are filled in.
+type rawSchema struct {
+	Schema
+	homeLine int
+	tables   []*rawTable
+}
+
+// rawTable is a rule as written.
+type rawTable struct {
+	Table
+	// function is what stands before the parenthesis of shard:.
+	function string
+	// given are the lines of the keys that are there.
+	given  map[string]int
+	global bool
+	// resolved: like: is filled in; resolving: it is at it.
+	resolved, resolving bool
+}
+
+func (t *rawTable) has(key string) bool { return t.given[key] != 0 }
+
+func (r *reader) readSchemas(n *yaml.Node) {
+	for _, e := range r.entries(n, "schemas") {
+		s := &rawSchema{Schema: Schema{Name: e.key, Line: e.line}}
+		r.name(e.line, "schema", e.key)
+		where := "schema " + e.key
+		r.keys(e.node, where, map[string]func(*yaml.Node){
+			"home": func(n *yaml.Node) { s.Home, s.homeLine = r.text(n, where+".home"), n.Line },
+			"tables": func(n *yaml.Node) {
+				for _, e := range r.entries(n, where+".tables") {
+					s.tables = append(s.tables, r.table(e))
+				}
+			},
+		})
+		r.schemas = append(r.schemas, s)
+	}
+}
+
+// name checks a schema's or table's name; shards add to it, and a server
+// takes 64 characters.
+func (r *reader) name(line int, what, name string) {
+	switch strings.ToLower(name) {
+	case "mysql", "information_schema", "performance_schema", "sys", "serval", "serval_meta":
+		if what == "schema" {
+			r.add(line, "remove it; it is always there", "schema %s is not for rules", name)
+		}
+	}
+	if name == "" || len(name) > 56 || strings.ContainsAny(name, "`/\\.\x00") || strings.TrimSpace(name) != name {
+		r.add(line, "a name has 1 to 56 characters, and none of ` / \\ . in it", "%s %q cannot be a name", what, name)
+	}
+}
+
+func (r *reader) table(e entry) *rawTable {
+	t := &rawTable{Table: Table{Name: e.key, Line: e.line}, given: map[string]int{}}
+	r.name(e.line, "table", e.key)
+	where := "table " + e.key
+	r.keys(e.node, where, r.noting(t, map[string]func(*yaml.Node){
+		"shard":          func(n *yaml.Node) { r.shard(n, t) },
+		"shards":         func(n *yaml.Node) { t.Shards = r.number(n, "shards", 1, 1024) },
+		"like":           func(n *yaml.Node) { t.Like = r.text(n, "like") },
+		"on":             func(n *yaml.Node) { t.On = r.texts(n, "on") },
+		"global":         func(n *yaml.Node) { t.global = r.yes(n, "global") },
+		"auto_increment": func(n *yaml.Node) { t.AutoIncrement = r.text(n, "auto_increment") },
+		"keep":           func(n *yaml.Node) { t.Keep = r.number(n, "keep", 1, 1200) },
+		"ahead":          func(n *yaml.Node) { t.Ahead = r.number(n, "ahead", 0, 120) },
+		"from":           func(n *yaml.Node) { t.From = r.month(n) },
+		"layout": func(n *yaml.Node) {
+			t.Layout = LayoutDatabases
+			if r.oneOf(n, "layout", "databases", "tables") == "tables" {
+				t.Layout = LayoutTables
+			}
+		},
+	}))
+	return t
+}
+
+// noting notes the line of each key that is read.
+func (r *reader) noting(t *rawTable, keys map[string]func(*yaml.Node)) map[string]func(*yaml.Node) {
+	for k, read := range keys {
+		keys[k] = func(n *yaml.Node) {
+			t.given[k] = max(n.Line, 1)
+			read(n)
+		}
+	}
+	return keys
+}
+
+var functionCall = regexp.MustCompile(`^\s*([A-Za-z_]+)\s*\(([^()]*)\)\s*$`)
+
+// functions are the kinds of those that are there; soon are spellings of
+// those that are not yet.
+var (
+	functions = map[string]TableKind{"hash": Hash, "month": Month}
+	soon      = []string{"mod", "range", "list", "day", "week", "year", "jump", "murmur", "directory", "composite"}
+)
+
+// shard reads hash(column) and month(column).
+func (r *reader) shard(n *yaml.Node, t *rawTable) {
+	const form = "write shard: hash(column) or shard: month(column)"
+	text := r.text(n, "shard")
+	m := functionCall.FindStringSubmatch(text)
+	if m == nil {
+		if text != "" {
+			r.add(n.Line, form, "shard cannot be %s", text)
+		}
+		return
+	}
+	name, column := strings.ToLower(m[1]), strings.Trim(strings.TrimSpace(m[2]), "`")
+	kind, known := functions[name]
+	switch {
+	case slices.Contains(soon, name):
+		r.add(n.Line, form, "shard function %s is not supported yet", name)
+	case !known:
+		r.add(n.Line, didYouMean(name, []string{"hash", "month"}), "unknown shard function %s", m[1])
+	case strings.Contains(column, ","):
+		r.add(n.Line, "name one column", "%s of several columns is not supported yet", name)
+	case column == "" || strings.ContainsAny(column, " \t`"):
+		r.add(n.Line, form, "%s names no column", text)
+	default:
+		t.Kind, t.function, t.Column = kind, name, column
+	}
+}
+
+// month is 2024-01 as 202401.
+func (r *reader) month(n *yaml.Node) int {
+	text := r.text(n, "from")
+	y, m, ok := strings.Cut(text, "-")
+	year, err1 := strconv.Atoi(y)
+	month, err2 := strconv.Atoi(m)
+	if !ok || err1 != nil || err2 != nil || year < 1000 || year > 9999 || month < 1 || month > 12 {
+		r.add(n.Line, "write a month like 2024-01", "from cannot be %s", text)
+		return 0
+	}
+	return year*100 + month
+}
+
+// rules fills in what tables take from each other and from the whole file.
+func (r *reader) rules() {
+	for _, s := range r.schemas {
+		byName := map[string]*rawTable{}
+		for _, t := range s.tables {
+			byName[t.Name] = t
+		}
+		for _, t := range s.tables {
+			r.resolve(t, byName)
+			s.Tables = append(s.Tables, t.Table)
+		}
+		r.cfg.Schemas = append(r.cfg.Schemas, s.Schema)
+	}
+}
+
+// resolve completes one rule, the one it is like first.
+func (r *reader) resolve(t *rawTable, byName map[string]*rawTable) {
+	if t.resolved {
+		return
+	}
+	if t.resolving {
+		r.add(t.given["like"], "let one of them say its shards", "table %s is like itself, round about", t.Name)
+		t.resolved = true
+		return
+	}
+	t.resolving = true
+	defer func() { t.resolved = true }()
+	if t.has("like") {
+		r.like(t, byName)
+		return
+	}
+	r.kind(t)
+	r.keysOfKind(t)
+	r.on(t)
+}
+
+// like takes over the other table's shards.
+func (r *reader) like(t *rawTable, byName map[string]*rawTable) {
+	line := t.given["like"]
+	for _, k := range []string{"shards", "on", "global", "keep", "ahead", "from", "layout"} {
+		if t.has(k) {
+			r.add(t.given[k], "remove it, or remove like:", "table %s takes %s from table %s", t.Name, k, t.Like)
+		}
+	}
+	if !t.has("shard") {
+		r.add(line, "add shard: hash(column) or month(column), as the other table has", "table %s has like: and no shard:", t.Name)
+		return
+	}
+	other := byName[t.Like]
+	if other == nil {
+		names := make([]string, 0, len(byName))
+		for n := range byName {
+			names = append(names, n)
+		}
+		slices.Sort(names)
+		r.add(line, didYouMean(t.Like, names), "table %s is like %s, which has no rule in this schema", t.Name, t.Like)
+		return
+	}
+	if !other.resolved {
+		r.resolve(other, byName)
+	}
+	if t.function == "" || len(other.On) == 0 {
+		return // a finding says why
+	}
+	if other.Kind != t.Kind {
+		r.add(line, "use the same function, or give it shards of its own", "table %s cannot be like %s: they are sharded differently", t.Name, t.Like)
+		return
+	}
+	o := other.Table
+	t.On, t.Shards, t.Layout, t.Keep, t.Ahead, t.From = o.On, o.Shards, o.Layout, o.Keep, o.Ahead, o.From
+}
+
+// kind decides between whole, global and sharded.
+func (r *reader) kind(t *rawTable) {
+	switch {
+	case t.has("shard") && t.global:
+		r.add(t.given["global"], "keep one of them", "table %s is both global and sharded", t.Name)
+	case t.global:
+		t.Kind = Global
+	case !t.has("shard") && !t.has("on"):
+		r.add(t.Line, "give it shard:, global: true or on:, or remove it: then it lives in the schema's home", "table %s has no rule", t.Name)
+	}
+}
+
+// keysOfKind: each key belongs to some kinds only.
+func (r *reader) keysOfKind(t *rawTable) {
+	only := func(key, whose string, is bool) {
+		if t.has(key) && !is {
+			r.add(t.given[key], "remove it", "table %s has %s, which is for %s", t.Name, key, whose)
+		}
+	}
+	hash, month := t.function == "hash", t.function == "month"
+	if t.has("shard") && t.function == "" {
+		return // what it is nobody knows
+	}
+	only("shards", "hash", hash)
+	only("keep", "month", month)
+	only("ahead", "month", month)
+	only("from", "month", month)
+	only("layout", "sharded tables", hash || month)
+	only("auto_increment", "sharded tables", hash || month)
+	if hash && !t.has("shards") {
+		r.add(t.given["shard"], "add shards: 8, or like: another table", "table %s does not say how many shards", t.Name)
+	}
+	if month && !t.has("ahead") {
+		t.Ahead = 1
+	}
+	if month && !t.has("layout") {
+		t.Layout = LayoutTables
+	}
+}
+
+// on checks the clusters; with one cluster in the file it need not be said.
+func (r *reader) on(t *rawTable) {
+	if !t.has("on") && len(r.cfg.Clusters) == 1 && (t.has("shard") || t.global) {
+		t.On = []string{r.cfg.Clusters[0].Name}
+	}
+	if len(t.On) == 0 {
+		if t.has("on") || t.has("shard") || t.global {
+			r.add(t.Line, "add on: [cluster, …]", "table %s is on no cluster", t.Name)
+		}
+		return
+	}
+	for i, name := range t.On {
+		r.knownCluster(t.given["on"], "table "+t.Name, name)
+		if slices.Contains(t.On[:i], name) {
+			r.add(t.given["on"], "name it once", "table %s is on cluster %s twice", t.Name, name)
+		}
+	}
+	switch {
+	case t.Kind == Whole && !t.has("shard") && len(t.On) > 1:
+		r.add(t.given["on"], "name one cluster, or add global: true or shard:", "table %s is whole and on %d clusters", t.Name, len(t.On))
+	case t.Kind == Hash && t.Shards > 0 && t.Shards < len(t.On):
+		r.add(t.given["on"], "give it more shards or fewer clusters", "table %s has %d shards for %d clusters", t.Name, t.Shards, len(t.On))
+	}
+}
+
+func (r *reader) knownCluster(line int, who, name string) {
+	if r.cfg.Cluster(name) != nil {
+		return
+	}
+	names := make([]string, len(r.cfg.Clusters))
+	for i := range names {
+		names[i] = r.cfg.Clusters[i].Name
+	}
+	r.add(line, didYouMean(name, names), "%s names cluster %s, which does not exist", who, name)
+}
