@@ -109,19 +109,12 @@ func (t *Tx[C]) Settle(ctx context.Context, err error) (over bool, outcome error
 // went well has committed implicitly (a procedure with COMMIT inside, a DDL).
 func (t *Tx[C]) settleOK(ctx context.Context) (bool, error) {
 	for i := range t.parts {
-		if t.parts[i].conn.Status()&statusInTrans == 0 && t.begun(i) {
+		if t.parts[i].conn.Status()&statusInTrans == 0 {
 			_, err := t.Commit(ctx)
 			return true, err
 		}
 	}
 	return false, nil
-}
-
-// begun: the participant has answered something since it joined. Without it a
-// status from before BEGIN would be taken for an implicit commit.
-func (t *Tx[C]) begun(i int) bool {
-	q, ok := any(t.parts[i].conn).(interface{ Quiet() bool })
-	return !ok || q.Quiet()
 }
 
 // stillOpen asks every participant for its status flag.

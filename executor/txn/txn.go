@@ -30,10 +30,6 @@ type Conn interface {
 	Status() uint16
 }
 
-// Preluder is a Conn that can queue a statement whose OK is read ahead of the
-// next command's answer, so that BEGIN costs no round trip of its own.
-type Preluder interface{ Prelude(sql string) }
-
 // State of a Tx.
 type State uint8
 
@@ -161,22 +157,35 @@ func (t *Tx[C]) Conn(cluster string) (C, bool) {
 }
 
 // Join makes the cluster take part with c, which the transaction owns from
-// here on, also when it fails. It begins there and sets the savepoints that
-// exist already, so that a later ROLLBACK TO means the same everywhere.
+// here on. It begins there and sets the savepoints that exist already, so that
+// a later ROLLBACK TO means the same everywhere. Where that fails, c is handed
+// back as broken and the transaction is as it was: nothing of it ran on c.
 func (t *Tx[C]) Join(cluster string, c C) error {
 	t.parts = append(t.parts, participant[C]{cluster: cluster, conn: c})
 	statements := t.opts.begin()
 	for _, p := range t.points {
 		statements = append(statements, "SAVEPOINT "+p)
 	}
-	if pre, ok := any(c).(Preluder); ok {
-		for _, s := range statements {
-			pre.Prelude(s)
-		}
-		return nil
+	last := len(t.parts) - 1
+	err := t.tell(last, statements...)
+	if err != nil {
+		t.parts = t.parts[:last]
+		t.release(cluster, c, lost(cluster, err))
 	}
-	return t.tell(len(t.parts)-1, statements...)
+	return err
 }
+
+// First is the cluster that joined first, empty if none has.
+func (t *Tx[C]) First() string {
+	if len(t.parts) == 0 {
+		return ""
+	}
+	return t.parts[0].cluster
+}
+
+// Damaged reports that a participant's connection is lost: the transaction can
+// only end.
+func (t *Tx[C]) Damaged() bool { return t.anyBroken() }
 
 // Break notes that the cluster's connection cannot go on. Settle or Rollback
 // then ends the whole transaction.

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"context"
 	"slices"
 	"sync"
 	"time"
@@ -16,17 +15,15 @@ const (
 )
 
 // Registry knows all sessions of this process: for KILL, SHOW PROCESSLIST,
-// serval.sessions, metrics and drain. Safe for concurrent use.
+// serval.sessions and metrics. Safe for concurrent use.
 type Registry struct {
 	mu       sync.Mutex
 	sessions map[uint32]*Session // guarded by mu
-	draining bool                // guarded by mu
-	empty    chan struct{}       // guarded by mu; closed when draining and no session is left
 }
 
 // NewRegistry makes an empty one.
 func NewRegistry() *Registry {
-	return &Registry{sessions: map[uint32]*Session{}, empty: make(chan struct{})}
+	return &Registry{sessions: map[uint32]*Session{}}
 }
 
 // Info is one session at one moment.
@@ -51,33 +48,16 @@ type Info struct {
 	Statements uint64
 }
 
-// add enters a session; false when draining.
-func (r *Registry) add(s *Session) bool {
+func (r *Registry) add(s *Session) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.draining {
-		return false
-	}
 	r.sessions[s.c.ID] = s
-	return true
 }
 
 func (r *Registry) remove(id uint32) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.sessions, id)
-	if r.draining && len(r.sessions) == 0 {
-		r.closeEmpty()
-	}
-}
-
-// closeEmpty requires mu.
-func (r *Registry) closeEmpty() {
-	select {
-	case <-r.empty:
-	default:
-		close(r.empty)
-	}
 }
 
 // Len is how many sessions there are.
@@ -125,33 +105,4 @@ func (r *Registry) Kill(id uint64, connection bool, by string) error {
 		s.killStatement()
 	}
 	return nil
-}
-
-// Drain makes every session end as soon as it is outside a transaction, idle
-// ones at once, and lets no new one in. It returns immediately; Wait waits.
-func (r *Registry) Drain() {
-	r.mu.Lock()
-	r.draining = true
-	if len(r.sessions) == 0 {
-		r.closeEmpty()
-	}
-	r.mu.Unlock()
-	for _, s := range r.all() {
-		s.drain()
-	}
-}
-
-// Wait waits for the last session to end after Drain. When ctx ends first it
-// ends the sessions that are left, with their transactions rolled back, and
-// returns ctx's error.
-func (r *Registry) Wait(ctx context.Context) error {
-	select {
-	case <-r.empty:
-		return nil
-	case <-ctx.Done():
-	}
-	for _, s := range r.all() {
-		s.killConnection()
-	}
-	return ctx.Err()
 }

@@ -1,0 +1,128 @@
+package session
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/servaldb/serval/backend"
+	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/router/plan"
+)
+
+// maxDiagnostics bounds the rows kept of SHOW WARNINGS. MySQL keeps 1024
+// (max_error_count), MariaDB 64.
+const maxDiagnostics = 1024
+
+// diagnostic is one row of SHOW WARNINGS.
+type diagnostic struct {
+	level   string // Note, Warning, Error
+	code    uint16
+	message string
+}
+
+// diagnostics is what the last statement left to be asked for.
+type diagnostics struct {
+	rows []diagnostic
+	// count is how many there were, which may be more than were kept.
+	count int
+	// bound is the running statement, whose physical names are undone in what
+	// is read; nil for Serval's own.
+	bound *plan.Bound
+}
+
+func (d *diagnostics) reset() { d.rows, d.count, d.bound = d.rows[:0], 0, nil }
+
+// read asks the connection for the warnings of the statement it has just run.
+// A connection that cannot answer has none to tell.
+func (d *diagnostics) read(c *backend.Conn) {
+	count := int(c.End().Warnings)
+	_, rows, err := c.Select(context.Background(), "SHOW WARNINGS LIMIT "+strconv.Itoa(maxDiagnostics))
+	d.count = count
+	if err != nil {
+		return
+	}
+	for _, r := range rows {
+		if len(r) < 3 {
+			return
+		}
+		code, _ := strconv.ParseUint(string(r[1]), 10, 16) // a server's own number
+		d.rows = append(d.rows, diagnostic{string(r[0]), uint16(code), logicalNames(d.bound, string(r[2]))})
+	}
+}
+
+// failed notes a statement's error as SHOW WARNINGS shows it.
+func (d *diagnostics) failed(e *sqlerr.Error) {
+	d.rows = append(d.rows[:0], diagnostic{"Error", e.Code, e.Message})
+	d.count = 1
+}
+
+// errors counts the rows of level Error.
+func (d *diagnostics) errors() int {
+	n := 0
+	for _, r := range d.rows {
+		if r.level == "Error" {
+			n++
+		}
+	}
+	return n
+}
+
+// showDiagnostics answers SHOW WARNINGS and SHOW ERRORS [LIMIT [offset,] n],
+// and SHOW COUNT(*) WARNINGS. These statements leave the diagnostics alone.
+func (s *Session) showDiagnostics(tokens []token) (handled bool, err error) {
+	rest := tokens[1:]
+	if len(rest) == 5 && rest[0].is("COUNT") && rest[1].op("(") && rest[2].op("*") && rest[3].op(")") {
+		switch {
+		case rest[4].is("WARNINGS"):
+			s.table([]column{{"@@session.warning_count", true}}, [][][]byte{{digits(int64(s.diag.count))}})
+		case rest[4].is("ERRORS"):
+			s.table([]column{{"@@session.error_count", true}}, [][][]byte{{digits(int64(s.diag.errors()))}})
+		default:
+			return false, nil
+		}
+		return true, nil
+	}
+	if len(rest) == 0 || !rest[0].is("WARNINGS") && !rest[0].is("ERRORS") {
+		return false, nil
+	}
+	offset, count, ok := showLimit(rest[1:])
+	if !ok {
+		return false, nil
+	}
+	var rows [][][]byte
+	for _, d := range s.diag.rows {
+		if rest[0].is("ERRORS") && d.level != "Error" {
+			continue
+		}
+		rows = append(rows, [][]byte{[]byte(d.level), digits(int64(d.code)), []byte(d.message)})
+	}
+	rows = rows[min(offset, len(rows)):]
+	rows = rows[:min(count, len(rows))]
+	s.table([]column{{"Level", false}, {"Code", true}, {"Message", false}}, rows)
+	return true, nil
+}
+
+// showLimit reads nothing, LIMIT n, or LIMIT offset, n.
+func showLimit(tokens []token) (offset, count int, ok bool) {
+	number := func(t token) int {
+		n, err := strconv.ParseUint(t.Text, 10, 31)
+		if err != nil {
+			ok = false
+		}
+		return int(n)
+	}
+	ok = true
+	switch {
+	case len(tokens) == 0:
+		return 0, maxDiagnostics, true
+	case !tokens[0].is("LIMIT"):
+		return 0, 0, false
+	case len(tokens) == 2:
+		count = number(tokens[1])
+	case len(tokens) == 4 && tokens[2].op(","):
+		offset, count = number(tokens[1]), number(tokens[3])
+	default:
+		return 0, 0, false
+	}
+	return offset, count, ok
+}

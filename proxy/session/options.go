@@ -1,0 +1,119 @@
+package session
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/servaldb/serval/internal/sqlerr"
+)
+
+// Values of serval_consistency and serval_transaction.
+const (
+	consistencyEventual = "eventual"
+	consistencySession  = "session"
+	consistencyGlobal   = "global"
+
+	transactionAtomic     = "atomic"
+	transactionSingle     = "single"
+	transactionBestEffort = "best_effort"
+)
+
+// options are Serval's own session variables.
+type options struct {
+	// consistency: eventual reads any replica, session only one that has what
+	// the session wrote, global the primary.
+	consistency string
+	// transaction: single refuses a second cluster in a transaction,
+	// best_effort commits them one after the other.
+	transaction string
+	// timeout ends a statement that runs longer, 0 for the server's limit.
+	timeout time.Duration
+}
+
+func defaultOptions() options {
+	return options{consistency: consistencySession, transaction: transactionBestEffort}
+}
+
+// isOption reports whether a variable is Serval's own.
+func isOption(name string) bool { return strings.HasPrefix(name, "serval_") }
+
+// set changes one; value is a literal without its quotes, or DEFAULT.
+func (o *options) set(name, value string) error {
+	def := defaultOptions()
+	isDefault := strings.EqualFold(value, "DEFAULT")
+	lower := strings.ToLower(value)
+	switch name {
+	case "serval_consistency":
+		switch {
+		case isDefault:
+			o.consistency = def.consistency
+		case lower == consistencyEventual || lower == consistencySession || lower == consistencyGlobal:
+			o.consistency = lower
+		default:
+			return wrongValue(name, value, "it is eventual, session or global")
+		}
+	case "serval_transaction":
+		switch {
+		case isDefault:
+			o.transaction = def.transaction
+		case lower == transactionSingle || lower == transactionBestEffort:
+			o.transaction = lower
+		case lower == transactionAtomic:
+			return sqlerr.Refuse("serval_transaction = 'atomic'", "atomic commit over several clusters is not built yet",
+				"use 'single', which refuses a second cluster, or 'best_effort', which commits one after the other")
+		default:
+			return wrongValue(name, value, "it is atomic, single or best_effort")
+		}
+	case "serval_timeout":
+		return o.setTimeout(value, isDefault)
+	case "serval_max_rows":
+		if isDefault || value == "0" {
+			return nil
+		}
+		return sqlerr.Refuse("serval_max_rows", "the limit is not built yet", "use LIMIT, or 0, which means none")
+	default:
+		return sqlerr.New(sqlerr.UnknownVariable, "Unknown system variable '%s'", name)
+	}
+	return nil
+}
+
+// setTimeout takes seconds ("2", "0.5") or a duration ("2s", "500ms").
+func (o *options) setTimeout(value string, isDefault bool) error {
+	if isDefault {
+		o.timeout = 0
+		return nil
+	}
+	d, err := time.ParseDuration(value)
+	if err != nil {
+		seconds, err := strconv.ParseFloat(value, 64)
+		if err != nil {
+			return wrongValue("serval_timeout", value, "it is seconds, or a duration such as 500ms")
+		}
+		d = time.Duration(seconds * float64(time.Second))
+	}
+	if d < 0 || d > 365*24*time.Hour {
+		return wrongValue("serval_timeout", value, "it is 0 (none) up to a year")
+	}
+	o.timeout = d
+	return nil
+}
+
+// value is a variable's value for SELECT @@serval_….
+func (o *options) value(name string) (string, bool) {
+	switch name {
+	case "serval_consistency":
+		return o.consistency, true
+	case "serval_transaction":
+		return o.transaction, true
+	case "serval_timeout":
+		return strconv.FormatFloat(o.timeout.Seconds(), 'f', -1, 64), true
+	case "serval_max_rows":
+		return "0", true
+	}
+	return "", false
+}
+
+func wrongValue(name, value, hint string) error {
+	return sqlerr.New(sqlerr.WrongVariableValue, "Variable '%s' can't be set to the value of '%s': %s", name, value, hint)
+}

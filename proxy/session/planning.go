@@ -1,0 +1,146 @@
+package session
+
+import (
+	"encoding/binary"
+	"hash/maphash"
+	"strings"
+	"sync"
+
+	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/parser"
+	"github.com/servaldb/serval/router"
+	"github.com/servaldb/serval/router/plan"
+)
+
+// planned is a statement as the pipeline needs it: its plan and what of the
+// text the session itself decides by. Immutable; sessions share it.
+type planned struct {
+	plan   *plan.Plan
+	kind   parser.Kind
+	verb   string
+	tables []parser.TableName
+	hints  parser.Hints
+	// session: the text asks for values of the session (LAST_INSERT_ID()),
+	// which must be put in before it is planned; there is no plan.
+	session bool
+	// cacheable: it stands for every text with the same key.
+	cacheable bool
+}
+
+// Planner plans statements and remembers the plans; *Plans is one.
+type Planner interface {
+	lookup(key []byte) *planned
+	store(key []byte, p *planned)
+}
+
+// Plans is the plan cache, shared by all sessions. Safe for concurrent use. It
+// is cut into parts so that sessions seldom wait for each other; each part
+// keeps two generations and drops the older one whole when the younger is full.
+type Plans struct {
+	seed  maphash.Seed
+	parts [planParts]planPart
+	max   int // of one generation of one part
+}
+
+const planParts = 16
+
+type planPart struct {
+	mu         sync.RWMutex
+	young, old map[string]*planned // guarded by mu
+}
+
+// maxKey bounds the texts that are kept: a longer one is planned each time.
+const maxKey = 16 << 10
+
+// NewPlans makes a cache of about n plans.
+func NewPlans(n int) *Plans {
+	p := &Plans{seed: maphash.MakeSeed(), max: max(n/(2*planParts), 1)}
+	for i := range p.parts {
+		p.parts[i].young = map[string]*planned{}
+	}
+	return p
+}
+
+func (p *Plans) part(key []byte) *planPart {
+	return &p.parts[maphash.Bytes(p.seed, key)%planParts]
+}
+
+func (p *Plans) lookup(key []byte) *planned {
+	part := p.part(key)
+	part.mu.RLock()
+	e := part.young[string(key)]
+	old := part.old[string(key)]
+	part.mu.RUnlock()
+	if e == nil && old != nil {
+		p.store(key, old)
+		e = old
+	}
+	return e
+}
+
+func (p *Plans) store(key []byte, e *planned) {
+	if len(key) > maxKey {
+		return
+	}
+	part := p.part(key)
+	part.mu.Lock()
+	defer part.mu.Unlock()
+	if len(part.young) >= p.max {
+		part.old, part.young = part.young, make(map[string]*planned, p.max)
+	}
+	part.young[string(key)] = e
+}
+
+// Len is how many plans are kept.
+func (p *Plans) Len() int {
+	n := 0
+	for i := range p.parts {
+		part := &p.parts[i]
+		part.mu.RLock()
+		n += len(part.young) + len(part.old)
+		part.mu.RUnlock()
+	}
+	return n
+}
+
+// planKey is what a plan depends on besides its catalog's tables: the text
+// with its literals out, how it reads, and where names without schema lead.
+func (s *Session) planKey(dst []byte, cat *catalog.Catalog, key []byte) []byte {
+	dst = binary.LittleEndian.AppendUint64(dst, cat.Version)
+	dst = append(dst, byte(s.settings.mode))
+	dst = append(dst, s.settings.charset...)
+	dst = append(dst, 0)
+	dst = append(dst, s.settings.db...)
+	dst = append(dst, 0)
+	return append(dst, key...)
+}
+
+// plan finds the plan of a statement, whose fingerprint is in fp, or makes it.
+func (s *Session) plan(text []byte, fp *parser.Fingerprint) (e *planned, hit bool, err error) {
+	cat := s.deps.Catalog.Load()
+	s.keyBuf = s.planKey(s.keyBuf[:0], cat, fp.Key)
+	if e := s.deps.Plans.lookup(s.keyBuf); e != nil {
+		return e, true, nil
+	}
+	e, err = s.planNew(cat, text)
+	if err == nil && e.cacheable {
+		s.deps.Plans.store(s.keyBuf, e)
+	}
+	return e, false, err
+}
+
+func (s *Session) planNew(cat *catalog.Catalog, text []byte) (*planned, error) {
+	if mayNameSession(text) {
+		if tokens := scan(string(text), s.settings.mode); len(s.findSession(tokens)) > 0 {
+			return &planned{session: true, cacheable: true}, nil
+		}
+	}
+	st := parser.Parse(text, parser.Options{Mode: s.settings.mode})
+	p, err := router.Plan(cat, s.settings.db, st)
+	if err != nil {
+		return nil, err
+	}
+	return &planned{
+		plan: p, kind: st.Kind, verb: strings.ToUpper(st.Verb), tables: st.Tables, hints: st.Hints, cacheable: st.Params,
+	}, nil
+}

@@ -1,0 +1,86 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/parser"
+)
+
+// query answers COM_QUERY: one statement, or several where the client may send
+// them. The first that fails ends the packet.
+func (s *Session) query(ctx context.Context, text []byte) {
+	ctx, cancel := s.begin(ctx, "Query", text)
+	defer s.end(cancel)
+	for {
+		rest, err := s.one(ctx, text)
+		if err != nil {
+			s.more = false
+			s.fail(err)
+			return
+		}
+		if !s.more || s.doomed {
+			s.more = false
+			return
+		}
+		text = rest
+	}
+}
+
+// one runs the first statement of text.
+func (s *Session) one(ctx context.Context, text []byte) (rest []byte, err error) {
+	fp := &s.fp
+	start := time.Now()
+	s.finished = Finished{}
+	s.more = false
+	if err := s.lexer.Fingerprint(text, s.settings.mode, fp); err != nil {
+		return nil, err
+	}
+	if fp.End < len(text) {
+		rest = text[fp.End:]
+		if s.more, err = s.follows(rest); err != nil {
+			return nil, err
+		}
+	}
+	statement := text[:fp.End]
+	err = s.text(ctx, statement, fp)
+	err = because(ctx, err)
+	s.report(start, fp, err)
+	if err != nil {
+		s.logError(fp, err)
+	}
+	return rest, err
+}
+
+// follows reports whether another statement follows; a client that may not
+// send several gets the error a server gives.
+func (s *Session) follows(rest []byte) (bool, error) {
+	if len(scan(string(rest[:min(len(rest), 256)]), s.settings.mode)) == 0 && len(rest) <= 256 {
+		return false, nil
+	}
+	if !s.multi {
+		return false, sqlerr.New(sqlerr.Parse, "You have an error in your SQL syntax: more than one statement, and the client did not ask for multi-statements")
+	}
+	return true, nil
+}
+
+// because gives the reason a context ended: KILL QUERY, or the time that the
+// statement had.
+func because(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return sqlerr.From(context.DeadlineExceeded)
+	}
+	return sqlerr.From(context.Canceled)
+}
+
+// logError logs a failed statement without its literals.
+func (s *Session) logError(fp *parser.Fingerprint, err error) {
+	s.log.Debug("statement failed", "verb", fp.Verb, "key", string(fp.Key[:min(len(fp.Key), maxLoggedKey)]), "err", err)
+}
+
+const maxLoggedKey = 1024

@@ -1,0 +1,304 @@
+package session
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/servaldb/serval/backend"
+	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/executor/txn"
+	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/wire"
+	"github.com/servaldb/serval/parser"
+)
+
+// Fleet gives connections to the servers of a cluster; *backend.Fleet is one.
+type Fleet interface {
+	Acquire(ctx context.Context, want backend.Want) ([]*backend.Conn, error)
+}
+
+// Refresher reads a table's definition again after it was changed and
+// publishes it; it returns once the catalog has it.
+type Refresher interface {
+	Refresh(ctx context.Context, schema, table string) error
+}
+
+// Sequences hands out auto-increment numbers that are unique over all shards.
+type Sequences interface {
+	// Reserve takes n numbers in a row and returns the first.
+	Reserve(ctx context.Context, schema, table string, n int) (first uint64, err error)
+	// Observe says that max was inserted by name: later numbers are above it.
+	Observe(ctx context.Context, schema, table string, max uint64) error
+}
+
+// Limits of one session; zero fields mean the defaults said at each.
+type Limits struct {
+	// MaxPacket is the largest packet taken from a client, in bytes. 64 MiB.
+	MaxPacket int
+	// StatementTimeout ends a statement that runs longer; 0 means none.
+	StatementTimeout time.Duration
+	// IdleTimeout ends a session that says nothing for so long (wait_timeout).
+	// 8 h.
+	IdleTimeout time.Duration
+	// WriteTimeout ends a session whose client takes nothing for so long. 60 s.
+	WriteTimeout time.Duration
+	// MemoryBudget bounds what one statement's merging may hold, in bytes; 0
+	// means the executor's default.
+	MemoryBudget int64
+	// MaxStatements bounds the prepared statements of a session. 16382.
+	MaxStatements int
+	// MaxLongData bounds what COM_STMT_SEND_LONG_DATA may gather in a session,
+	// in bytes. 64 MiB.
+	MaxLongData int
+}
+
+func (l Limits) withDefaults() Limits {
+	set := func(v *int, d int) {
+		if *v <= 0 {
+			*v = d
+		}
+	}
+	set(&l.MaxPacket, 64<<20)
+	set(&l.MaxStatements, 16382)
+	set(&l.MaxLongData, 64<<20)
+	if l.IdleTimeout <= 0 {
+		l.IdleTimeout = 8 * time.Hour
+	}
+	if l.WriteTimeout <= 0 {
+		l.WriteTimeout = time.Minute
+	}
+	return l
+}
+
+// Finished is one statement's end, for metrics and the slow log.
+type Finished struct {
+	Session uint32
+	User    string
+	Schema  string
+	// Key is the statement's fingerprint, without literals; valid during the
+	// call only.
+	Key []byte
+	// Verb is its first keyword.
+	Verb     string
+	Duration time.Duration
+	// Shards is how many servers' tasks ran, Rows how many rows were sent, -1
+	// where they were relayed uncounted.
+	Shards   int
+	Rows     int64
+	CacheHit bool
+	Prepared bool
+	// Retried: it ran a second time after a lost connection.
+	Retried bool
+	Err     error
+}
+
+// Hooks are called by sessions, from many goroutines at once; nil is nobody.
+// They must not block.
+type Hooks struct {
+	Statement func(*Finished)
+}
+
+// Deps is what a session works with, shared by all sessions.
+type Deps struct {
+	Catalog   *catalog.Store
+	Plans     Planner
+	Fleet     Fleet
+	Refresher Refresher // may be nil
+	Sequences Sequences // may be nil
+	Weights   *Weights
+	Registry  *Registry
+	Hooks     Hooks
+	Limits    Limits
+	Log       *slog.Logger
+	// Version is the server version Serval tells clients.
+	Version string
+	// Zone is where this Serval stands; replicas of the same zone go first.
+	Zone string
+	// Started is when the process began, for COM_STATISTICS.
+	Started time.Time
+}
+
+// Session is one client connection after its login. Its goroutine, the one in
+// Serve, owns everything but mu.
+type Session struct {
+	deps Deps
+	c    *Client
+	in   *wire.Reader
+	out  *wire.Writer
+	log  *slog.Logger
+
+	settings   settings
+	options    options // Serval's own variables
+	autocommit bool
+	multi      bool        // COM_SET_OPTION: multi-statements on
+	next       txn.Options // SET TRANSACTION, for the next transaction only
+	tx         *txn.Tx[*backend.Conn]
+	pinned     map[string]*pin // by cluster
+	gtids      map[string]string
+	lease      lease
+	lexer      parser.Lexer
+	fp         parser.Fingerprint
+	args       textArgs
+	stmts      statements
+	diag       diagnostics
+
+	// lastInsertID is LAST_INSERT_ID(), rowCount ROW_COUNT(), foundRows
+	// FOUND_ROWS() of the statement before.
+	lastInsertID uint64
+	rowCount     int64
+	foundRows    int64
+
+	// more: another statement of the same packet follows the running one.
+	more bool
+	// binary: the running statement came by COM_STMT_EXECUTE.
+	binary bool
+	// doomed: the session must end after this answer, because state that only
+	// lived on a server's connection is lost.
+	doomed   bool
+	buf      []byte // an answer being built
+	keyBuf   []byte // a plan's key
+	finished Finished
+	sink     *deadlineConn
+
+	statements atomic.Uint64
+
+	mu struct {
+		sync.Mutex
+		command   string // of the process list
+		since     time.Time
+		statement []byte // the running statement's beginning
+		db        string
+		inTx      bool
+		clusters  []string
+		pins      map[string][]string
+		killed    bool
+		cancel    context.CancelFunc // of the running statement, nil when idle
+	}
+}
+
+// New makes a session of a logged-in client. Serve runs it.
+func New(deps Deps, c *Client) *Session {
+	deps.Limits = deps.Limits.withDefaults()
+	if deps.Log == nil {
+		deps.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Session{
+		deps: deps, c: c, in: c.Reader, out: c.Writer,
+		log:      deps.Log.With("session", c.ID, "user", c.User.Name, "remote", c.Remote),
+		settings: newSettings(), options: defaultOptions(), autocommit: true,
+		multi: c.Capabilities&wire.CapMultiStatements != 0,
+		gtids: map[string]string{}, pinned: map[string]*pin{},
+		rowCount: -1,
+	}
+	s.lease.s = s
+	s.stmts.init(deps.Limits)
+	s.tx = txn.New(s.endPart)
+	s.in.SetLimit(deps.Limits.MaxPacket)
+	seq := s.out.Seq()
+	s.sink = &deadlineConn{Conn: c.Conn, timeout: deps.Limits.WriteTimeout}
+	s.out.Reset(s.sink)
+	s.out.SetSeq(seq)
+	s.mu.command, s.mu.since = "Sleep", time.Now()
+	return s
+}
+
+// deadlineConn gives every write its own deadline, so that a client that stops
+// reading does not hold a session for ever, while a long result to a slow
+// client may take as long as it takes.
+type deadlineConn struct {
+	net.Conn
+	timeout time.Duration
+	set     time.Time // when the deadline was set last
+}
+
+func (d *deadlineConn) Write(b []byte) (int, error) {
+	if now := time.Now(); now.Sub(d.set) > d.timeout/4 {
+		d.set = now
+		if err := d.SetWriteDeadline(now.Add(d.timeout)); err != nil {
+			return 0, err
+		}
+	}
+	return d.Conn.Write(b)
+}
+
+// login applies what the client asked for: character set and database. The
+// login's OK is out already, so an error is the first command's answer; proxy
+// has asked CheckSchema before it, so there seldom is one.
+func (s *Session) login(ctx context.Context) error {
+	if err := s.startCollation(); err != nil {
+		return err
+	}
+	if s.c.Schema == "" {
+		return nil
+	}
+	return s.useSchema(ctx, s.c.Schema)
+}
+
+// endPart takes a connection back from the transaction.
+func (s *Session) endPart(cluster string, c *backend.Conn, err error) {
+	if p := s.pinned[cluster]; p != nil && p.conn == c {
+		if err != nil {
+			s.losePin(cluster)
+		}
+		return
+	}
+	c.Release(err)
+}
+
+// info describes the session for the process list.
+func (s *Session) info() Info {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	pins := make(map[string][]string, len(s.mu.pins))
+	for k, v := range s.mu.pins {
+		pins[k] = v
+	}
+	return Info{
+		ID: s.c.ID, User: s.c.User.Name, Remote: s.c.Remote, DB: s.mu.db, Command: s.mu.command, Since: s.mu.since,
+		Statement: string(s.mu.statement), InTransaction: s.mu.inTx, TransactionClusters: s.mu.clusters, Pins: pins,
+		Statements: s.statements.Load(),
+	}
+}
+
+// publish shows the process list what the goroutine knows.
+func (s *Session) publish() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.db = s.settings.db
+	s.mu.inTx = s.tx.State() == txn.Open
+	if n := s.tx.Participants(); n != len(s.mu.clusters) {
+		s.mu.clusters = s.tx.Clusters()
+	}
+}
+
+// killStatement cancels the running statement; an idle session notices
+// nothing, as on MySQL.
+func (s *Session) killStatement() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.cancel != nil {
+		s.mu.cancel()
+	}
+}
+
+// killConnection ends the session: the running statement is cancelled and the
+// client's connection closed.
+func (s *Session) killConnection() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.killed = true
+	if s.mu.cancel != nil {
+		s.mu.cancel()
+	}
+	// A deadline, not Close: the goroutine may be writing the error.
+	_ = s.c.Conn.SetReadDeadline(time.Unix(1, 0))
+}
+
+// errShutdown is what a client is told when Serval drains.
+func errShutdown() error {
+	return sqlerr.New(sqlerr.ServerShutdown, "Server shutdown in progress")
+}

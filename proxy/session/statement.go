@@ -1,0 +1,297 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/servaldb/serval/executor"
+	"github.com/servaldb/serval/executor/txn"
+	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/wire"
+	"github.com/servaldb/serval/parser"
+	"github.com/servaldb/serval/router/plan"
+)
+
+// The way of a statement, in the order of this file:
+//
+//	text      its fingerprint; what the session answers itself (local.go)
+//	plan      from the cache, or parsed and planned (planning.go)
+//	dispatch  may this user? commits or begins a transaction implicitly
+//	bind      values to shards (bind.go)
+//	attempt   the executor sends the tasks and writes columns and rows
+//	conclude  what it changed in the session; the closing OK or EOF
+//
+// Prepared statements come in at dispatch with their parameters.
+
+// text runs one text statement. The error, if any, is the client's to see and
+// nothing has been written for it yet but rows.
+func (s *Session) text(ctx context.Context, text []byte, fp *parser.Fingerprint) error {
+	handled, err := s.local(ctx, fp.Verb, text)
+	if handled || err != nil {
+		return err
+	}
+	e, hit, err := s.plan(text, fp)
+	if err != nil {
+		return s.failed(ctx, err)
+	}
+	s.finished.CacheHit = hit
+	if e.session {
+		return s.textWithSession(ctx, string(text))
+	}
+	if fp.Flags&parser.HasMarker != 0 {
+		return sqlerr.New(sqlerr.Parse, "You have an error in your SQL syntax near '?'")
+	}
+	s.args = textArgs{text: text, literals: fp.Literals, mode: s.settings.mode}
+	return s.dispatch(ctx, e, &s.args, nil)
+}
+
+// textWithSession runs a statement that asks for session values: alone, or
+// after putting them in.
+func (s *Session) textWithSession(ctx context.Context, text string) error {
+	tokens := scan(text, s.settings.mode)
+	values := s.findSession(tokens)
+	if s.answerSession(text, tokens, values) {
+		return nil
+	}
+	put := []byte(splice(text, tokens, values))
+	var fp parser.Fingerprint
+	if err := s.lexer.Fingerprint(put, s.settings.mode, &fp); err != nil {
+		return err
+	}
+	e, _, err := s.plan(put, &fp)
+	if err != nil {
+		return s.failed(ctx, err)
+	}
+	if e.session {
+		return sqlerr.Refuse("this statement", "it asks for a value of the session where none can be put in", "read the value first")
+	}
+	return s.dispatch(ctx, e, &textArgs{text: put, literals: fp.Literals, mode: s.settings.mode}, nil)
+}
+
+// dispatch runs a planned statement with its values.
+func (s *Session) dispatch(ctx context.Context, e *planned, args plan.Args, params *preparedArgs) error {
+	if err := s.access(e); err != nil {
+		return s.failed(ctx, err)
+	}
+	if e.hints.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, e.hints.Timeout)
+		defer cancel()
+	}
+	alone, err := s.boundary(ctx, e)
+	if err != nil {
+		return err
+	}
+	s.diag.reset()
+	written, buffered := s.out.Written(), s.out.Buffered()
+	var out executor.Outcome
+	var bound *plan.Bound
+	for attempt := 1; ; attempt++ {
+		bound, err = s.bind(ctx, e.plan, args, params)
+		if err == nil {
+			out, err = s.attempt(ctx, e, bound, params)
+		}
+		untouched := s.out.Written() == written && (s.out.Buffered() == buffered || buffered == 0)
+		if err == nil || attempt > 1 || !untouched || !s.mayRetry(e, err) {
+			break
+		}
+		s.finished.Retried = true
+		s.takeBack(buffered)
+	}
+	if alone {
+		err = s.endAlone(ctx, err)
+	}
+	if err != nil {
+		return s.failed(ctx, err)
+	}
+	return s.conclude(ctx, e, bound, &out)
+}
+
+// boundary commits an open transaction before a statement that does so
+// implicitly, and begins one where autocommit is off or SET TRANSACTION asked
+// for a level. alone: the transaction is for this one statement.
+func (s *Session) boundary(ctx context.Context, e *planned) (alone bool, err error) {
+	if commitsImplicitly(e) {
+		return false, s.commit(ctx)
+	}
+	if s.tx.State() == txn.Open || !runsInTransaction(e.kind) {
+		return false, nil
+	}
+	if !s.autocommit {
+		return false, s.implicitBegin()
+	}
+	if s.next == (txn.Options{}) {
+		return false, nil
+	}
+	opts := s.next
+	s.next = txn.Options{}
+	return true, s.tx.Begin(opts)
+}
+
+func commitsImplicitly(e *planned) bool {
+	switch e.kind {
+	case parser.KindDDL, parser.KindLock, parser.KindAdmin:
+		return e.plan.Effects.Pins != "temporary table"
+	}
+	return false
+}
+
+func runsInTransaction(k parser.Kind) bool {
+	switch k {
+	case parser.KindSelect, parser.KindInsert, parser.KindUpdate, parser.KindDelete, parser.KindCall, parser.KindDo, parser.KindLoad:
+		return true
+	}
+	return false
+}
+
+// endAlone ends the transaction of one statement.
+func (s *Session) endAlone(ctx context.Context, err error) error {
+	if err != nil {
+		_ = s.tx.Rollback(ctx)
+		return err
+	}
+	return s.commit(ctx)
+}
+
+// attempt runs the bound plan once.
+func (s *Session) attempt(ctx context.Context, e *planned, bound *plan.Bound, params *preparedArgs) (executor.Outcome, error) {
+	l := &s.lease
+	l.prepare(e.plan.NeedsDB)
+	l.pins, l.vars = e.plan.Effects.Pins, e.plan.Effects.UserVars
+	consistency := s.options.consistency
+	if e.hints.Consistency != "" {
+		consistency = e.hints.Consistency
+	}
+	l.noGTID = consistency == consistencyEventual
+	l.primary = consistency == consistencyGlobal || e.hints.Target == "primary"
+	s.diag.bound = bound
+	req := executor.Request{
+		Bound: bound, Conns: l, Out: s.out, DeprecateEOF: s.c.Capabilities&wire.CapDeprecateEOF != 0,
+		Status: s.status(), MemoryBudget: s.deps.Limits.MemoryBudget, PadWeight: s.padWeight,
+	}
+	if params != nil {
+		req.Params = params
+	}
+	out, err := executor.Run(ctx, &req)
+	l.abandon(err)
+	if err == nil {
+		err = l.readBack
+	}
+	return out, err
+}
+
+// mayRetry: the statement certainly did nothing, or it only reads and its
+// connection was lost. In a transaction only a failure to join may be tried
+// again, which leaves the transaction as it was.
+func (s *Session) mayRetry(e *planned, err error) bool {
+	if sqlerr.SafeToRetry(err) {
+		return s.tx.State() == txn.Idle || !s.tx.Damaged()
+	}
+	return e.plan.ReadOnly && s.tx.State() == txn.Idle && len(s.pinned) == 0 && txn.Broken(err) && !ended(err)
+}
+
+// ended reports an error that is the statement's own end, not a server's.
+func ended(err error) bool {
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// takeBack drops what a failed attempt has put into the client's buffer; the
+// caller has seen that nothing of it has left.
+func (s *Session) takeBack(buffered int) {
+	if s.out.Buffered() == buffered {
+		return
+	}
+	s.out.Reset(s.sink)
+	s.out.SetSeq(s.in.Seq())
+}
+
+// failed follows an error: what it means for the transaction, what SHOW
+// WARNINGS says afterwards.
+func (s *Session) failed(ctx context.Context, err error) error {
+	e := sqlerr.From(err)
+	s.rowCount = -1
+	s.diag.failed(e)
+	if s.tx.State() == txn.Open {
+		// The statement's own context may be what ended it.
+		settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTime)
+		defer cancel()
+		if over, _ := s.tx.Settle(settle, err); over {
+			s.log.Debug("transaction rolled back", "code", e.Code)
+		}
+	}
+	return e
+}
+
+// conclude follows what a statement did and writes the end of its answer.
+func (s *Session) conclude(ctx context.Context, e *planned, bound *plan.Bound, out *executor.Outcome) error {
+	if _, err := s.tx.Settle(ctx, nil); err != nil {
+		return s.failed(ctx, err)
+	}
+	s.wrote(out.GTIDs)
+	s.finished.Shards, s.finished.Rows = out.Shards, out.Rows
+	if err := s.refresh(ctx, e.plan.Effects.Schema); err != nil {
+		return err
+	}
+	if s.diag.count == 0 {
+		s.diag.count = int(out.OK.Warnings)
+	}
+	if out.Columns > 0 {
+		s.rowCount, s.foundRows = -1, out.Rows
+		s.eof(out.OK)
+		return nil
+	}
+	if bound.FirstNumber != 0 {
+		out.OK.LastInsertID = bound.FirstNumber
+	}
+	if out.OK.LastInsertID != 0 {
+		s.lastInsertID = out.OK.LastInsertID
+	}
+	if bound.MaxNumber != 0 {
+		s.observe(ctx, bound)
+	}
+	s.rowCount = int64(out.OK.AffectedRows)
+	out.OK.Tracked = wire.Tracked{}
+	s.ok(out.OK)
+	return nil
+}
+
+// refresh has the tables read again that the statement has changed, so that
+// this session's next statement knows them.
+func (s *Session) refresh(ctx context.Context, tables []plan.TableName) error {
+	if s.deps.Refresher == nil {
+		return nil
+	}
+	for _, t := range tables {
+		schema := t.Schema
+		if schema == "" {
+			schema = s.settings.db
+		}
+		if err := s.deps.Refresher.Refresh(ctx, schema, t.Table); err != nil {
+			s.log.Warn("table definition was changed but could not be read again", "schema", schema, "table", t.Table, "err", err)
+		}
+	}
+	return nil
+}
+
+// padWeight gives the weight of a space in a collation, for the executor.
+func (s *Session) padWeight(collation uint16) []byte {
+	for _, c := range s.deps.Catalog.Load().Collations {
+		if c.ID == collation {
+			return c.PadWeight
+		}
+	}
+	return nil
+}
+
+// report tells the hook of a finished statement.
+func (s *Session) report(start time.Time, fp *parser.Fingerprint, err error) {
+	if s.deps.Hooks.Statement == nil {
+		return
+	}
+	f := &s.finished
+	f.Session, f.User, f.Schema = s.c.ID, s.c.User.Name, s.settings.db
+	f.Key, f.Verb = fp.Key, fp.Verb
+	f.Duration, f.Err, f.Prepared = time.Since(start), err, s.binary
+	s.deps.Hooks.Statement(f)
+}
