@@ -5,6 +5,7 @@ import (
 
 	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/internal/sqlval"
+	"github.com/servaldb/serval/shardrule"
 	"github.com/servaldb/serval/topology"
 )
 
@@ -50,6 +51,12 @@ func (b *binder) insert(ins *Insert) error {
 	}
 	if len(ins.Exprs) > len(b.opt.Exprs) {
 		return b.needExprs(ins)
+	}
+	if ins.Table.Placement.Kind == shardrule.Global {
+		for i := range ins.Table.Placement.Shards {
+			b.Tasks[ins] = append(b.Tasks[ins], b.insertTasks(r, sameShard(r.count, i), numbers)...)
+		}
+		return nil
 	}
 	shards, err := b.rowShards(r, numbers)
 	if err != nil {
@@ -101,6 +108,15 @@ func (b *binder) wantsNumber(v sqlval.Value) bool {
 func isZero(text []byte) bool {
 	f, err := strconv.ParseFloat(string(text), 64)
 	return err == nil && f == 0
+}
+
+// sameShard puts all rows on one shard.
+func sameShard(rows, shard int) []int {
+	shards := make([]int, rows)
+	for i := range shards {
+		shards[i] = shard
+	}
+	return shards
 }
 
 func (b *binder) needExprs(ins *Insert) error {

@@ -76,8 +76,9 @@ type Route struct {
 }
 
 // Insert is a multi-row INSERT or REPLACE split by shard: each shard's
-// statement is SQL with the Rows chunk replaced by that shard's rows.
-// Requires: Table is Sharded, or Rows is empty.
+// statement is SQL with the Rows chunk replaced by that shard's rows. A Global
+// table's copies get all rows each.
+// Requires: Table is Sharded or Global.
 type Insert struct {
 	Table TableRef
 	// Key is where each row's sharding key comes from: Rows[i].Key.

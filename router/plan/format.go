@@ -1,0 +1,252 @@
+package plan
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/servaldb/serval/shardrule"
+)
+
+// shownTasks bounds the statements of an Insert that are printed.
+const shownTasks = 16
+
+// Format prints the plan as EXPLAIN FORMAT='route' and the text cases show it:
+// a tree, each leaf with its shards, its target and the SQL of its first task
+// (of each task, for an Insert). Without b, which may be nil, values and table
+// names are left open.
+func Format(p *Plan, b *Bound) string {
+	f := formatter{bound: b}
+	f.node(p.Root, "", "")
+	return f.String()
+}
+
+type formatter struct {
+	strings.Builder
+	bound *Bound
+}
+
+// node prints n: first is what stands before its line, rest before the lines
+// that follow it.
+func (f *formatter) node(n Node, first, rest string) {
+	f.WriteString(first)
+	switch n := n.(type) {
+	case *Route:
+		f.route(n, rest)
+	case *Insert:
+		f.insert(n, rest)
+	default:
+		f.WriteString(f.line(n) + "\n")
+	}
+	children := n.Children()
+	for i, c := range children {
+		if i < len(children)-1 {
+			f.node(c, rest+"├─ ", rest+"│  ")
+		} else {
+			f.node(c, rest+"└─ ", rest+"   ")
+		}
+	}
+}
+
+func (f *formatter) line(n Node) string {
+	switch n := n.(type) {
+	case *MergeSort:
+		return "MergeSort " + keys(n.Keys)
+	case *Sort:
+		return "Sort " + keys(n.Keys)
+	case *Distinct:
+		return "Distinct " + keys(n.Keys)
+	case *Aggregate:
+		return aggregateLine(n)
+	case *Limit:
+		return f.limitLine(n)
+	case *Project:
+		return "Project " + strconv.Itoa(n.Keep) + pick(n.Keep == 1, " column", " columns")
+	case *Union:
+		return "Union all"
+	case *Sequence:
+		return "Sequence"
+	case *Const:
+		return "Const " + strings.Join(n.Columns, ", ") + " (" + strconv.Itoa(len(n.Rows)) + " rows)"
+	}
+	return "?"
+}
+
+func keys(list []SortKey) string {
+	var s []string
+	for _, k := range list {
+		s = append(s, orNumber(k.Label, k.Column)+pick(k.Desc, " desc", " asc")+pick(k.Weight >= 0, " by weight", ""))
+	}
+	return "[" + strings.Join(s, ", ") + "]"
+}
+
+func orNumber(label string, column int) string {
+	if label != "" {
+		return label
+	}
+	return "column " + strconv.Itoa(column+1)
+}
+
+func aggregateLine(n *Aggregate) string {
+	s := "Aggregate"
+	if len(n.Group) > 0 {
+		var by []string
+		for _, k := range n.Group {
+			by = append(by, orNumber(k.Label, k.Column))
+		}
+		s += " group=[" + strings.Join(by, ", ") + "]"
+	}
+	for _, o := range n.Outputs {
+		if o.Text != "" {
+			s += " " + o.Text
+		}
+	}
+	return s
+}
+
+func (f *formatter) limitLine(n *Limit) string {
+	if f.bound == nil {
+		return "Limit " + n.Count.String() + pick(n.Offset.Absent, "", " offset "+n.Offset.String())
+	}
+	r := f.bound.Limits[n]
+	s := "Limit " + strconv.FormatUint(r.Count, 10)
+	if r.Offset > 0 {
+		s += " offset " + strconv.FormatUint(r.Offset, 10)
+	}
+	return s
+}
+
+func (f *formatter) route(r *Route, rest string) {
+	f.WriteString("Route " + f.where(r) + " target=" + r.Target.String() + "\n")
+	if f.bound == nil {
+		f.WriteString(rest + "  " + templateString(r.SQL, r.Tables) + "\n")
+		return
+	}
+	if tasks := f.bound.Tasks[r]; len(tasks) > 0 {
+		f.sql(&tasks[0], rest+"  ")
+	}
+}
+
+// where is the route's places.
+func (f *formatter) where(r *Route) string {
+	c := r.Choice
+	if f.bound == nil {
+		return f.openWhere(c)
+	}
+	tasks := f.bound.Tasks[r]
+	switch c.Kind {
+	case ChooseOne:
+		if c.Placement == nil {
+			return "one cluster=" + c.Shard.Cluster
+		}
+		return "single shards=[" + strconv.Itoa(c.Shard.Index) + "]"
+	case ChooseAny:
+		return "any cluster=" + clusters(tasks)
+	case ChooseCopies:
+		return "copies clusters=[" + clusters(tasks) + "]"
+	case ChooseClusters:
+		return "clusters=[" + clusters(tasks) + "]"
+	case ChooseDatabases:
+		return "databases shards=" + shards(tasks, c.Placement)
+	case ChooseFirst:
+		return "first shards=" + shards(tasks, c.Placement)
+	case ChooseByKey:
+	}
+	return pick(len(tasks) == 1, "single", "scatter") + " shards=" + shards(tasks, c.Placement)
+}
+
+func (f *formatter) openWhere(c Choice) string {
+	switch c.Kind {
+	case ChooseOne:
+		return "one cluster=" + c.Shard.Cluster
+	case ChooseAny:
+		return "any"
+	case ChooseCopies:
+		return "copies"
+	case ChooseClusters:
+		return "clusters=[" + strings.Join(c.Clusters, " ") + "]"
+	case ChooseDatabases:
+		return "databases"
+	case ChooseFirst:
+		return "first"
+	case ChooseByKey:
+	}
+	if c.Cond == nil {
+		return "scatter"
+	}
+	return "by " + c.Cond.String()
+}
+
+func clusters(tasks []Task) string {
+	var names []string
+	for i := range tasks {
+		if !slices.Contains(names, tasks[i].Cluster) {
+			names = append(names, tasks[i].Cluster)
+		}
+	}
+	return strings.Join(names, " ")
+}
+
+func shards(tasks []Task, p *shardrule.Placement) string {
+	set := shardrule.EmptySet(len(p.Shards))
+	for i := range tasks {
+		if tasks[i].Shard >= 0 {
+			set.Add(tasks[i].Shard)
+		}
+	}
+	return set.String()
+}
+
+func (f *formatter) insert(n *Insert, rest string) {
+	p := n.Table.Placement
+	if f.bound == nil {
+		f.WriteString("Insert by " + p.Column.Name + " target=primary\n" + rest + "  " + templateString(n.SQL, []TableRef{n.Table}) + "\n")
+		return
+	}
+	tasks := f.bound.Tasks[n]
+	f.WriteString("Insert shards=" + shards(tasks, p) + " target=primary\n")
+	for i := range tasks {
+		if i == shownTasks {
+			f.WriteString(rest + "  … and " + strconv.Itoa(len(tasks)-i) + " more\n")
+			break
+		}
+		f.sql(&tasks[i], rest+"  ")
+	}
+}
+
+func (f *formatter) sql(t *Task, indent string) {
+	f.WriteString(indent)
+	f.Write(t.SQL)
+	if len(t.Markers) > 0 {
+		f.WriteString("   [")
+		for i, m := range t.Markers {
+			f.WriteString(pick(i > 0, " ?", "?") + strconv.Itoa(m+1))
+		}
+		f.WriteString("]")
+	}
+	f.WriteString("\n")
+}
+
+// templateString is a template with its holes named.
+func templateString(t Template, tables []TableRef) string {
+	var b strings.Builder
+	for _, c := range t {
+		switch c.Kind {
+		case ChunkText:
+			b.WriteString(c.Text)
+		case ChunkValue, ChunkNumber:
+			b.WriteString("?" + strconv.Itoa(c.Index+1))
+		case ChunkTable, ChunkTableOnly:
+			b.WriteString("{" + tables[c.Index].Placement.Table + "}")
+		case ChunkDatabase, ChunkDatabaseText:
+			b.WriteString("{database of " + tables[c.Index].Placement.Table + "}")
+		case ChunkRows:
+			b.WriteString("{rows}")
+		case ChunkLimit:
+			b.WriteString("{count + offset}")
+		case ChunkExpr:
+			b.WriteString("{computed}")
+		}
+	}
+	return b.String()
+}
