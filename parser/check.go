@@ -61,6 +61,9 @@ func (sp *Spans) checkStatement(node ast.StmtNode) error {
 		if (n.OrderBy != nil) == sp.Tail.OrderBy.Empty() || (n.Limit != nil) == sp.Tail.Limit.Empty() {
 			return cannot("the clauses behind the UNION were not found")
 		}
+		if n.OrderBy != nil && len(n.OrderBy.Items) != len(sp.Tail.OrderKeys) {
+			return cannot("the keys behind the UNION were not found")
+		}
 		return sp.checkArms(armsOf(n.SelectList, nil))
 	case *ast.UpdateStmt:
 		return sp.checkTail(n.Order, n.Limit)
@@ -104,8 +107,17 @@ func (sp *Spans) checkArms(arms []*ast.SelectStmt) error {
 		if b.shape() != shapeOf(a) {
 			return cannot("the clauses of a SELECT were not found")
 		}
+		if len(b.Items) != len(a.Fields.Fields) || a.GroupBy != nil && len(b.GroupKeys) != len(a.GroupBy.Items) ||
+			a.OrderBy != nil && len(b.OrderKeys) != len(a.OrderBy.Items) {
+			return cannot("the items of a SELECT were not found")
+		}
 		if b.List.Start != a.Fields.Fields[0].Offset {
 			return cannot("the select list was not found")
+		}
+		for j, f := range a.Fields.Fields {
+			if f.AsName.O != "" {
+				b.Items[j].Expr = b.Items[j].bare
+			}
 		}
 	}
 	return nil

@@ -21,6 +21,9 @@ type Options struct {
 // Marker is a ? in Statement.Text that stands for value number Value.
 type Marker struct{ Offset, Value int }
 
+// tidbParser is TiDB's parser; it serves one statement at a time.
+type tidbParser = parser.Parser
+
 // parsers keeps TiDB's parsers for the next statement: one has 40 kB of stack.
 // It is a cache without meaning of its own, hence a package variable.
 var parsers = sync.Pool{New: func() any { return parser.New() }}
@@ -113,7 +116,7 @@ func (s *Statement) markers(l *Lexer, fp *Fingerprint, plus int) {
 
 // parse gives the text to TiDB's parser.
 func (s *Statement) parse(opt Options) bool {
-	p := parsers.Get().(*parser.Parser)
+	p := parsers.Get().(*tidbParser)
 	node, err := parseWith(p, s.Text, opt)
 	parsers.Put(p)
 	if err != nil {
@@ -128,7 +131,7 @@ func (s *Statement) parse(opt Options) bool {
 
 // parseWith parses one statement. A panic in the parser, which reads what
 // anybody sends, is an error.
-func parseWith(p *parser.Parser, text string, opt Options) (node ast.StmtNode, err error) {
+func parseWith(p *tidbParser, text string, opt Options) (node ast.StmtNode, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			p.Reset()

@@ -66,8 +66,10 @@ type Qualifier struct {
 
 // Tail are the clauses behind a query.
 type Tail struct {
-	// OrderBy is ORDER BY with its keys.
-	OrderBy Span
+	// OrderBy is ORDER BY with its keys; OrderKeys are the keys without ASC
+	// and DESC.
+	OrderBy   Span
+	OrderKeys []Span
 	// Limit is LIMIT with its operands.
 	Limit LimitSpan
 	// Into is INTO …; Lock is FOR UPDATE, FOR SHARE, LOCK IN SHARE MODE.
@@ -91,8 +93,11 @@ type Block struct {
 	Start int
 	dual  bool // FROM DUAL, which the tree leaves out
 	// List is the select list, behind DISTINCT and the like: a further column
-	// is written at List.End.
-	List Span
+	// is written at List.End. Items are its columns.
+	List  Span
+	Items []ItemSpan
+	// GroupKeys are the keys of GroupBy.
+	GroupKeys []Span
 	// Each clause with its keyword.
 	From, Where, GroupBy, Having, Window Span
 	Tail
@@ -211,6 +216,7 @@ func (o *outline) spans(nodes []*ast.TableName, refs []tableRef) (*Spans, error)
 	for _, b := range o.blocks {
 		sp.Blocks = append(sp.Blocks, *b)
 	}
+	o.fillItems(sp)
 	return sp, o.qualifiers(sp)
 }
 

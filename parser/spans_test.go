@@ -77,6 +77,9 @@ func describe(s *Statement, sp *Spans) string {
 	}
 	tail := func(indent string, t Tail) {
 		show(indent, "order", t.OrderBy)
+		for _, k := range t.OrderKeys {
+			show(indent+"  ", "key", k)
+		}
 		show(indent, "limit", t.Limit.Span)
 		show(indent, "  count", t.Limit.Count)
 		show(indent, "  offset", t.Limit.Offset)
@@ -93,9 +96,15 @@ func describe(s *Statement, sp *Spans) string {
 	for i, k := range sp.Blocks {
 		fmt.Fprintf(&b, "block %d parent=%d: %s\n", i, k.Parent, s.Text[k.Start:k.End])
 		show("  ", "list", k.List)
+		for _, it := range k.Items {
+			show("    ", "item", it.Expr)
+		}
 		show("  ", "from", k.From)
 		show("  ", "where", k.Where)
 		show("  ", "group", k.GroupBy)
+		for _, g := range k.GroupKeys {
+			show("    ", "key", g)
+		}
 		show("  ", "having", k.Having)
 		show("  ", "window", k.Window)
 		tail("  ", k.Tail)

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/pingcap/tidb/pkg/parser"
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/format"
 )
@@ -129,7 +128,7 @@ func (v *verifier) verify(opt Options) ([]*ast.TableName, error) {
 	}
 	aliased := v.whichNeedAlias()
 	text := v.replaced(aliased)
-	p := parsers.Get().(*parser.Parser)
+	p := parsers.Get().(*tidbParser)
 	node, err := parseWith(p, text, opt)
 	parsers.Put(p)
 	if err != nil {
