@@ -147,11 +147,13 @@ func (c *Conn) endCommand() {
 
 // queueCommand frames the command in scratch as one that will be answered.
 func (c *Conn) queueCommand() {
+	if c.queued == 0 {
+		c.sentBefore = c.w.Written()
+	}
 	if c.broken != nil {
 		return
 	}
 	if c.queued == 0 {
-		c.sentBefore = c.w.Written()
 		if c.stateAnswers > 0 {
 			// A long command would leave before the state is known to be right.
 			if err := c.readState(); err != nil {
@@ -178,13 +180,13 @@ func (c *Conn) Flush() error {
 	if c.broken == nil && c.stateAnswers > 0 {
 		_ = c.readState() // sets broken
 	}
-	if c.queued == 0 {
-		return c.broken
-	}
 	n := c.queued
 	c.queued = 0
 	if c.broken != nil {
 		return c.unsent(c.broken)
+	}
+	if n == 0 {
+		return nil
 	}
 	if err := c.armErr(); err != nil {
 		c.inFlight.Store(false)

@@ -29,8 +29,7 @@ var ErrHangUp = errors.New("hang up")
 
 // Server listens on a port of its own until the test ends.
 type Server struct {
-	Addr    string
-	Version string
+	Addr string
 
 	handler Handler
 	ln      net.Listener
@@ -42,6 +41,7 @@ type Server struct {
 		nextID   uint32
 		log      []string
 		readOnly bool
+		version  string
 	}
 }
 
@@ -53,8 +53,8 @@ func Start(t testing.TB, h Handler) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{Addr: ln.Addr().String(), Version: "9.7.0-fake", handler: h, ln: ln}
-	s.mu.conns = map[net.Conn]bool{}
+	s := &Server{Addr: ln.Addr().String(), handler: h, ln: ln}
+	s.mu.conns, s.mu.version = map[net.Conn]bool{}, "9.7.0-fake"
 	s.wg.Add(1)
 	go s.accept()
 	t.Cleanup(s.Close)
@@ -68,6 +68,9 @@ func (s *Server) Close() {
 	s.wg.Wait()
 }
 
+// StopListening takes no more connections; those there are stay.
+func (s *Server) StopListening() { _ = s.ln.Close() }
+
 // HangUpAll closes every connection; new ones are taken.
 func (s *Server) HangUpAll() {
 	s.mu.Lock()
@@ -75,6 +78,13 @@ func (s *Server) HangUpAll() {
 	for nc := range s.mu.conns {
 		_ = nc.Close()
 	}
+}
+
+// SetVersion is what later logins are greeted with.
+func (s *Server) SetVersion(v string) {
+	s.mu.Lock()
+	s.mu.version = v
+	s.mu.Unlock()
 }
 
 // SetReadOnly is what the server answers when asked for @@global.read_only.
@@ -196,7 +206,9 @@ func (s *Session) answer(com byte, arg []byte) error {
 
 // login sends a handshake and says OK to whatever comes back.
 func (s *Session) login() error {
-	b := append([]byte{10}, s.Server.Version...)
+	s.Server.mu.Lock()
+	b := append([]byte{10}, s.Server.mu.version...)
+	s.Server.mu.Unlock()
 	b = append(b, 0)
 	b = binary.LittleEndian.AppendUint32(b, s.ID)
 	b = append(b, "saltsalt"...)
