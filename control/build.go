@@ -4,40 +4,200 @@
 package control
 
 import (
-	"errors"
-	"time"
+	"fmt"
+	"strconv"
+	"strings"
 
 	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/config"
 	"github.com/servaldb/serval/shardrule"
+	"github.com/servaldb/serval/topology"
 )
 
-// TableName is a logical table.
-type TableName struct{ Schema, Table string }
-
-// Facts is what the servers said. The zero Facts is valid: nothing is known.
-type Facts struct {
-	// Now decides which months a table has to have.
-	Now time.Time
-	// FoldNames: the servers compare table names in lower case.
-	FoldNames  bool
-	Collations map[string]catalog.Collation
-	// Tables are the definitions, of those tables that exist.
-	Tables map[TableName]*TableFact
-}
-
-// TableFact is one table as a server defines it.
-type TableFact struct {
-	Columns       []catalog.Column
-	PrimaryKey    []string
-	UniqueKeys    [][]string
-	AutoIncrement string
-	// Periods are the months that have a table, for month rules.
-	Periods []shardrule.Period
-}
-
-// Build makes the Catalog. It is pure. The error is of a configuration that
-// cannot be built; what is wrong on a server is no error but a Finding.
+// Build makes the Catalog. It is pure. The error is config.Findings, of a
+// configuration whose rules contradict each other; what is wrong on a server
+// is no error but a Finding of CheckLive.
+//
+// Where shards stand: a hash's shards are dealt to its clusters in equal runs,
+// the first shards to the first cluster; a month is on cluster number
+// (year*12+month) mod clusters.
 func Build(cfg *config.Config, facts Facts) (*catalog.Catalog, error) {
-	return nil, errors.New("not built")
+	b := &builder{cfg: cfg, facts: facts, taken: map[topology.Shard]string{}}
+	c := &catalog.Catalog{
+		Clusters: map[string]*topology.Cluster{}, Schemas: map[string]*catalog.Schema{}, Users: map[string]*catalog.User{},
+		Home: cfg.Home, FoldNames: facts.FoldNames, Collations: facts.Collations,
+	}
+	for i := range cfg.Clusters {
+		cl := &cfg.Clusters[i]
+		t := &topology.Cluster{Name: cl.Name, Primary: cl.Primary}
+		for _, in := range cl.Instances {
+			t.Instances = append(t.Instances, topology.Instance{Addr: in.Addr, Weight: in.Weight, Zone: in.Zone})
+		}
+		c.Clusters[cl.Name] = t
+	}
+	for _, u := range cfg.Users {
+		c.Users[u.Name] = &catalog.User{Name: u.Name, Password: u.Password, Schemas: u.Schemas, ReadOnly: u.ReadOnly}
+	}
+	for i := range cfg.Schemas {
+		s := &cfg.Schemas[i]
+		name := facts.fold(s.Name)
+		if c.Schemas[name] != nil {
+			b.add(s.Line, "rename one; the servers do not tell upper from lower case", "schema %s is given twice", s.Name)
+			continue
+		}
+		c.Schemas[name] = b.schema(s)
+	}
+	b.databasesOfOthers()
+	if len(b.findings) > 0 {
+		return nil, b.findings
+	}
+	return c, nil
+}
+
+// builder is one Build at work.
+type builder struct {
+	cfg      *config.Config
+	facts    Facts
+	findings config.Findings
+	// taken says which table a physical table (a Shard with Index 0) is of.
+	taken map[topology.Shard]string
+}
+
+func (b *builder) add(line int, do, what string, args ...any) {
+	b.findings = append(b.findings, config.Finding{File: b.cfg.Path, Line: line, What: fmt.Sprintf(what, args...), Do: do})
+}
+
+func (b *builder) schema(s *config.Schema) *catalog.Schema {
+	out := &catalog.Schema{Name: b.facts.fold(s.Name), Home: s.Home, Tables: map[string]*catalog.Table{}}
+	for i := range s.Tables {
+		rule := &s.Tables[i]
+		t := b.table(out.Name, rule)
+		if t == nil {
+			continue
+		}
+		if out.Tables[t.Name] != nil {
+			b.add(rule.Line, "rename one; the servers do not tell upper from lower case", "table %s is given twice", rule.Name)
+			continue
+		}
+		out.Tables[t.Name] = t
+	}
+	return out
+}
+
+// table is one rule with what is known of the table.
+func (b *builder) table(schema string, rule *config.Table) *catalog.Table {
+	name := b.facts.fold(rule.Name)
+	fact := b.facts.Tables[TableName{schema, name}]
+	p := b.placement(schema, name, rule, fact)
+	if p == nil {
+		return nil
+	}
+	t := &catalog.Table{Name: name, Placement: p, AutoIncrement: rule.AutoIncrement, KeepPeriods: rule.Keep, NewShardsAhead: rule.Ahead}
+	if fact != nil {
+		t.Columns, t.PrimaryKey, t.UniqueKeys = fact.Columns, fact.PrimaryKey, fact.UniqueKeys
+		if t.AutoIncrement == "" {
+			t.AutoIncrement = fact.AutoIncrement
+		}
+	}
+	for _, s := range p.Shards {
+		at := topology.Shard{Cluster: s.Cluster, Database: s.Database, Table: s.Table}
+		if other := b.taken[at]; other != "" {
+			b.add(rule.Line, "rename one, or give it another layout", "tables %s and %s.%s would both be %s.%s on cluster %s",
+				other, schema, name, s.Database, s.Table, s.Cluster)
+			break
+		}
+		b.taken[at] = schema + "." + name
+	}
+	return t
+}
+
+// placement is where the table's rows live, nil after a finding.
+func (b *builder) placement(schema, name string, rule *config.Table, fact *TableFact) *shardrule.Placement {
+	p := &shardrule.Placement{Schema: schema, Table: name}
+	switch rule.Kind {
+	case config.Whole:
+		p.Kind = shardrule.Whole
+		p.Shards = copies(schema, name, rule.On)
+	case config.Global:
+		p.Kind = shardrule.Global
+		p.Shards = copies(schema, name, rule.On)
+	case config.Hash:
+		h, err := shardrule.NewHash(rule.Shards)
+		if err != nil {
+			b.add(rule.Line, "", "table %s: %s", name, err)
+			return nil
+		}
+		p.Kind, p.Algorithm = shardrule.Sharded, h
+		p.Shards = hashShards(schema, name, rule)
+	case config.Month:
+		periods := monthsOf(rule, fact, b.facts.Now)
+		m, err := shardrule.NewMonth(name, periods)
+		if err != nil {
+			b.add(rule.Line, "", "table %s: %s", name, err)
+			return nil
+		}
+		p.Kind, p.Algorithm = shardrule.Sharded, m
+		p.Shards = monthShards(schema, name, rule, periods)
+	}
+	if p.Kind == shardrule.Sharded {
+		p.Column = b.facts.column(rule.Column, fact, p.Algorithm)
+	}
+	return p
+}
+
+func copies(schema, table string, on []string) []topology.Shard {
+	shards := make([]topology.Shard, len(on))
+	for i, c := range on {
+		shards[i] = topology.Shard{Index: i, Cluster: c, Database: schema, Table: table}
+	}
+	return shards
+}
+
+func hashShards(schema, table string, rule *config.Table) []topology.Shard {
+	width := len(strconv.Itoa(rule.Shards - 1))
+	shards := make([]topology.Shard, rule.Shards)
+	for i := range shards {
+		shards[i] = physical(schema, table, rule.Layout, fmt.Sprintf("%0*d", width, i))
+		shards[i].Index, shards[i].Cluster = i, rule.On[i*len(rule.On)/rule.Shards]
+	}
+	return shards
+}
+
+func monthShards(schema, table string, rule *config.Table, periods []shardrule.Period) []topology.Shard {
+	shards := make([]topology.Shard, len(periods))
+	for i, p := range periods {
+		shards[i] = physical(schema, table, rule.Layout, p.String())
+		shards[i].Index, shards[i].Cluster = i, monthCluster(rule.On, p)
+	}
+	return shards
+}
+
+// monthCluster deals months round.
+func monthCluster(on []string, p shardrule.Period) string {
+	return on[(p.Number()+1)%len(on)]
+}
+
+func physical(schema, table string, layout config.Layout, suffix string) topology.Shard {
+	if layout == config.LayoutTables {
+		return topology.Shard{Database: schema, Table: table + "_" + suffix}
+	}
+	return topology.Shard{Database: schema + "_" + suffix, Table: table}
+}
+
+// databasesOfOthers: a schema of its own must not have the name of a database
+// that another schema's shards stand in.
+func (b *builder) databasesOfOthers() {
+	lines := map[string]int{}
+	for _, s := range b.cfg.Schemas {
+		lines[b.facts.fold(s.Name)] = s.Line
+	}
+	said := map[string]bool{}
+	for at, table := range b.taken {
+		schema, _, _ := strings.Cut(table, ".")
+		if line := lines[at.Database]; line != 0 && at.Database != schema && !said[at.Database] {
+			said[at.Database] = true
+			b.add(line, "rename the schema, or give the table layout: tables",
+				"schema %s has the name of a database with shards of schema %s", at.Database, schema)
+		}
+	}
 }

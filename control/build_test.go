@@ -1,0 +1,152 @@
+package control
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/stretchr/testify/require"
+
+	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/config"
+	"github.com/servaldb/serval/shardrule"
+)
+
+var november = time.Date(2026, 11, 23, 10, 0, 0, 0, time.UTC)
+
+// head is what every configuration of the cases begins with.
+const head = `users: [{name: app, password: x}]
+backend: {user: serval, password: x}
+clusters: {c0: {primary: "h0:1"}, c1: {primary: "h1:1"}, c2: {primary: "h2:1"}}
+home: c0
+`
+
+// build: the schemas: of a configuration in, placements out. Arguments:
+// fold, months=(t:202601,…) for tables that exist.
+func TestBuild(t *testing.T) {
+	datadriven.RunTest(t, "testdata/build.txt", func(t *testing.T, d *datadriven.TestData) string {
+		t.Helper()
+		cfg, err := config.Parse("serval.yaml", []byte(head+d.Input))
+		if err != nil {
+			return err.Error() + "\n"
+		}
+		facts := Facts{Now: november, FoldNames: d.HasArg("fold"), Tables: map[TableName]*TableFact{}}
+		for _, arg := range d.CmdArgs {
+			if arg.Key == "months" {
+				fact := &TableFact{}
+				for _, v := range arg.Vals[1:] {
+					var p int
+					_, err := fmt.Sscan(v, &p)
+					require.NoError(t, err)
+					fact.Periods = append(fact.Periods, shardrule.Period(p))
+				}
+				facts.Tables[TableName{"shop", arg.Vals[0]}] = fact
+			}
+		}
+		cat, err := Build(cfg, facts)
+		if err != nil {
+			return err.Error() + "\n"
+		}
+		return render(cat)
+	})
+}
+
+// render prints placements as a table; runs of shards on one cluster are one
+// line.
+func render(c *catalog.Catalog) string {
+	var b strings.Builder
+	w := table.NewWriter()
+	w.SetOutputMirror(&b)
+	w.SetStyle(table.StyleLight)
+	w.Style().Options = table.OptionsNoBordersAndSeparators
+	w.AppendHeader(table.Row{"table", "rule", "shard", "cluster", "place"})
+	for _, schema := range sortedKeys(c.Schemas) {
+		for _, name := range sortedKeys(c.Schemas[schema].Tables) {
+			p := c.Schemas[schema].Tables[name].Placement
+			rule := map[shardrule.Kind]string{shardrule.Whole: "whole", shardrule.Global: "global"}[p.Kind]
+			if p.Kind == shardrule.Sharded {
+				rule = p.Algorithm.Spec()
+			}
+			for _, s := range p.Shards {
+				w.AppendRow(table.Row{schema + "." + name, rule, s.Index, s.Cluster, s.Database + "." + s.Table})
+			}
+		}
+	}
+	w.Render()
+	var out strings.Builder
+	for line := range strings.Lines(b.String()) {
+		out.WriteString(strings.TrimRight(line, " \n") + "\n")
+	}
+	return out.String()
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}
+
+func TestBuildTakesUsersClustersAndHomes(t *testing.T) {
+	cfg, err := config.Load("../config/testdata/contract.good.yml")
+	require.NoError(t, err)
+	c, err := Build(cfg, Facts{Now: november})
+	require.NoError(t, err)
+	require.Equal(t, "c0", c.Home)
+	require.Equal(t, "c0", c.HomeOf("shop"))
+	require.Equal(t, "c0", c.HomeOf("other"))
+	require.True(t, c.Users["report"].ReadOnly)
+	require.Equal(t, "127.0.0.1:4000", c.Clusters["c0"].Primary)
+	require.Equal(t, 2, c.Clusters["c0"].Instances[2].Weight)
+	require.Equal(t, "id", c.Table("shop", "comments").AutoIncrement)
+	require.Equal(t, 24, c.Table("shop", "payment_logs").KeepPeriods)
+
+	users, orders := c.Table("shop", "users").Placement, c.Table("shop", "orders").Placement
+	require.True(t, users.Colocated(orders))
+	require.Equal(t, shardrule.TypeOther, users.Column.Type, "no server said what it is")
+}
+
+func TestBuildTakesTheColumnFromTheServer(t *testing.T) {
+	cfg, err := config.Load("../config/testdata/contract.good.yml")
+	require.NoError(t, err)
+	column := func(sqlType, dataType, collation string) shardrule.Column {
+		fact := &TableFact{Columns: []catalog.Column{{Column: shardrule.ColumnFrom(shardrule.ColumnInfo{
+			Name: "ID", DataType: dataType, ColumnType: sqlType, Collation: collation,
+		})}}, AutoIncrement: "ID"}
+		c, err := Build(cfg, Facts{
+			Now: november, Tables: map[TableName]*TableFact{{"shop", "users"}: fact},
+			Collations: map[string]catalog.Collation{"utf8mb4_bin": {Name: "utf8mb4_bin"}},
+		})
+		require.NoError(t, err)
+		require.Equal(t, "ID", c.Table("shop", "users").AutoIncrement)
+		return c.Table("shop", "users").Placement.Column
+	}
+	require.Equal(t, shardrule.TypeInt, column("bigint", "bigint", "").Type, "names of columns have no case")
+	require.Equal(t, shardrule.TypeText, column("varchar(9)", "varchar", "utf8mb4_bin").Type)
+	require.Equal(t, shardrule.TypeOther, column("varchar(9)", "varchar", "utf8mb4_new_ci").Type, "how it pads is not known")
+	require.Equal(t, shardrule.TypeOther, column("timestamp", "timestamp", "").Type, "hash does not take it")
+}
+
+func TestWantedMonthsFollowFromKeepAndAhead(t *testing.T) {
+	for _, c := range []struct {
+		why  string
+		rule config.Table
+		want []shardrule.Period
+	}{
+		{"nothing said: this month and those ahead", config.Table{Ahead: 1}, []shardrule.Period{202611, 202612}},
+		{"keep counts this month", config.Table{Keep: 2}, []shardrule.Period{202610, 202611}},
+		{"from goes before keep", config.Table{Keep: 2, From: 202609}, []shardrule.Period{202609, 202610, 202611}},
+		{"a first month to come", config.Table{From: 202701}, []shardrule.Period{202701}},
+		{"over the year's end", config.Table{Ahead: 2}, []shardrule.Period{202611, 202612, 202701}},
+	} {
+		require.Equal(t, c.want, wantedMonths(&c.rule, november), c.why)
+	}
+	require.True(t, slices.IsSorted(wantedMonths(&config.Table{Keep: 100, Ahead: 100}, november)))
+}

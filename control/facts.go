@@ -1,0 +1,94 @@
+package control
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/config"
+	"github.com/servaldb/serval/shardrule"
+)
+
+// TableName is a logical table.
+type TableName struct{ Schema, Table string }
+
+// Facts is what the servers said. The zero Facts is valid: nothing is known.
+// Immutable once made.
+type Facts struct {
+	// Now decides which months a table has to have.
+	Now time.Time
+	// FoldNames: the servers compare table names in lower case.
+	FoldNames  bool
+	Collations map[string]catalog.Collation
+	// Tables are the definitions, of those tables that exist; names are in
+	// lower case where FoldNames.
+	Tables map[TableName]*TableFact
+}
+
+// TableFact is one table as a server defines it. Immutable.
+type TableFact struct {
+	Columns       []catalog.Column
+	PrimaryKey    []string
+	UniqueKeys    [][]string
+	AutoIncrement string
+	// Periods are the months that have a table, ascending, for month rules.
+	Periods []shardrule.Period
+}
+
+func (f *Facts) fold(name string) string {
+	if f.FoldNames {
+		return strings.ToLower(name)
+	}
+	return name
+}
+
+// column is the sharding column. While it is not known, or of a type the
+// algorithm does not take, it is a TypeOther: reads go everywhere, and storing
+// into it is refused.
+func (f *Facts) column(name string, fact *TableFact, a shardrule.Algorithm) shardrule.Column {
+	unknown := shardrule.Column{Name: name}
+	if fact == nil {
+		return unknown
+	}
+	for _, c := range fact.Columns {
+		if !strings.EqualFold(c.Name, name) {
+			continue
+		}
+		col := c.Column
+		_, known := f.Collations[col.Collation]
+		if a.Takes(col) != nil || col.Type == shardrule.TypeText && !known {
+			col.Type = shardrule.TypeOther
+		}
+		return col
+	}
+	return unknown
+}
+
+// monthsOf are the months a table has: those that exist, or, while it has no
+// table at all, those it is to have.
+func monthsOf(rule *config.Table, fact *TableFact, now time.Time) []shardrule.Period {
+	if fact != nil && len(fact.Periods) > 0 {
+		return slices.Clone(fact.Periods)
+	}
+	return wantedMonths(rule, now)
+}
+
+// wantedMonths are those from the rule's from:, or as many as keep: says, to
+// ahead: months after now.
+func wantedMonths(rule *config.Table, now time.Time) []shardrule.Period {
+	current := shardrule.PeriodOf(now.Year(), int(now.Month()))
+	first := current
+	if rule.Keep > 0 {
+		first = current.Add(1 - rule.Keep)
+	}
+	if rule.From > 0 {
+		first = shardrule.Period(rule.From)
+	}
+	last := max(current.Add(rule.Ahead), first)
+	var out []shardrule.Period
+	for p := first; p <= last; p = p.Add(1) {
+		out = append(out, p)
+	}
+	return out
+}
