@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/servaldb/serval/internal/sqlerr"
@@ -11,6 +12,10 @@ const (
 	codeHandshake = 1043 // ER_HANDSHAKE_ERROR
 	codeOldAuth   = 1251 // ER_NOT_SUPPORTED_AUTH_MODE
 )
+
+// errTLS marks a TLS handshake that failed: a wrong or missing certificate, or
+// a client that gave up.
+var errTLS = errors.New("proxy: TLS handshake")
 
 // maxShownName bounds what of a client's own text comes back in a message.
 const maxShownName = 128

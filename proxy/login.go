@@ -160,7 +160,7 @@ func (l *login) readResponse(ctx context.Context) error {
 func (l *login) startTLS(ctx context.Context) error {
 	encrypted := tls.Server(&readAhead{Conn: l.conn.raw, ahead: l.r.Unread()}, l.srv.cfg.TLS)
 	if err := encrypted.HandshakeContext(ctx); err != nil {
-		return fmt.Errorf("proxy: TLS handshake: %w", err)
+		return fmt.Errorf("%w: %w", errTLS, err)
 	}
 	l.net, l.secure = encrypted, true
 	l.r.Reset(encrypted)

@@ -13,7 +13,6 @@ import (
 
 	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/internal/wire"
-	"github.com/servaldb/serval/proxy/session"
 )
 
 const (
@@ -320,6 +319,10 @@ func logFailure(log *slog.Logger, err error) {
 	var refused *sqlerr.Error
 	if errors.As(err, &refused) {
 		log.Warn("login refused", "error", refused.Error(), "cause", refused.Unwrap())
+		return
+	}
+	if errors.Is(err, errTLS) {
+		log.Warn("login failed", "error", err)
 		return
 	}
 	log.Debug("connection ended before its login", "error", err)
