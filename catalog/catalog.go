@@ -4,8 +4,10 @@
 package catalog
 
 import (
+	"strings"
 	"sync"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"github.com/servaldb/serval/shardrule"
 	"github.com/servaldb/serval/topology"
@@ -74,6 +76,8 @@ type Column struct {
 	// Default is the default as an SQL expression, empty if none.
 	Default   string
 	Generated bool
+	// AutoIncrement: the server numbers it by itself.
+	AutoIncrement bool
 	// DataType is the bare type name in lower case: int, varchar, datetime, enum.
 	DataType string
 }
@@ -89,21 +93,48 @@ type User struct {
 }
 
 // Table finds a table with a rule or known columns; nil means it is a plain
-// table at the schema's home (or does not exist).
+// table at the schema's home (or does not exist). Names are compared as the
+// servers do (FoldNames). It does not allocate.
 func (c *Catalog) Table(schema, table string) *Table {
-	s := c.Schemas[schema]
+	s := c.Schema(schema)
 	if s == nil {
 		return nil
 	}
-	return s.Tables[table]
+	return find(s.Tables, table, c.FoldNames)
 }
+
+// Schema finds a schema that has rules, nil if it has none.
+func (c *Catalog) Schema(name string) *Schema { return find(c.Schemas, name, c.FoldNames) }
 
 // HomeOf is the cluster of a database's tables that have no rule.
 func (c *Catalog) HomeOf(schema string) string {
-	if s := c.Schemas[schema]; s != nil && s.Home != "" {
+	if s := c.Schema(schema); s != nil && s.Home != "" {
 		return s.Home
 	}
 	return c.Home
+}
+
+// maxName is the longest name of a table or database, in bytes: 64 characters
+// of UTF-8.
+const maxName = 256
+
+// find looks a name up, in lower case where fold is set.
+func find[V any](m map[string]*V, name string, fold bool) *V {
+	if !fold || len(name) > maxName {
+		return m[name]
+	}
+	var buf [maxName]byte
+	for i := range len(name) {
+		b := name[i]
+		switch {
+		case b >= utf8.RuneSelf:
+			return m[strings.ToLower(name)]
+		case 'A' <= b && b <= 'Z':
+			b += 'a' - 'A'
+		}
+		buf[i] = b
+	}
+	return m[string(buf[:len(name)])]
 }
 
 // Store holds the current Catalog. Load is what every statement calls and
@@ -142,7 +173,8 @@ func (s *Store) Publish(c *Catalog) {
 }
 
 // Subscribe returns a channel that is signalled after a publication; several
-// publications may be one signal.
+// publications may be one signal. There is no way to unsubscribe: call it once
+// for each long-lived part of the process.
 func (s *Store) Subscribe() <-chan struct{} {
 	ch := make(chan struct{}, 1)
 	s.mu.Lock()
