@@ -54,7 +54,8 @@ type Account struct {
 
 // BackendTLS says how to reach servers.
 type BackendTLS struct {
-	// Mode is disabled, preferred, required or verify.
+	// Mode is disabled (the default: servers are near, and TLS costs a relay most of its
+	// speed), required (encrypted, any certificate) or verify.
 	Mode string
 	// CA is the file of the authority for verify; empty: the system's.
 	CA string
@@ -64,10 +65,9 @@ type BackendTLS struct {
 
 // Modes of BackendTLS.
 const (
-	TLSDisabled  = "disabled"
-	TLSPreferred = "preferred"
-	TLSRequired  = "required"
-	TLSVerify    = "verify"
+	TLSDisabled = "disabled"
+	TLSRequired = "required"
+	TLSVerify   = "verify"
 )
 
 // User may log in to Serval.

@@ -28,7 +28,7 @@ func TestLoadReadsTheContractsExample(t *testing.T) {
 		{Addr: "127.0.0.1:4000"}, {Addr: "127.0.0.1:4001", Weight: 1}, {Addr: "127.0.0.1:4002", Weight: 2, Zone: "b"},
 	}, c0.Instances)
 	require.Equal(t, "serval", c0.Account.User)
-	require.Equal(t, TLSPreferred, c0.Account.TLS.Mode)
+	require.Equal(t, TLSDisabled, c0.Account.TLS.Mode)
 	require.Empty(t, c1.Primary, "it is to be found")
 	require.Equal(t, []Instance{{Addr: "127.0.0.1:4010", Weight: 1}, {Addr: "127.0.0.1:4011", Weight: 1}}, c1.Instances)
 	require.Nil(t, cfg.Cluster("c2"))

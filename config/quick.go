@@ -10,7 +10,7 @@ func Quick(primary string, replicas []string, user, password string) (*Config, e
 	if user == "" {
 		return nil, errors.New("--user is empty; give the account Serval uses on the servers, which is also the one to log in with")
 	}
-	account := Account{User: user, Password: password, TLS: BackendTLS{Mode: TLSPreferred}}
+	account := Account{User: user, Password: password, TLS: BackendTLS{Mode: TLSDisabled}}
 	cl := Cluster{Name: "main", Primary: primary, Account: account}
 	cl.Instances = append(cl.Instances, Instance{Addr: primary})
 	for _, a := range replicas {

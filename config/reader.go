@@ -110,7 +110,7 @@ func (r *reader) account(n *yaml.Node, where string, a *Account) {
 
 // backendTLS is a mode, or a mapping with one.
 func (r *reader) backendTLS(n *yaml.Node, where string, t *BackendTLS) {
-	modes := []string{TLSPreferred, TLSDisabled, TLSRequired, TLSVerify}
+	modes := []string{TLSDisabled, TLSRequired, TLSVerify}
 	if followAlias(n).Kind == yaml.ScalarNode {
 		t.Mode = r.oneOf(n, where, modes...)
 		return

@@ -147,11 +147,11 @@ func (r *reader) validateClusters() {
 			r.account(n, "backend of cluster "+cl.Name, &cl.Account)
 		}
 		if cl.Account.TLS.Mode == "" {
-			cl.Account.TLS.Mode = TLSPreferred
+			cl.Account.TLS.Mode = TLSDisabled
 		}
 	}
 	if c.Backend.TLS.Mode == "" {
-		c.Backend.TLS.Mode = TLSPreferred
+		c.Backend.TLS.Mode = TLSDisabled
 	}
 }
 
