@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
 	"strconv"
@@ -88,8 +89,8 @@ const (
 	// notFixed is the number of decimals of a DOUBLE without a fixed number of
 	// them (NOT_FIXED_DEC; MariaDB says 39 in some versions).
 	notFixed = 31
-	// plainDigits: a number whose decimal point is further from its digits
-	// than this is written with an exponent (MAX_DECPT_FOR_F_FORMAT, DBL_DIG).
+	// plainDigits: a whole number with more digits is written with an exponent,
+	// as is one with so many zeros behind the point (my_gcvt, DBL_DIG).
 	plainDigits = 15
 )
 
@@ -109,7 +110,8 @@ func appendDouble(dst []byte, f float64, decimals byte) []byte {
 		mark--
 	}
 	exp, _ := strconv.Atoi(string(e[mark+1:]))
-	if point := exp + 1; point > -plainDigits && point <= plainDigits {
+	digits := mark - bytes.Count(e[:mark], []byte{'.'}) - bytes.Count(e[:mark], []byte{'-'})
+	if point := exp + 1; point > -plainDigits && (point <= plainDigits || digits > point) {
 		return strconv.AppendFloat(dst, f, 'f', -1, 64)
 	}
 	dst = append(dst, e[:mark]...)
