@@ -181,15 +181,11 @@ func (b *binder) insertTasks(r rows, shards []int, numbers []uint64) []Task {
 		markers []int
 	}
 	parts := make([]part, len(p.Shards))
-	first := -1
 	for i, s := range shards {
 		at := at{tables: tables, shard: &p.Shards[s], from: b.Args.Len()}
 		pt := &parts[s]
 		if pt.sql == nil {
 			pt.sql, pt.markers = b.render(nil, nil, head, at)
-			if first == -1 || s < first {
-				first = s
-			}
 		} else {
 			pt.sql = append(pt.sql, ", "...)
 		}

@@ -1,0 +1,48 @@
+package router
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+
+	"github.com/servaldb/serval/router/plan"
+)
+
+// TestPlans runs testdata/plan. Each case is SQL and the plan, with a reason
+// above it. The oracle (package integration) runs the same SQL on real servers
+// and compares with a plain one; args of the command tell it what to leave out:
+// unordered (rows may come in any order), random (values differ by run), skip
+// (says nothing about rows).
+func TestPlans(t *testing.T) {
+	cat := shop(t)
+	datadriven.Walk(t, "testdata/plan", func(t *testing.T, path string) {
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			if d.Cmd != "plan" {
+				t.Fatalf("unknown command %q", d.Cmd)
+			}
+			db := "shop"
+			d.MaybeScanArgs(t, "db", &db)
+			p, b, err := planText(t, cat, strings.TrimPrefix(db, "none"), d.Input)
+			if err != nil {
+				return err.Error() + "\n"
+			}
+			return plan.Format(p, b) + notes(p)
+		})
+	})
+}
+
+// notes are what a plan does to its session.
+func notes(p *plan.Plan) string {
+	var s string
+	if p.Effects.Pins != "" {
+		s += "pins: " + p.Effects.Pins + "\n"
+	}
+	if len(p.Effects.UserVars) > 0 {
+		s += "assigns: " + strings.Join(p.Effects.UserVars, " ") + "\n"
+	}
+	for _, t := range p.Effects.Schema {
+		s += "changes: " + t.Schema + "." + t.Table + "\n"
+	}
+	return s
+}

@@ -1,0 +1,178 @@
+package router
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/internal/sqlval"
+	"github.com/servaldb/serval/parser"
+	"github.com/servaldb/serval/router/plan"
+	"github.com/servaldb/serval/shardrule"
+	"github.com/servaldb/serval/topology"
+)
+
+// shop is the catalog of the plan cases: the tables of testdata/schema.sql
+// with their rules.
+func shop(t testing.TB) *catalog.Catalog {
+	t.Helper()
+	tables := tablesOfSchema(t)
+	c := &catalog.Catalog{
+		Version: 1, Home: "c0",
+		Clusters: map[string]*topology.Cluster{"c0": {Name: "c0"}, "c1": {Name: "c1"}},
+		Schemas:  map[string]*catalog.Schema{"shop": {Name: "shop", Home: "c0", Tables: tables}},
+	}
+	hash, err := shardrule.NewHash(8)
+	require.NoError(t, err)
+	sharded := func(name, key string) {
+		p := &shardrule.Placement{Schema: "shop", Table: name, Kind: shardrule.Sharded, Algorithm: hash, Column: keyColumn(t, tables[name], key)}
+		for i := range 8 {
+			p.Shards = append(p.Shards, topology.Shard{Index: i, Cluster: "c" + strconv.Itoa(i/4), Database: fmt.Sprintf("shop_%d", i), Table: name})
+		}
+		tables[name].Placement = p
+	}
+	sharded("users", "id")
+	sharded("orders", "user_id")
+	sharded("order_items", "user_id")
+	sharded("comments", "item_id")
+	months(t, tables["payment_logs"])
+	both := []topology.Shard{{Index: 0, Cluster: "c0", Database: "shop", Table: "countries"}, {Index: 1, Cluster: "c1", Database: "shop", Table: "countries"}}
+	tables["countries"].Placement = &shardrule.Placement{Schema: "shop", Table: "countries", Kind: shardrule.Global, Shards: both}
+	tables["catalog"].Placement = &shardrule.Placement{Schema: "shop", Table: "catalog", Kind: shardrule.Whole,
+		Shards: []topology.Shard{{Cluster: "c1", Database: "shop", Table: "catalog"}}}
+	delete(tables, "settings")
+	return c
+}
+
+func months(t testing.TB, table *catalog.Table) {
+	periods := []shardrule.Period{202609, 202610, 202611, 202612}
+	month, err := shardrule.NewMonth(table.Name, periods)
+	require.NoError(t, err)
+	p := &shardrule.Placement{Schema: "shop", Table: table.Name, Kind: shardrule.Sharded, Algorithm: month, Column: keyColumn(t, table, "paid_at")}
+	for i, period := range periods {
+		p.Shards = append(p.Shards, topology.Shard{Index: i, Cluster: "c" + strconv.Itoa(i%2), Database: "shop", Table: "payment_logs_" + period.String()})
+	}
+	table.Placement = p
+}
+
+func keyColumn(t testing.TB, table *catalog.Table, name string) shardrule.Column {
+	for _, c := range table.Columns {
+		if c.Name == name {
+			return c.Column
+		}
+	}
+	t.Fatalf("no column %s", name)
+	return shardrule.Column{}
+}
+
+var (
+	tableStart = regexp.MustCompile(`(?s)CREATE TABLE (\w+) \((.*?)\n\);`)
+	columnLine = regexp.MustCompile(`^  (\w+) ((\w+)(?:\(([^)]*)\))?)(.*?),?$`)
+)
+
+// tablesOfSchema reads testdata/schema.sql, which keeps to one column a line.
+func tablesOfSchema(t testing.TB) map[string]*catalog.Table {
+	text, err := os.ReadFile("testdata/schema.sql")
+	require.NoError(t, err)
+	out := map[string]*catalog.Table{}
+	for _, m := range tableStart.FindAllStringSubmatch(string(text), -1) {
+		table := &catalog.Table{Name: m[1]}
+		for _, line := range strings.Split(m[2], "\n") {
+			c := columnLine.FindStringSubmatch(line)
+			if c == nil || c[1] == "PRIMARY" || c[1] == "KEY" {
+				continue
+			}
+			table.Columns = append(table.Columns, columnOf(c))
+			if strings.Contains(c[5], "AUTO_INCREMENT") {
+				table.AutoIncrement = c[1]
+			}
+		}
+		out[m[1]] = table
+	}
+	require.Len(t, out, 8)
+	return out
+}
+
+func columnOf(c []string) catalog.Column {
+	col := catalog.Column{DataType: strings.ToLower(c[3])}
+	col.Name, col.SQLType = c[1], strings.ToLower(c[2])
+	col.Nullable = !strings.Contains(c[5], "NOT NULL")
+	if _, d, ok := strings.Cut(c[5], "DEFAULT "); ok {
+		col.Default = d
+	}
+	switch col.DataType {
+	case "bigint":
+		col.Type, col.Bits = shardrule.TypeInt, 64
+	case "int":
+		col.Type, col.Bits = shardrule.TypeInt, 32
+	case "decimal":
+		col.Type, col.Scale = shardrule.TypeDecimal, 2
+	case "datetime":
+		col.Type = shardrule.TypeDatetime
+	case "date":
+		col.Type = shardrule.TypeDate
+	case "char", "varchar", "text":
+		col.Type, col.Collation, col.PadSpace = shardrule.TypeText, "utf8mb4_general_ci", true
+	}
+	return col
+}
+
+// textArgs are the literals of a text.
+type textArgs struct {
+	sql      []byte
+	mode     parser.Mode
+	literals []parser.Literal
+}
+
+func (a *textArgs) Len() int { return len(a.literals) }
+
+func (a *textArgs) Value(i int) sqlval.Value { return a.literals[i].Value(a.sql, a.mode) }
+
+func (a *textArgs) AppendSQL(dst []byte, i int) ([]byte, bool) {
+	l := a.literals[i]
+	if l.Marker {
+		return append(dst, '?'), true
+	}
+	return append(dst, a.sql[l.Start:l.End]...), false
+}
+
+func argsOf(t testing.TB, sql string) *textArgs {
+	t.Helper()
+	var lx parser.Lexer
+	var fp parser.Fingerprint
+	require.NoError(t, lx.Fingerprint([]byte(sql), 0, &fp))
+	return &textArgs{sql: []byte(sql), literals: append([]parser.Literal(nil), fp.Literals...)}
+}
+
+// planText plans and binds a text.
+func planText(t testing.TB, cat *catalog.Catalog, db, sql string) (*plan.Plan, *plan.Bound, error) {
+	t.Helper()
+	st := parser.Parse([]byte(sql), parser.Options{})
+	p, err := Plan(cat, db, st)
+	if err != nil {
+		return nil, nil, err
+	}
+	var opt plan.Options
+	for range 3 {
+		b, err := p.Bind(argsOf(t, sql), opt)
+		switch need := err.(type) {
+		case nil:
+			return p, b, nil
+		case *plan.ErrNeedNumbers:
+			opt.FirstNumber = 1000
+		case *plan.ErrNeedExprs:
+			opt.Exprs = append(opt.Exprs, sqlval.StringValue("2026-11-23 10:00:00"))
+			require.Contains(t, string(need.SQL), "SELECT ")
+		default:
+			return p, nil, err
+		}
+	}
+	t.Fatal("Bind asks again and again")
+	return nil, nil, nil
+}
