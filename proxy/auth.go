@@ -116,7 +116,7 @@ func (l *login) cachingSHA2(acct account, auth []byte) (proof, error) {
 	switch {
 	case len(auth) == 1 && auth[0] == 0, len(auth) == 0 && len(acct.password) == 0:
 		return proof{ok: len(acct.password) == 0}, nil
-	case len(auth) == 0 || l.srv.forceFull:
+	case len(auth) == 0 || l.srv.forceFull.Load():
 		return l.fullAuth(acct)
 	case len(auth) != sha2Size:
 		return proof{usedPassword: true}, nil

@@ -9,6 +9,7 @@ import (
 	"net"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/servaldb/serval/internal/sqlerr"
@@ -38,7 +39,7 @@ type Server struct {
 
 	// forceFull makes caching_sha2_password ask for the password itself
 	// although the scramble would do, for tests of that path.
-	forceFull bool
+	forceFull atomic.Bool
 
 	draining chan struct{} // closed when a drain begins
 	ended    chan struct{} // closed when Run has no goroutine left
