@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/servaldb/serval/internal/sqlerr"
@@ -67,15 +66,5 @@ func (s *Session) route(ctx context.Context, text []byte, fp *parser.Fingerprint
 	if err != nil {
 		return nil, err
 	}
-	return strings.Split(strings.TrimRight(format(bound), "\n"), "\n"), nil
-}
-
-func format(b *plan.Bound) string {
-	var out strings.Builder
-	for _, tasks := range b.Tasks {
-		for _, t := range tasks {
-			fmt.Fprintf(&out, "%s shard=%d target=%s\n  %s\n", t.Cluster, t.Shard, t.Target, t.SQL)
-		}
-	}
-	return out.String()
+	return strings.Split(strings.TrimRight(plan.Format(e.plan, bound), "\n"), "\n"), nil
 }

@@ -171,7 +171,7 @@ func shopTables(cat *catalog.Catalog, cluster string) []string {
 var _ = mysql.ErrInvalidConn
 
 func TestSmoke(t *testing.T) {
-	s := newStand(t, mysqlproc.MariaDB)
+	s := newStand(t, smokeEngine())
 	ctx := context.Background()
 	c := s.conn(t, "")
 	step := func(q string, args ...any) {
@@ -264,4 +264,11 @@ func TestSmoke(t *testing.T) {
 	step("DELETE FROM users WHERE id > 2")
 	show("SELECT ROW_COUNT()")
 	show("SELECT COUNT(*) FROM users")
+}
+
+func smokeEngine() mysqlproc.Engine {
+	if os.Getenv("ENGINE") == "mysql" {
+		return mysqlproc.MySQL
+	}
+	return mysqlproc.MariaDB
 }

@@ -52,6 +52,8 @@ func (s *Session) local(ctx context.Context, verb string, text []byte) (handled 
 		return s.showStatement(tokens)
 	case "EXPLAIN", "DESCRIBE", "DESC":
 		return s.explainRoute(ctx, text, tokens)
+	case "LOCK":
+		return s.lockStatement(ctx, tokens)
 	case "UNLOCK":
 		return s.unlock(ctx, tokens)
 	}

@@ -2,24 +2,149 @@ package session
 
 import (
 	"context"
+	"maps"
+	"slices"
+	"strings"
 
+	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/internal/wire"
+	"github.com/servaldb/serval/topology"
 )
 
-// unlock answers UNLOCK TABLES on every cluster where LOCK TABLES made the
-// session keep a connection, which then is shared again unless something else
-// lives on it.
+// lockStatement answers LOCK TABLES: on each cluster where one of the tables
+// stands, the session keeps a connection to the primary that locks all of the
+// table's shards there. A shard is locked under its own name and under the
+// logical one, since that is the alias it gets in statements.
+func (s *Session) lockStatement(ctx context.Context, tokens []token) (bool, error) {
+	if len(tokens) < 3 || !tokens[1].is("TABLES") && !tokens[1].is("TABLE") {
+		return true, sqlerr.Refuse("this form of LOCK", "only LOCK TABLES is supported", "")
+	}
+	byCluster := map[string][]string{}
+	for rest := tokens[2:]; len(rest) > 0; {
+		var part []token
+		part, rest = cutAtComma(rest)
+		if err := s.lockPart(part, byCluster); err != nil {
+			return true, err
+		}
+	}
+	if err := s.commit(ctx); err != nil {
+		return true, err
+	}
+	if err := s.freeLocks(ctx); err != nil {
+		return true, err
+	}
+	for _, cluster := range slices.Sorted(maps.Keys(byCluster)) {
+		if err := s.lockOn(ctx, cluster, byCluster[cluster]); err != nil {
+			_ = s.freeLocks(ctx) // all or none
+			return true, err
+		}
+	}
+	s.ok(wire.OK{})
+	return true, nil
+}
+
+// lockPart reads "name [[AS] alias] READ [LOCAL] | [LOW_PRIORITY] WRITE" and
+// adds what each cluster has to lock.
+func (s *Session) lockPart(part []token, byCluster map[string][]string) error {
+	i := slices.IndexFunc(part, func(t token) bool { return t.is("READ") || t.is("WRITE") || t.is("LOW_PRIORITY") })
+	if i < 1 {
+		return syntaxError(words(part))
+	}
+	mode, name := words(part[i:]), part[:i]
+	switch mode {
+	case "READ", "READ LOCAL", "WRITE", "LOW_PRIORITY WRITE":
+	default:
+		return syntaxError(mode)
+	}
+	schema, table := s.settings.db, name[0].name()
+	name = name[1:]
+	if len(name) > 1 && name[0].op(".") {
+		schema, table, name = table, name[1].name(), name[2:]
+	}
+	if len(name) > 0 && name[0].is("AS") {
+		name = name[1:]
+	}
+	alias := ""
+	if len(name) == 1 {
+		alias, name = name[0].name(), nil
+	}
+	if len(name) > 0 {
+		return syntaxError(words(part))
+	}
+	if schema == "" {
+		return sqlerr.New(sqlerr.NoDB, "No database selected")
+	}
+	if !allowed(s.c.User, schema) || s.c.User.ReadOnly && mode != "READ" && mode != "READ LOCAL" {
+		return sqlerr.New(sqlerr.TableAccessDenied, "LOCK TABLES command denied to user '%s'@'%s' for table '%s'", s.c.User.Name, host(s.c.Remote), table)
+	}
+	for _, shard := range s.places(schema, table) {
+		physical := quoteName(shard.Database) + "." + quoteName(shard.Table)
+		list := byCluster[shard.Cluster]
+		if alias == "" {
+			list = append(list, physical+" "+mode)
+		}
+		if alias != "" || shard.Database != schema || shard.Table != table {
+			list = append(list, physical+" AS "+quoteName(orWord(alias, table))+" "+mode)
+		}
+		byCluster[shard.Cluster] = list
+	}
+	return nil
+}
+
+func orWord(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// places are the shards of a table, one for a table without a rule.
+func (s *Session) places(schema, table string) []topology.Shard {
+	cat := s.deps.Catalog.Load()
+	if t := cat.Table(schema, table); t != nil && t.Placement != nil {
+		return t.Placement.Shards
+	}
+	return []topology.Shard{{Cluster: cat.HomeOf(schema), Database: schema, Table: table}}
+}
+
+func (s *Session) lockOn(ctx context.Context, cluster string, tables []string) error {
+	s.lease.prepare(false)
+	s.lease.pins = pinLockTables
+	conns, err := s.lease.Acquire(ctx, cluster, topology.TargetPrimary, 1)
+	if err != nil {
+		return err
+	}
+	_, err = conns[0].Exec(ctx, "LOCK TABLES "+strings.Join(tables, ", "))
+	s.lease.Release(conns[0], err)
+	return err
+}
+
+// unlock answers UNLOCK TABLES.
 func (s *Session) unlock(ctx context.Context, tokens []token) (bool, error) {
 	if len(tokens) != 2 || !tokens[1].is("TABLES") && !tokens[1].is("TABLE") {
 		return false, nil
 	}
+	if err := s.freeLocks(ctx); err != nil {
+		return true, err
+	}
+	s.ok(wire.OK{})
+	return true, nil
+}
+
+// freeLocks unlocks on every cluster where LOCK TABLES made the session keep a
+// connection, which then is shared again unless something else lives on it. As
+// on MySQL it commits what was done under the locks.
+func (s *Session) freeLocks(ctx context.Context) error {
 	for cluster, p := range s.pinned {
 		if !p.has(pinLockTables) {
 			continue
 		}
+		if err := s.commit(ctx); err != nil {
+			return err
+		}
 		if _, err := p.conn.Exec(ctx, "UNLOCK TABLES"); err != nil {
 			s.losePin(cluster)
-			return true, err
+			return err
 		}
 		if p.why = without(p.why, pinLockTables); len(p.why) == 0 {
 			delete(s.pinned, cluster)
@@ -27,6 +152,5 @@ func (s *Session) unlock(ctx context.Context, tokens []token) (bool, error) {
 		}
 	}
 	s.publishPins()
-	s.ok(wire.OK{})
-	return true, nil
+	return nil
 }

@@ -61,8 +61,8 @@ func (s *Session) publishPins() {
 	s.mu.Unlock()
 }
 
-// pinLockTables is the router's word for LOCK TABLES.
-const pinLockTables = "lock tables"
+// pinLockTables is why a connection with LOCK TABLES is kept.
+const pinLockTables = "LOCK TABLES"
 
 func (p *pin) has(why string) bool { return slices.Contains(p.why, why) }
 

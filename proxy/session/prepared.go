@@ -115,7 +115,7 @@ func (s *Session) prepare(ctx context.Context, body []byte) (*prepared, error) {
 func ownVerb(verb string) bool {
 	switch verb {
 	case "SET", "USE", "BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE", "KILL", "SHOW",
-		"EXPLAIN", "DESCRIBE", "DESC", "UNLOCK", "XA", "PREPARE", "EXECUTE", "DEALLOCATE", "HANDLER":
+		"EXPLAIN", "DESCRIBE", "DESC", "LOCK", "UNLOCK", "XA", "PREPARE", "EXECUTE", "DEALLOCATE", "HANDLER":
 		return true
 	}
 	return false

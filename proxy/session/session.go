@@ -163,6 +163,10 @@ type Session struct {
 	keyBuf   []byte // a plan's key
 	finished Finished
 	sink     *deadlineConn
+	pads     pads
+	// padWeight and endOfResult are what the executor is given, made once.
+	padWeight   func(collation uint16) []byte
+	endOfResult func(ok wire.OK, columns int) error
 
 	statements atomic.Uint64
 
@@ -195,6 +199,8 @@ func New(deps Deps, c *Client) *Session {
 		rowCount: -1,
 	}
 	s.lease.s = s
+	s.padWeight = func(collation uint16) []byte { return s.pads.weight(s.deps.Catalog.Load(), collation) }
+	s.endOfResult = s.endAnswer
 	s.stmts.init(deps.Limits)
 	s.tx = txn.New(s.endPart)
 	s.in.SetLimit(deps.Limits.MaxPacket)

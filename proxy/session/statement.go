@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/executor"
 	"github.com/servaldb/serval/executor/txn"
 	"github.com/servaldb/serval/internal/sqlerr"
@@ -169,6 +170,7 @@ func (s *Session) attempt(ctx context.Context, e *planned, bound *plan.Bound, pa
 	req := executor.Request{
 		Bound: bound, Conns: l, Out: s.out, DeprecateEOF: s.c.Capabilities&wire.CapDeprecateEOF != 0,
 		Status: s.status(), MemoryBudget: s.deps.Limits.MemoryBudget, PadWeight: s.padWeight,
+		EndOfResult: s.endOfResult, KeepConns: s.tx.State() == txn.Open || len(s.pinned) > 0 || l.pins != "",
 	}
 	if params != nil {
 		req.Params = params
@@ -274,14 +276,37 @@ func (s *Session) refresh(ctx context.Context, tables []plan.TableName) error {
 	return nil
 }
 
-// padWeight gives the weight of a space in a collation, for the executor.
-func (s *Session) padWeight(collation uint16) []byte {
-	for _, c := range s.deps.Catalog.Load().Collations {
-		if c.ID == collation {
-			return c.PadWeight
+// pads are the weights of a space by collation id, for one catalog.
+type pads struct {
+	of      *catalog.Catalog
+	weights map[uint16][]byte
+}
+
+// weight gives the weight of a space in a collation, nil where trailing spaces
+// count.
+func (p *pads) weight(cat *catalog.Catalog, collation uint16) []byte {
+	if p.of != cat {
+		p.of, p.weights = cat, make(map[uint16][]byte, len(cat.Collations))
+		for _, c := range cat.Collations {
+			if c.PadSpace {
+				p.weights[c.ID] = c.PadWeight
+			}
 		}
 	}
-	return nil
+	return p.weights[collation]
+}
+
+// endAnswer closes a result that another one of the same statement follows.
+func (s *Session) endAnswer(ok wire.OK, columns int) error {
+	more := s.more
+	s.more = true
+	if columns == 0 {
+		s.ok(ok)
+	} else {
+		s.eof(ok)
+	}
+	s.more = more
+	return s.out.Err()
 }
 
 // report tells the hook of a finished statement.
