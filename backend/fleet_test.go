@@ -1,0 +1,254 @@
+package backend
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/servaldb/serval/internal/mysqltest"
+	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/topology"
+)
+
+// pair is a cluster of a primary p and a replica r, both fake.
+type pair struct {
+	f    *Fleet
+	p, r *mysqltest.Server
+	mu   sync.Mutex
+	lost []string
+	// gtidWait is what the replica answers to a wait for GTIDs.
+	gtidWait string
+}
+
+func newPair(t *testing.T, change func(*FleetConfig)) *pair {
+	pr := &pair{gtidWait: "0"}
+	answer := func(s *mysqltest.Session, _ byte, arg []byte) error {
+		if strings.HasPrefix(string(arg), "SELECT WAIT_FOR_EXECUTED_GTID_SET") {
+			s.Result([]string{"w", "e"}, []string{pr.gtidWait, gtidUUID + ":1-50"})
+			return nil
+		}
+		return okHandler(s, 0, nil)
+	}
+	pr.p, pr.r = mysqltest.Start(t, answer), mysqltest.Start(t, answer)
+	cfg := FleetConfig{
+		Clusters: []ClusterConfig{{
+			Cluster: topology.Cluster{Name: "c0", Instances: []topology.Instance{{Addr: pr.p.Addr, Weight: 1}, {Addr: pr.r.Addr, Weight: 1}}},
+			Config:  Config{ConnectTimeout: time.Second},
+		}},
+		HoldTimeout: 5 * time.Second, MaxLag: time.Second,
+		Lost: func(addr string) { pr.mu.Lock(); pr.lost = append(pr.lost, addr); pr.mu.Unlock() },
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	pr.f = NewFleet(cfg)
+	t.Cleanup(pr.f.Close)
+	return pr
+}
+
+const gtidUUID = "9bfc7855-e73d-11f1-bfe5-02fc00000001"
+
+// publish says who is the primary; the other one is a replica.
+func (pr *pair) publish(primary string) {
+	c := &topology.ClusterView{Name: "c0", Primary: primary, Why: "a test says so"}
+	for _, addr := range []string{pr.p.Addr, pr.r.Addr} {
+		in := topology.InstanceView{Instance: topology.Instance{Addr: addr, Weight: 1}, Up: true, Role: topology.RoleReplica,
+			LagKnown: true, Executed: gtidUUID + ":1-10"}
+		if addr == primary {
+			in.Role = topology.RolePrimary
+		} else if addr == pr.p.Addr {
+			in.Up = false
+		}
+		c.Instances = append(c.Instances, in)
+	}
+	pr.f.Publish(&topology.View{Clusters: map[string]*topology.ClusterView{"c0": c}})
+}
+
+func (pr *pair) lostAddrs() []string {
+	pr.mu.Lock()
+	defer pr.mu.Unlock()
+	return append([]string(nil), pr.lost...)
+}
+
+// goes says which server a want leads to.
+func (pr *pair) goes(t *testing.T, want Want) string {
+	t.Helper()
+	want.Cluster = "c0"
+	conns, err := pr.f.Acquire(context.Background(), want)
+	require.NoError(t, err)
+	for _, c := range conns {
+		c.Release(nil)
+	}
+	return conns[0].Addr()
+}
+
+func TestFleetTargets(t *testing.T) {
+	pr := newPair(t, nil)
+	pr.publish(pr.p.Addr)
+	require.Equal(t, pr.p.Addr, pr.goes(t, Want{N: 2}))
+	require.Equal(t, pr.r.Addr, pr.goes(t, Want{Target: topology.TargetReplica}))
+	rows, err := pr.f.Select(context.Background(), "c0", "SELECT 1")
+	require.NoError(t, err)
+	require.Empty(t, rows)
+	require.Len(t, pr.f.Stats(), 2)
+}
+
+func TestFleetReadsOwnWrites(t *testing.T) {
+	read := func(n string) Want { return Want{Target: topology.TargetReplica, GTID: gtidUUID + ":" + n} }
+	waits := func(s *mysqltest.Server) (n int) {
+		for _, l := range s.Log() {
+			if strings.HasPrefix(l, "query SELECT WAIT_FOR") {
+				n++
+			}
+		}
+		return n
+	}
+	t.Run("a replica known to have them answers without a wait", func(t *testing.T) {
+		pr := newPair(t, nil)
+		pr.publish(pr.p.Addr)
+		require.Equal(t, pr.r.Addr, pr.goes(t, read("10")))
+		require.Zero(t, waits(pr.r))
+	})
+	t.Run("one that catches up is waited for once, and remembered", func(t *testing.T) {
+		pr := newPair(t, nil)
+		pr.publish(pr.p.Addr)
+		for _, n := range []string{"40", "45", "50"} {
+			require.Equal(t, pr.r.Addr, pr.goes(t, read(n)))
+		}
+		require.Equal(t, 1, waits(pr.r))
+	})
+	t.Run("one that does not sends the read to the primary", func(t *testing.T) {
+		pr := newPair(t, nil)
+		pr.gtidWait = "1"
+		pr.publish(pr.p.Addr)
+		require.Equal(t, pr.p.Addr, pr.goes(t, read("40")))
+	})
+	t.Run("what is no GTID never becomes SQL", func(t *testing.T) {
+		pr := newPair(t, nil)
+		pr.publish(pr.p.Addr)
+		require.Equal(t, pr.p.Addr, pr.goes(t, read("1', 0) OR SLEEP('9")))
+		require.Zero(t, waits(pr.r))
+	})
+}
+
+func TestFleetReplicaThatCantBeReached(t *testing.T) {
+	pr := newPair(t, nil)
+	pr.publish(pr.p.Addr)
+	pr.r.Close()
+	require.Equal(t, pr.p.Addr, pr.goes(t, Want{Target: topology.TargetReplica}))
+	require.Contains(t, pr.lostAddrs(), pr.r.Addr, "health is told")
+	n := len(pr.lostAddrs())
+	require.Equal(t, pr.p.Addr, pr.goes(t, Want{Target: topology.TargetReplica}))
+	require.Len(t, pr.lostAddrs(), n, "it is left out for a while, not dialled again")
+}
+
+func TestFleetHolds(t *testing.T) {
+	ctx := context.Background()
+	acquire := func(pr *pair) chan string {
+		done := make(chan string, 1)
+		go func() {
+			conns, err := pr.f.Acquire(ctx, Want{Cluster: "c0"})
+			if err != nil {
+				done <- err.Error()
+				return
+			}
+			conns[0].Release(nil)
+			done <- conns[0].Addr()
+		}()
+		return done
+	}
+	holding := func(t *testing.T, pr *pair, n int) {
+		require.Eventually(t, func() bool { return pr.f.Holding() == n }, 5*time.Second, time.Millisecond)
+	}
+	t.Run("a write waits for a primary and goes to the one that comes", func(t *testing.T) {
+		pr := newPair(t, nil)
+		pr.publish("")
+		done := acquire(pr)
+		holding(t, pr, 1)
+		pr.publish(pr.r.Addr)
+		require.Equal(t, pr.r.Addr, <-done)
+		holding(t, pr, 0)
+	})
+	t.Run("a write to a primary that is gone waits for the next", func(t *testing.T) {
+		pr := newPair(t, nil)
+		pr.publish(pr.p.Addr)
+		pr.p.Close()
+		done := acquire(pr)
+		holding(t, pr, 1)
+		require.Contains(t, pr.lostAddrs(), pr.p.Addr)
+		pr.publish(pr.r.Addr)
+		require.Equal(t, pr.r.Addr, <-done)
+	})
+	t.Run("a primary that turned read-only is not written to", func(t *testing.T) {
+		pr := newPair(t, nil)
+		pr.p.SetReadOnly(true)
+		pr.publish(pr.p.Addr)
+		done := acquire(pr)
+		holding(t, pr, 1)
+		pr.publish(pr.r.Addr)
+		require.Equal(t, pr.r.Addr, <-done)
+	})
+	t.Run("connections of before a demotion are asked again", func(t *testing.T) {
+		pr := newPair(t, func(cfg *FleetConfig) { cfg.HoldTimeout = 10 * time.Millisecond })
+		pr.publish(pr.p.Addr)
+		require.Equal(t, pr.p.Addr, pr.goes(t, Want{}))
+		pr.publish("")
+		pr.p.SetReadOnly(true) // an account that ignores read_only would still write
+		pr.publish(pr.p.Addr)
+		_, err := pr.f.Acquire(ctx, Want{Cluster: "c0"})
+		require.Equal(t, sqlerr.OptionPreventsWrite, code(err))
+	})
+	t.Run("the wait has an end, and the error says why and what to do", func(t *testing.T) {
+		pr := newPair(t, func(cfg *FleetConfig) { cfg.HoldTimeout = 10 * time.Millisecond })
+		pr.publish("")
+		_, err := pr.f.Acquire(ctx, Want{Cluster: "c0"})
+		require.Equal(t, sqlerr.OptionPreventsWrite, code(err))
+		require.True(t, sqlerr.SafeToRetry(err))
+		require.Equal(t, "ERROR 1290 (HY000): Cluster c0 has no primary (read-only): a test says so; the statement waited 10ms. "+
+			"Bring it back, or promote a replica: end its replication and SET GLOBAL read_only=OFF", err.Error())
+	})
+	t.Run("not more than HoldMax wait", func(t *testing.T) {
+		pr := newPair(t, func(cfg *FleetConfig) { cfg.HoldMax = 1 })
+		pr.publish("")
+		done := acquire(pr)
+		holding(t, pr, 1)
+		_, err := pr.f.Acquire(ctx, Want{Cluster: "c0"})
+		require.ErrorContains(t, err, "too many statements wait")
+		pr.publish(pr.p.Addr)
+		<-done
+	})
+	t.Run("a read goes on with a replica while there is no primary", func(t *testing.T) {
+		pr := newPair(t, nil)
+		pr.publish("")
+		require.Equal(t, pr.r.Addr, pr.goes(t, Want{Target: topology.TargetReplica}))
+	})
+	t.Run("who is cancelled waits no longer", func(t *testing.T) {
+		pr := newPair(t, nil)
+		cctx, cancel := context.WithCancel(ctx)
+		cancel()
+		_, err := pr.f.Acquire(cctx, Want{Cluster: "c0"})
+		require.Equal(t, sqlerr.QueryInterrupted, code(err))
+	})
+}
+
+func TestFleetUpdate(t *testing.T) {
+	pr := newPair(t, nil)
+	pr.publish(pr.p.Addr)
+	kept := (*pr.f.pools.Load())[pr.p.Addr]
+	pr.f.Update([]ClusterConfig{{
+		Cluster: topology.Cluster{Name: "c0", Instances: []topology.Instance{{Addr: pr.p.Addr}}},
+		Config:  Config{ConnectTimeout: time.Second},
+	}})
+	require.Same(t, kept, (*pr.f.pools.Load())[pr.p.Addr])
+	require.Len(t, pr.f.Stats(), 1)
+	require.Equal(t, pr.p.Addr, pr.goes(t, Want{Target: topology.TargetReplica}), "the replica is gone")
+	pr.f.Update([]ClusterConfig{{
+		Cluster: topology.Cluster{Name: "c0", Instances: []topology.Instance{{Addr: pr.p.Addr}}},
+		Config:  Config{ConnectTimeout: time.Second, Password: "new"},
+	}})
+	require.NotSame(t, kept, (*pr.f.pools.Load())[pr.p.Addr], "a new password needs new connections")
+}
