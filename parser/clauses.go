@@ -20,9 +20,7 @@ func (o *outline) keyword(kw keyword) bool {
 		o.selectHead(f)
 	case kwUnion, kwExcept, kwIntersect:
 		o.closeClause(f)
-		if f.own >= 0 {
-			o.blocks[f.own].End = o.prevEnd()
-		}
+		o.endBlock(f)
 		f.setOp, f.armNext, f.from, f.own = true, true, false, -1
 	case kwAll, kwDistinct:
 	case kwUpdate, kwDelete:
@@ -103,7 +101,8 @@ func (o *outline) clause(f *outlineFrame, kw keyword) bool {
 		}
 	case kwOn:
 		if o.insert != nil && len(o.frames) == 1 && o.kw(o.i+1) == kwDuplicate {
-			o.finishBlock(f)
+			o.closeClause(f)
+			o.endBlock(f)
 			o.begin(f, &o.insert.OnDuplicate)
 		}
 	case kwValues, kwValue:
@@ -151,14 +150,6 @@ func (o *outline) blockClause(f *outlineFrame, kw keyword) bool {
 	return true
 }
 
-// finishBlock ends the SELECT of INSERT … SELECT before ON DUPLICATE KEY.
-func (o *outline) finishBlock(f *outlineFrame) {
-	o.closeClause(f)
-	if f.own >= 0 {
-		o.blocks[f.own].End = o.prevEnd()
-	}
-}
-
 // skipHintScope skips what follows USE INDEX FOR.
 func (o *outline) skipHintScope() {
 	switch o.kw(o.i + 1) {
@@ -183,6 +174,10 @@ func (o *outline) tailOf(f *outlineFrame) *Tail {
 	switch {
 	case f.own >= 0 && !f.setOp:
 		return &o.blocks[f.own].Tail
+	case f.setOp:
+		o.endBlock(f)
+	}
+	switch {
 	case len(o.frames) == 1:
 		return &o.tail
 	}

@@ -26,6 +26,8 @@ type Lexer struct {
 	// stripHints leaves out the comments only Serval obeys.
 	stripHints bool
 	noFold     bool
+	// stripped: a hint was left out before the token at hand.
+	stripped bool
 
 	param    bool // literals of this kind of statement are taken out
 	verb     keyword
@@ -109,6 +111,7 @@ func (l *Lexer) pass(sql []byte, mode Mode, fp *Fingerprint) (again bool, err er
 	l.marks = l.marks[:0]
 	l.hints = l.hints[:0]
 	l.param, l.verb, l.prev, l.prevKey, l.values = false, kwNone, prevStart, kwNone, valuesNone
+	l.stripped = false
 	for {
 		t, err := l.next()
 		if err != nil {
@@ -121,6 +124,7 @@ func (l *Lexer) pass(sql []byte, mode Mode, fp *Fingerprint) (again bool, err er
 			return true, nil
 		}
 	}
+	l.splitDashes()
 	fp.End = l.pos
 	if fp.Rows < 2 {
 		fp.Rows, fp.FirstRow, fp.RowWidth = 0, 0, 0
@@ -163,10 +167,13 @@ func (l *Lexer) accept(t token) bool {
 }
 
 // gap writes what is to stand before a token: a space, or in a select list
-// the white space as it is, since it is part of an unnamed column's label.
+// the white space and comments as they are, since they are part of an unnamed
+// column's label (tried on MySQL 9.7 and MariaDB 10.11).
 func (l *Lexer) gap(t token, kw keyword) {
 	key := l.fp.Key
-	if len(key) == 0 || t.start == l.gapStart {
+	stripped := l.stripped
+	l.stripped = false
+	if len(key) == 0 || t.start == l.gapStart && !stripped {
 		return
 	}
 	f := l.top()
@@ -176,7 +183,7 @@ func (l *Lexer) gap(t token, kw keyword) {
 		if c == ',' || c == ')' || c == '(' || l.prev == prevComma || l.prev == prevOpen {
 			return
 		}
-	case (f.label || f.list) && !l.gapComment:
+	case (f.label || f.list) && !stripped && !l.foreignComment(t):
 		edge := f.list && (l.prev == prevComma || l.prevKey == kwSelect || c == ',' ||
 			kw == kwFrom || kw == kwAs)
 		if !edge {
@@ -184,7 +191,22 @@ func (l *Lexer) gap(t token, kw keyword) {
 			return
 		}
 	}
-	l.fp.Key = append(key, ' ')
+	l.splitDashes()
+	l.fp.Key = append(l.fp.Key, ' ')
+}
+
+// foreignComment: the gap before t holds a comment that is code to TiDB's
+// parser.
+func (l *Lexer) foreignComment(t token) bool {
+	return l.gapComment && bytes.Contains(l.sql[l.gapStart:t.start], []byte("/*T!"))
+}
+
+// splitDashes parts two minuses at the end of the key: with white space behind
+// them, where a comment was, they would begin a comment.
+func (l *Lexer) splitDashes() {
+	if key := l.fp.Key; bytes.HasSuffix(key, []byte("--")) {
+		l.fp.Key = append(key[:len(key)-1], ' ', '-')
+	}
 }
 
 func (l *Lexer) copyToken(t token) {
@@ -204,6 +226,9 @@ func (l *Lexer) word(t token) {
 		l.begin(text, kw)
 	} else if l.verb == kwNone || l.verb == kwExplain {
 		l.body(kw)
+	}
+	if l.values == valuesAfter {
+		l.values = valuesDone
 	}
 	l.clause(kw)
 	l.gap(t, kw)
@@ -267,8 +292,10 @@ func (l *Lexer) clause(kw keyword) {
 		}
 	case kwBy:
 		f.list, f.clause = false, true
-	case kwRows, kwRange, kwReturning:
+	case kwRows, kwRange:
 		f.clause = len(l.frames) > 1
+	case kwReturning:
+		f.clause, f.list = len(l.frames) > 1, true
 	case kwAs:
 		if len(l.frames) > 1 && !f.query {
 			f.clause = true
@@ -362,6 +389,9 @@ func (l *Lexer) punct(t token) bool {
 	case ')', '}':
 		return l.closeFrame(t)
 	}
+	if c == '+' && l.values == valuesAfter && t.start == l.gapStart {
+		l.fp.Key = append(l.fp.Key, ' ') // a + behind a tuple is what folding writes
+	}
 	l.copyToken(t)
 	l.prev = prevOperator
 	if c == ',' {
@@ -445,6 +475,7 @@ func (l *Lexer) endTuple() bool {
 // hint copies a hint comment, or leaves it out of what servers get.
 func (l *Lexer) hint(t token) {
 	if l.stripHints && l.sql[t.start+2] != '+' {
+		l.stripped = true
 		return
 	}
 	prev, prevKey := l.prev, l.prevKey
@@ -452,6 +483,7 @@ func (l *Lexer) hint(t token) {
 	if l.stripHints {
 		text = stripServal(text)
 		if text == nil {
+			l.stripped = true
 			return
 		}
 	}

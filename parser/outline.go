@@ -437,11 +437,17 @@ func (o *outline) closeParen() {
 // finish closes what is open in a frame.
 func (o *outline) finish(f *outlineFrame) {
 	o.closeClause(f)
-	if f.own >= 0 {
-		o.blocks[f.own].End = o.prevEnd()
-	}
+	o.endBlock(f)
 	if len(o.frames) == 1 {
 		o.tail.End = o.prevEnd()
+	}
+}
+
+// endBlock ends the frame's SELECT before the token at hand, unless what is
+// behind it has ended it already.
+func (o *outline) endBlock(f *outlineFrame) {
+	if f.own >= 0 && o.blocks[f.own].End == 0 {
+		o.blocks[f.own].End = o.prevEnd()
 	}
 }
 
