@@ -12,6 +12,7 @@ package txn
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/servaldb/serval/backend"
@@ -168,11 +169,16 @@ func (t *Tx[C]) Join(cluster string, c C) error {
 	}
 	last := len(t.parts) - 1
 	err := t.tell(last, statements...)
-	if err != nil {
-		t.parts = t.parts[:last]
-		t.release(cluster, c, lost(cluster, err))
+	if cause := errors.Unwrap(err); t.parts[last].broken && cause != nil {
+		err = cause
 	}
-	return err
+	if err == nil {
+		return nil
+	}
+	t.parts = t.parts[:last]
+	t.release(cluster, c, lost(cluster, err))
+	return sqlerr.New(sqlerr.ServerLost, "Cluster %s could not take part in the transaction, which goes on without it: %s",
+		cluster, plainMessage(err)).WithCause(err)
 }
 
 // First is the cluster that joined first, empty if none has.
@@ -228,12 +234,9 @@ func (t *Tx[C]) answers(i, n int) (last backend.Header, first error) {
 	p := &t.parts[i]
 	for range n {
 		h, err := p.conn.Header()
-		if err != nil && Broken(err) {
+		if Broken(err) {
 			p.broken = true
-			if first == nil {
-				first = lost(p.cluster, err)
-			}
-			return last, first
+			return last, lost(p.cluster, err)
 		}
 		if err != nil && first == nil {
 			first = err
