@@ -1,0 +1,351 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/config"
+	"github.com/servaldb/serval/shardrule"
+)
+
+const (
+	// refreshEvery is how often the definitions are read again, refreshWithin
+	// how long that may take.
+	refreshEvery  = 10 * time.Second
+	refreshWithin = 8 * time.Second
+)
+
+// Controller keeps the Catalog up to date: it alone publishes to its Store.
+// Safe for concurrent use.
+type Controller struct {
+	store   *catalog.Store
+	servers Servers
+	log     *slog.Logger
+	now     func() time.Time
+
+	// mu makes publications one at a time; it is held while servers are
+	// asked, which the caller's ctx bounds.
+	mu struct {
+		sync.Mutex
+		cfg   *config.Config
+		facts Facts
+		// down are the clusters that did not answer last time, for the log.
+		down map[string]bool
+		// missing are the months that had no table at the last look; what is
+		// missing twice is created.
+		missing map[place]bool
+	}
+}
+
+// New makes a Controller of a valid configuration. It asks no server yet and
+// publishes the placements alone: tables whose columns are not known.
+func New(cfg *config.Config, servers Servers, store *catalog.Store, log *slog.Logger) (*Controller, error) {
+	c := &Controller{store: store, servers: servers, log: log, now: time.Now}
+	c.mu.cfg, c.mu.facts = cfg, Facts{Now: c.now()}
+	c.mu.down, c.mu.missing = map[string]bool{}, map[place]bool{}
+	cat, err := Build(cfg, c.mu.facts)
+	if err != nil {
+		return nil, err
+	}
+	store.Publish(cat)
+	return c, nil
+}
+
+// Load reads what the servers say and publishes it. A cluster that does not
+// answer is no error: its tables stay as they were known, and are tried again
+// by Run. The error is ctx's, or of a catalog that cannot be built.
+func (c *Controller) Load(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.refreshLocked(ctx, c.mu.cfg)
+}
+
+// Reload makes cfg the configuration. On error the old one stays in effect.
+func (c *Controller) Reload(ctx context.Context, cfg *config.Config) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.refreshLocked(ctx, cfg)
+}
+
+// Run reads the definitions again and again until ctx ends. It returns nil.
+func (c *Controller) Run(ctx context.Context) error {
+	tick := time.NewTicker(refreshEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		within, cancel := context.WithTimeout(ctx, refreshWithin)
+		err := c.Load(within)
+		if err == nil {
+			err = c.createMonths(within)
+		}
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			c.log.Warn("the tables' definitions could not be read again", "err", err)
+		}
+	}
+}
+
+// Refresh reads one table's definition again and publishes it: what the
+// session calls after DDL. A table without a rule needs nothing.
+func (c *Controller) Refresh(ctx context.Context, schema, table string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.store.Load().Table(schema, table)
+	if t == nil {
+		return nil
+	}
+	name := TableName{t.Placement.Schema, t.Name}
+	rule := ruleOf(c.mu.cfg, &c.mu.facts, name)
+	if rule == nil {
+		return nil
+	}
+	r := c.reader(c.mu.cfg)
+	fact, known := r.table(ctx, name, rule, t.Placement)
+	if !known {
+		return errors.Join(r.errs...)
+	}
+	facts := c.mu.facts
+	facts.Now = c.now()
+	facts.Tables = maps.Clone(facts.Tables)
+	if facts.Tables == nil {
+		facts.Tables = map[TableName]*TableFact{}
+	}
+	delete(facts.Tables, name)
+	if fact != nil {
+		facts.Tables[name] = fact
+	}
+	facts.withCollations()
+	return c.publishLocked(c.mu.cfg, facts)
+}
+
+// ruleOf is the rule of a table, nil if it has none.
+func ruleOf(cfg *config.Config, facts *Facts, name TableName) *config.Table {
+	for i := range cfg.Schemas {
+		s := &cfg.Schemas[i]
+		if facts.fold(s.Name) != name.Schema {
+			continue
+		}
+		for j := range s.Tables {
+			if facts.fold(s.Tables[j].Name) == name.Table {
+				return &s.Tables[j]
+			}
+		}
+	}
+	return nil
+}
+
+// refreshLocked reads all facts anew for cfg, and publishes if anything changed.
+func (c *Controller) refreshLocked(ctx context.Context, cfg *config.Config) error {
+	// Build first: a configuration that cannot be built must not be asked about.
+	plain, err := Build(cfg, Facts{Now: c.now(), FoldNames: c.mu.facts.FoldNames})
+	if err != nil {
+		return err
+	}
+	r := c.reader(cfg)
+	facts := r.all(ctx, plain)
+	c.logDownLocked(r.down)
+	if err := ctx.Err(); err != nil {
+		return errors.Join(err, errors.Join(r.errs...))
+	}
+	old := c.mu.facts
+	old.Now = facts.Now
+	sameMonths := c.mu.facts.Now.Month() == facts.Now.Month() && c.mu.facts.Now.Year() == facts.Now.Year()
+	if cfg == c.mu.cfg && sameMonths && reflect.DeepEqual(old, facts) {
+		return nil
+	}
+	return c.publishLocked(cfg, facts)
+}
+
+func (c *Controller) publishLocked(cfg *config.Config, facts Facts) error {
+	cat, err := Build(cfg, facts)
+	if err != nil {
+		return err
+	}
+	c.mu.cfg, c.mu.facts = cfg, facts
+	c.store.Publish(cat)
+	c.log.Info("catalog published", "version", cat.Version)
+	return nil
+}
+
+// logDownLocked says once that a cluster went away or came back.
+func (c *Controller) logDownLocked(down map[string]error) {
+	for cluster, err := range down {
+		if !c.mu.down[cluster] {
+			c.log.Warn("cluster does not say what its tables are like", "cluster", cluster, "err", err)
+		}
+		c.mu.down[cluster] = true
+	}
+	for cluster := range c.mu.down {
+		if down[cluster] == nil {
+			c.log.Info("cluster answers again", "cluster", cluster)
+			delete(c.mu.down, cluster)
+		}
+	}
+}
+
+// reader reads facts, keeping those of clusters that do not answer.
+func (c *Controller) reader(cfg *config.Config) *factReader {
+	return &factReader{
+		servers: c.servers, cfg: cfg, old: c.mu.facts, now: c.now(),
+		down: map[string]error{}, known: map[string]server{}, read: map[place]map[string]*TableFact{},
+	}
+}
+
+// factReader is one reading of facts at work.
+type factReader struct {
+	servers Servers
+	cfg     *config.Config
+	old     Facts
+	now     time.Time
+	// known are the clusters that answered, down those that did not and are
+	// not asked again.
+	known map[string]server
+	down  map[string]error
+	errs  []error
+	// read are databases read already, by cluster and database.
+	read map[place]map[string]*TableFact
+}
+
+func (r *factReader) fail(cluster string, err error) {
+	delete(r.known, cluster)
+	if r.down[cluster] == nil {
+		r.down[cluster] = err
+		r.errs = append(r.errs, err)
+	}
+}
+
+// ask is what the cluster says about itself; false: it does not answer.
+func (r *factReader) ask(ctx context.Context, cluster string) (server, bool) {
+	if s, ok := r.known[cluster]; ok {
+		return s, true
+	}
+	if r.down[cluster] != nil {
+		return server{}, false
+	}
+	s, err := readServer(ctx, r.servers, cluster)
+	if err != nil {
+		r.fail(cluster, err)
+		return server{}, false
+	}
+	r.known[cluster] = s
+	return s, true
+}
+
+// all reads everything about the tables of a catalog.
+func (r *factReader) all(ctx context.Context, plain *catalog.Catalog) Facts {
+	facts := Facts{Now: r.now, FoldNames: r.old.FoldNames, Collations: r.old.Collations, Tables: map[TableName]*TableFact{}}
+	for i := range r.cfg.Clusters {
+		name := r.cfg.Clusters[i].Name
+		s, ok := r.ask(ctx, name)
+		if !ok {
+			continue
+		}
+		facts.FoldNames = s.fold
+		if facts.Collations == nil {
+			all, err := readCollations(ctx, r.servers, name, s.flavor)
+			if err != nil {
+				r.fail(name, err)
+				continue
+			}
+			facts.Collations = all
+		}
+		break
+	}
+	if facts.FoldNames != plain.FoldNames { // the first answer of all
+		folded, err := Build(r.cfg, Facts{Now: r.now, FoldNames: facts.FoldNames})
+		if err != nil {
+			r.errs = append(r.errs, err) // publishing says it
+			return facts
+		}
+		plain = folded
+	}
+	for _, s := range plain.Schemas {
+		for _, t := range s.Tables {
+			name := TableName{s.Name, t.Name}
+			fact, known := r.table(ctx, name, ruleOf(r.cfg, &facts, name), t.Placement)
+			if !known {
+				fact = r.old.Tables[name]
+			}
+			if fact != nil {
+				facts.Tables[name] = fact
+			}
+		}
+	}
+	facts.withCollations()
+	return facts
+}
+
+// withCollations tells text columns how their collations pad.
+func (f *Facts) withCollations() {
+	for name, t := range f.Tables {
+		var changed *TableFact
+		for i := range t.Columns {
+			coll, ok := f.Collations[t.Columns[i].Collation]
+			if !ok || t.Columns[i].PadSpace == coll.PadSpace && t.Columns[i].PadWeight == string(coll.PadWeight) {
+				continue
+			}
+			if changed == nil { // the fact may be published already
+				copied := *t
+				copied.Columns = append([]catalog.Column(nil), t.Columns...)
+				changed = &copied
+			}
+			changed.Columns[i].PadSpace, changed.Columns[i].PadWeight = coll.PadSpace, string(coll.PadWeight)
+		}
+		if changed != nil {
+			f.Tables[name] = changed
+		}
+	}
+}
+
+// table reads one table's definition from the first of its clusters that
+// answers. Not known: none did; nil: it does not exist.
+func (r *factReader) table(ctx context.Context, name TableName, rule *config.Table, p *shardrule.Placement) (fact *TableFact, known bool) {
+	if rule.Kind == config.Month {
+		return r.monthTable(ctx, name, rule)
+	}
+	tried := map[string]bool{}
+	for _, s := range p.Shards {
+		if tried[s.Cluster] {
+			continue
+		}
+		tried[s.Cluster] = true
+		f, ok := r.definition(ctx, place{s.Cluster, s.Database, s.Table})
+		if ok && f != nil {
+			return f, true
+		}
+		known = known || ok
+	}
+	return nil, known
+}
+
+// definition reads one physical table.
+func (r *factReader) definition(ctx context.Context, at place) (*TableFact, bool) {
+	s, ok := r.ask(ctx, at.cluster)
+	if !ok {
+		return nil, false
+	}
+	db := place{cluster: at.cluster, database: at.database}
+	tables := r.read[db]
+	if tables == nil {
+		var err error
+		if tables, err = readTables(ctx, r.servers, db, s.flavor); err != nil {
+			r.fail(at.cluster, err)
+			return nil, false
+		}
+		r.read[db] = tables
+	}
+	if f := tables[at.table]; f != nil {
+		return f, true
+	}
+	return nil, true
+}

@@ -1,0 +1,131 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/servaldb/serval/config"
+	"github.com/servaldb/serval/shardrule"
+	"github.com/servaldb/serval/topology"
+)
+
+// monthTable reads which months have a table, and the definition of the
+// newest. With one of its clusters away it is not known.
+func (r *factReader) monthTable(ctx context.Context, name TableName, rule *config.Table) (*TableFact, bool) {
+	places := map[shardrule.Period]place{}
+	for _, cluster := range rule.On {
+		if _, ok := r.ask(ctx, cluster); !ok {
+			return nil, false
+		}
+		all, err := readPlaces(ctx, r.servers, cluster, monthsWhere(name, rule.Layout))
+		if err != nil {
+			r.fail(cluster, err)
+			return nil, false
+		}
+		for _, at := range all {
+			if p, ok := monthOfPlace(at, name, rule.Layout); ok && monthCluster(rule.On, p) == cluster {
+				places[p] = at
+			}
+		}
+	}
+	if len(places) == 0 {
+		return nil, true
+	}
+	var periods []shardrule.Period
+	for p := range places {
+		periods = append(periods, p)
+	}
+	slices.Sort(periods)
+	newest, ok := r.definition(ctx, places[periods[len(periods)-1]])
+	if !ok || newest == nil {
+		return nil, false
+	}
+	fact := *newest
+	fact.Periods = periods
+	return &fact, true
+}
+
+func monthsWhere(name TableName, layout config.Layout) string {
+	if layout == config.LayoutTables {
+		return "TABLE_SCHEMA = " + quote(name.Schema) + " AND TABLE_TYPE = 'BASE TABLE'"
+	}
+	return "TABLE_NAME = " + quote(name.Table) + " AND TABLE_TYPE = 'BASE TABLE'"
+}
+
+// monthOfPlace is the month in a physical table's name, or its database's.
+func monthOfPlace(at place, name TableName, layout config.Layout) (shardrule.Period, bool) {
+	have, prefix := at.database, name.Schema+"_"
+	if layout == config.LayoutTables {
+		have, prefix = at.table, name.Table+"_"
+	}
+	digits, ok := strings.CutPrefix(have, prefix)
+	n, err := strconv.Atoi(digits)
+	if !ok || err != nil || len(digits) != 6 {
+		return 0, false
+	}
+	return shardrule.Period(n), shardrule.Period(n).Valid()
+}
+
+// createMonths creates the tables that time rules want ahead: each month after
+// the newest that has one, as the newest is. A month must be missing at two
+// looks, so that a CREATE TABLE going on at this moment is left alone.
+func (c *Controller) createMonths(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	missing := map[place]bool{}
+	var created []TableName
+	for name, fact := range c.mu.facts.Tables {
+		rule := ruleOf(c.mu.cfg, &c.mu.facts, name)
+		if rule == nil || rule.Kind != config.Month || len(fact.Periods) == 0 {
+			continue
+		}
+		newest := fact.Periods[len(fact.Periods)-1]
+		model := monthShards(name.Schema, name.Table, rule, []shardrule.Period{newest})[0]
+		for _, p := range wantedMonths(rule, c.now()) {
+			if p <= newest {
+				continue
+			}
+			shard := monthShards(name.Schema, name.Table, rule, []shardrule.Period{p})[0]
+			at := place{shard.Cluster, shard.Database, shard.Table}
+			if !c.mu.missing[at] {
+				missing[at] = true
+				continue
+			}
+			if err := c.createLike(ctx, model, shard); err != nil {
+				return fmt.Errorf("table %s of month %s: %w", name.Table, p, err)
+			}
+			c.log.Info("created the table of a month", "table", shard.Table, "database", shard.Database, "cluster", shard.Cluster)
+			created = append(created, name)
+		}
+	}
+	c.mu.missing = missing
+	if len(created) == 0 {
+		return nil
+	}
+	return c.refreshLocked(ctx, c.mu.cfg)
+}
+
+// createLike creates the shard as the model is, on another cluster perhaps.
+func (c *Controller) createLike(ctx context.Context, model, shard topology.Shard) error {
+	rows, err := c.servers.Select(ctx, model.Cluster, "SHOW CREATE TABLE "+quoteName(model.Database)+"."+quoteName(model.Table))
+	if err != nil {
+		return err
+	}
+	if len(rows) != 1 || len(rows[0]) < 2 {
+		return fmt.Errorf("SHOW CREATE TABLE %s gave nothing", model.Table)
+	}
+	_, body, ok := strings.Cut(string(rows[0][1]), "(")
+	if !ok {
+		return fmt.Errorf("SHOW CREATE TABLE %s gave %q", model.Table, rows[0][1])
+	}
+	if shard.Database != model.Database {
+		if err := c.servers.Exec(ctx, shard.Cluster, "CREATE DATABASE IF NOT EXISTS "+quoteName(shard.Database)); err != nil {
+			return err
+		}
+	}
+	return c.servers.Exec(ctx, shard.Cluster,
+		"CREATE TABLE IF NOT EXISTS "+quoteName(shard.Database)+"."+quoteName(shard.Table)+" ("+body)
+}

@@ -1,0 +1,211 @@
+package control
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/internal/sqlval"
+	"github.com/servaldb/serval/shardrule"
+	"github.com/servaldb/serval/topology"
+)
+
+// Servers is how control asks the primaries. Safe for concurrent use.
+type Servers interface {
+	// Select runs one query on the cluster's primary and keeps its rows; a
+	// NULL is nil.
+	Select(ctx context.Context, cluster, sql string) ([][][]byte, error)
+	// Exec runs one statement on the cluster's primary.
+	Exec(ctx context.Context, cluster, sql string) error
+}
+
+// server is what a cluster's primary says about itself.
+type server struct {
+	flavor topology.Flavor
+	fold   bool
+}
+
+func readServer(ctx context.Context, s Servers, cluster string) (server, error) {
+	rows, err := s.Select(ctx, cluster, "SELECT VERSION(), @@lower_case_table_names")
+	if err != nil {
+		return server{}, err
+	}
+	if len(rows) != 1 || len(rows[0]) != 2 {
+		return server{}, fmt.Errorf("cluster %s: unexpected answer to VERSION()", cluster)
+	}
+	v := server{flavor: topology.FlavorMySQL, fold: string(rows[0][1]) != "0"}
+	if strings.Contains(string(rows[0][0]), "MariaDB") {
+		v.flavor = topology.FlavorMariaDB
+	}
+	return v, nil
+}
+
+// quote is text as an SQL string that any sql_mode reads alike.
+func quote(text string) string {
+	return string(sqlval.StringValue(text).AppendSQL(nil, !strings.Contains(text, `\`)))
+}
+
+func quoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
+
+// place is a physical table.
+type place struct{ cluster, database, table string }
+
+// readTables reads the definitions of the tables of one database, or of one
+// table of it; keys are as the server spells the names.
+func readTables(ctx context.Context, s Servers, at place, flavor topology.Flavor) (map[string]*TableFact, error) {
+	where := " WHERE TABLE_SCHEMA = " + quote(at.database)
+	if at.table != "" {
+		where += " AND TABLE_NAME = " + quote(at.table)
+	}
+	rows, err := s.Select(ctx, at.cluster, "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_MAXIMUM_LENGTH,"+
+		" NUMERIC_SCALE, NUMERIC_PRECISION, DATETIME_PRECISION, COLLATION_NAME, IS_NULLABLE, COLUMN_DEFAULT, EXTRA,"+
+		" GENERATION_EXPRESSION FROM information_schema.COLUMNS"+where+" ORDER BY TABLE_NAME, ORDINAL_POSITION")
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]*TableFact{}
+	for _, r := range rows {
+		name := string(r[0])
+		t := out[name]
+		if t == nil {
+			t = &TableFact{}
+			out[name] = t
+		}
+		col := columnOf(r[1:], flavor)
+		if col.AutoIncrement {
+			t.AutoIncrement = col.Name
+		}
+		t.Columns = append(t.Columns, col)
+	}
+	if len(out) == 0 {
+		return out, nil
+	}
+	rows, err = s.Select(ctx, at.cluster, "SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME FROM information_schema.STATISTICS"+
+		where+" AND NON_UNIQUE = 0 ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX")
+	if err != nil {
+		return nil, err
+	}
+	addKeys(out, rows)
+	return out, nil
+}
+
+// columnOf reads COLUMN_NAME and what follows.
+func columnOf(r [][]byte, flavor topology.Flavor) catalog.Column {
+	extra := string(r[10])
+	c := catalog.Column{
+		Column: shardrule.ColumnFrom(shardrule.ColumnInfo{
+			Name: string(r[0]), DataType: string(r[1]), ColumnType: string(r[2]), CharLength: string(r[3]),
+			NumericScale: string(r[4]), NumericPrecision: string(r[5]), DatetimePrecision: string(r[6]),
+			Collation: string(r[7]), Nullable: string(r[8]),
+		}),
+		DataType:      strings.ToLower(string(r[1])),
+		Generated:     len(r[11]) > 0,
+		AutoIncrement: strings.Contains(extra, "auto_increment"),
+	}
+	switch {
+	case r[9] == nil && c.Nullable && !c.Generated:
+		c.Default = "NULL"
+	case r[9] == nil:
+	case flavor == topology.FlavorMariaDB || strings.Contains(extra, "DEFAULT_GENERATED"):
+		c.Default = string(r[9]) // an expression already
+	default:
+		c.Default = quote(string(r[9]))
+	}
+	return c
+}
+
+// addKeys puts unique keys to their tables; a key with an expression in it is
+// left out, for it has no name to go by.
+func addKeys(tables map[string]*TableFact, rows [][][]byte) {
+	for i := 0; i < len(rows); {
+		j := i
+		var columns []string
+		whole := true
+		for ; j < len(rows) && string(rows[j][0]) == string(rows[i][0]) && string(rows[j][1]) == string(rows[i][1]); j++ {
+			whole = whole && rows[j][2] != nil
+			columns = append(columns, string(rows[j][2]))
+		}
+		if t := tables[string(rows[i][0])]; t != nil && whole {
+			if string(rows[i][1]) == "PRIMARY" {
+				t.PrimaryKey = columns
+			} else {
+				t.UniqueKeys = append(t.UniqueKeys, columns)
+			}
+		}
+		i = j
+	}
+}
+
+// readPlaces are the physical tables on the cluster whose name or database
+// begins as the logical table's shards do.
+func readPlaces(ctx context.Context, s Servers, cluster, where string) ([]place, error) {
+	rows, err := s.Select(ctx, cluster, "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.TABLES WHERE "+where)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]place, len(rows))
+	for i, r := range rows {
+		out[i] = place{cluster, string(r[0]), string(r[1])}
+	}
+	return out, nil
+}
+
+// readCollations are all collations of a server, with the weight of a space
+// for those that pad.
+func readCollations(ctx context.Context, s Servers, cluster string, flavor topology.Flavor) (map[string]catalog.Collation, error) {
+	sql := "SELECT COLLATION_NAME, CHARACTER_SET_NAME, ID, IS_DEFAULT, PAD_ATTRIBUTE FROM information_schema.COLLATIONS"
+	if flavor == topology.FlavorMariaDB {
+		sql = "SELECT FULL_COLLATION_NAME, CHARACTER_SET_NAME, ID, IS_DEFAULT, NULL FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY"
+	}
+	rows, err := s.Select(ctx, cluster, sql)
+	if err != nil && flavor == topology.FlavorMariaDB { // before 10.10 it has no full names
+		rows, err = s.Select(ctx, cluster, "SELECT COLLATION_NAME, CHARACTER_SET_NAME, ID, IS_DEFAULT, NULL FROM information_schema.COLLATIONS")
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]catalog.Collation, len(rows))
+	var padding []string
+	for _, r := range rows {
+		id, _ := strconv.ParseUint(string(r[2]), 10, 16) // NULL: it has none of its own
+		c := catalog.Collation{Name: string(r[0]), Charset: string(r[1]), ID: uint16(id), Default: string(r[3]) == "Yes"}
+		c.PadSpace = string(r[4]) == "PAD SPACE"
+		if flavor == topology.FlavorMariaDB {
+			c.PadSpace = c.Charset != "binary" && !strings.Contains(c.Name, "_nopad_")
+		}
+		if c.PadSpace {
+			padding = append(padding, c.Name)
+		}
+		out[c.Name] = c
+	}
+	slices.Sort(padding)
+	return out, readPadWeights(ctx, s, cluster, out, padding)
+}
+
+// weightsAtOnce is how many weights one query asks for.
+const weightsAtOnce = 100
+
+func readPadWeights(ctx context.Context, s Servers, cluster string, all map[string]catalog.Collation, names []string) error {
+	for chunk := range slices.Chunk(names, weightsAtOnce) {
+		exprs := make([]string, len(chunk))
+		for i, n := range chunk {
+			exprs[i] = shardrule.WeightExpr(n, []byte(" "))
+		}
+		rows, err := s.Select(ctx, cluster, "SELECT "+strings.Join(exprs, ", "))
+		if err != nil {
+			return err
+		}
+		if len(rows) != 1 || len(rows[0]) != len(chunk) {
+			return fmt.Errorf("cluster %s: unexpected answer to WEIGHT_STRING", cluster)
+		}
+		for i, n := range chunk {
+			c := all[n]
+			c.PadWeight = slices.Clone(rows[0][i])
+			all[n] = c
+		}
+	}
+	return nil
+}
