@@ -207,7 +207,7 @@ func (c *accumulator) minMaxOrder(cols []wire.Column, opt *Options) (keyPart, er
 		cols[c.out.Column].Flags &^= wire.FlagEnum | wire.FlagSet
 		cols[c.out.Column].Type = wire.TypeString
 	}
-	return newKeyPart(cols, c.out.Column, c.out.Weight, opt.PadWeight)
+	return newKeyPart(cols, c.out.Column, c.out.Weight, c.out.Pad, opt.PadWeight)
 }
 
 // avgDecimals is how many decimals an average has beyond its sum where the

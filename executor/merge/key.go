@@ -46,7 +46,7 @@ type keys struct {
 func newKeys(cols []wire.Column, by []plan.SortKey, pad func(uint16) []byte) (*keys, error) {
 	k := &keys{}
 	for _, key := range by {
-		part, err := newKeyPart(cols, key.Column, key.Weight, pad)
+		part, err := newKeyPart(cols, key.Column, key.Weight, key.Pad, pad)
 		if err != nil {
 			return nil, err
 		}
@@ -57,7 +57,7 @@ func newKeys(cols []wire.Column, by []plan.SortKey, pad func(uint16) []byte) (*k
 	return k, nil
 }
 
-func newKeyPart(cols []wire.Column, column, weight int, pad func(uint16) []byte) (keyPart, error) {
+func newKeyPart(cols []wire.Column, column, weight int, spaces plan.Pad, pad func(uint16) []byte) (keyPart, error) {
 	if column < 0 || column >= len(cols) || weight >= len(cols) {
 		return keyPart{}, sqlerr.New(sqlerr.UnknownError, "merge: column %d of %d is a sort key", column, len(cols))
 	}
@@ -80,7 +80,10 @@ func newKeyPart(cols []wire.Column, column, weight int, pad func(uint16) []byte)
 			return keyPart{}, sqlerr.New(sqlerr.UnknownError, "merge: the text column %s has no weight to compare by", col.Name)
 		}
 		p.column = weight
-		if pad != nil {
+		switch {
+		case spaces.Known:
+			p.pad = spaces.Space
+		case pad != nil:
 			p.pad = pad(col.Charset)
 		}
 	}

@@ -34,7 +34,8 @@ type Options struct {
 	// Limits are the numbers of each Limit node.
 	Limits map[*plan.Limit]plan.ResolvedLimit
 	// PadWeight gives the weight of a space in a collation by its id, nil
-	// where trailing spaces count. Nil means they always do.
+	// where trailing spaces count: for keys whose plan.Pad isn't known. Nil means
+	// they always do.
 	PadWeight func(collation uint16) []byte
 	// Budget bounds what is held in memory; required.
 	Budget *Budget

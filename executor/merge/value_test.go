@@ -145,3 +145,29 @@ func TestANodeThatIsNotKnownIsAnError(t *testing.T) {
 	_, err = rows.Open()
 	require.Error(t, err, "no shard at all")
 }
+
+func TestAKnownCollationIsTakenBeforeTheResults(t *testing.T) {
+	cols := testColumns(t, "name varchar,w varbinary")
+	space := []byte{'_'}
+	for _, c := range []struct {
+		name string
+		pad  plan.Pad
+		want int
+	}{
+		{"it pads with another weight", plan.Pad{Known: true, Space: space}, 2},
+		{"it does not pad", plan.Pad{Known: true}, 3},
+		{"not known: the result's is taken", plan.Pad{}, 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			in := &fakeRows{cols: cols}
+			for _, l := range []string{"a|a", "a |a_", "a |as"} {
+				in.rows = append(in.rows, testRow(t, cols, l, false))
+			}
+			opt := &Options{PadWeight: testPad, Budget: &Budget{Limit: 1 << 20}}
+			keys := []plan.SortKey{{Weight: 1, Pad: c.pad}}
+			_, lines, err := collect(t, newDistinct(newSort(in, keys, opt), keys, opt), false)
+			require.NoError(t, err)
+			require.Len(t, lines, c.want)
+		})
+	}
+}

@@ -183,8 +183,22 @@ type SortKey struct {
 	// Weight is the column that holds WEIGHT_STRING of the key, or -1. It is
 	// used where the key's column turns out to be text.
 	Weight int
+	// Pad is how the key's collation treats trailing spaces.
+	Pad Pad
 	// Label is the key as the plan prints it.
 	Label string
+}
+
+// Pad is how trailing spaces count in the collation of a text key. A result
+// does not tell: its column definitions carry the collation results are sent
+// in (seen on MySQL 9.7 and MariaDB 10.11), not the column's own.
+type Pad struct {
+	// Known: the router knew the collation, so Space says all. Where it did
+	// not (an expression), the executor takes the result's collation for it.
+	Known bool
+	// Space is the weight of a space where trailing spaces do not count, nil
+	// where they do.
+	Space []byte
 }
 
 // Func is a combined aggregate.
@@ -211,6 +225,7 @@ type Output struct {
 	Column  int // input column
 	Column2 int // FuncAvg: the count's column
 	Weight  int // FuncMin, FuncMax on text: the column of the weight, or -1
+	Pad     Pad // of Weight
 	// Label is the output column's name; empty keeps the input column's.
 	Label string
 	// Text is how the plan prints it.
