@@ -70,14 +70,31 @@ func refuseDDL(what string, t *catalog.Table, why, instead string) error {
 // checkDDL refuses what would break the table's placement.
 func (p *planning) checkDDL(tables []*catalog.Table) error {
 	t := tables[0]
+	switch n := p.st.Node.(type) {
+	case *ast.CreateTableStmt:
+		if err := checkCreate(n, t); err != nil {
+			return err
+		}
+	case *ast.AlterTableStmt:
+		if err := checkAlter(n, t); err != nil {
+			return err
+		}
+	case *ast.RenameTableStmt:
+		return refuseDDL("renaming", t, "the rule has it under this name", "change the rule")
+	case *ast.CreateViewStmt:
+		return refuseDDL("a view over", t, "it would have to be merged wherever it is used", "query the table itself")
+	}
 	if len(p.st.Tables) > 1 {
 		return refuseDDL("a statement over several tables with", t, "each table has shards of its own", "do it one table at a time")
 	}
+	return p.checkOneTable(t)
+}
+
+// checkOneTable is checkDDL for statements that name one table.
+func (p *planning) checkOneTable(t *catalog.Table) error {
 	switch n := p.st.Node.(type) {
-	case *ast.CreateTableStmt:
-		return checkCreate(n, t)
-	case *ast.AlterTableStmt:
-		return checkAlter(n, t)
+	case *ast.CreateTableStmt, *ast.AlterTableStmt:
+		return nil
 	case *ast.CreateIndexStmt:
 		if n.KeyType == ast.IndexKeyTypeUnique {
 			return checkUnique(t, partNames(n.IndexPartSpecifications), "the unique index "+n.IndexName)
@@ -115,8 +132,8 @@ func checkCreate(n *ast.CreateTableStmt, t *catalog.Table) error {
 			}
 		}
 	}
-	if t.Placement.Kind != shardrule.Sharded {
-		return checkForeignKeys(n.Constraints, t)
+	if err := checkForeignKeys(n.Constraints, t); err != nil || t.Placement.Kind != shardrule.Sharded {
+		return err
 	}
 	if !hasName(columns, t.Placement.Column.Name) {
 		return refuseDDL("the definition of", t, "it has no column "+t.Placement.Column.Name+", by which the rule shards it", "add the column, or change the rule")

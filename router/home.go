@@ -81,7 +81,7 @@ func (p *planning) planHome() (*plan.Plan, error) {
 		pl.Effects.Pins = "named lock"
 	}
 	if p.st.Kind == parser.KindDDL {
-		pl.Effects.Schema = p.tableNames()
+		pl.Effects.Schema = p.changedTables()
 	}
 	return pl, nil
 }
@@ -132,6 +132,21 @@ func (p *planning) renamedTables() ([]edit, []plan.TableRef, error) {
 	return nil, nil, nil
 }
 
+// changedTables are the tables a definition changes. Without a tree only those
+// the catalog knows are certain to be tables.
+func (p *planning) changedTables() []plan.TableName {
+	if p.st.Node != nil {
+		return p.tableNames()
+	}
+	var out []plan.TableName
+	for _, t := range p.tableNames() {
+		if p.cat.Table(t.Schema, t.Table) != nil {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
 func (p *planning) tableNames() []plan.TableName {
 	var out []plan.TableName
 	for _, t := range p.st.Tables {
@@ -175,7 +190,14 @@ func (p *planning) globalChoice() (plan.Choice, string, error) {
 		}
 	}
 	if cluster == "" && p.allHave(fewest.Shards) {
+		if p.facts.Locking {
+			return plan.Choice{Kind: plan.ChooseFirst, Placement: fewest}, "all lock the first copy of " + fewest.Table, nil
+		}
 		return plan.Choice{Kind: plan.ChooseAny, Placement: fewest}, "any copy of " + fewest.Table, nil
+	}
+	if p.facts.Locking {
+		return plan.Choice{}, "", sqlerr.Refuse("a locking read of a global table beside others",
+			"everybody must lock the same copy of "+fewest.Table+", the first", "lock it in a statement of its own")
 	}
 	for _, s := range fewest.Shards {
 		if (cluster == "" || s.Cluster == cluster) && p.allHave([]topology.Shard{s}) {

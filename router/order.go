@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
+	"github.com/pingcap/tidb/pkg/parser/opcode"
 
 	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/router/plan"
@@ -82,8 +83,29 @@ func (s *scatter) class(t sortTerm) class {
 		}
 	case ast.ValueExpr:
 		return classConst
+	case *ast.BinaryOperationExpr:
+		if numericOps[e.Op] {
+			return classPlain
+		}
+	case *ast.FuncCallExpr:
+		if numericFuncs[e.FnName.L] {
+			return classPlain
+		}
 	}
 	return classUnknown
+}
+
+// numericOps give numbers whatever they are given.
+var numericOps = map[opcode.Op]bool{
+	opcode.Plus: true, opcode.Minus: true, opcode.Mul: true, opcode.Div: true, opcode.Mod: true, opcode.IntDiv: true,
+	opcode.EQ: true, opcode.NE: true, opcode.LT: true, opcode.LE: true, opcode.GT: true, opcode.GE: true,
+}
+
+// numericFuncs give numbers or times.
+var numericFuncs = map[string]bool{
+	"year": true, "month": true, "day": true, "dayofmonth": true, "dayofweek": true, "dayofyear": true, "hour": true,
+	"minute": true, "second": true, "week": true, "quarter": true, "date": true, "length": true, "char_length": true,
+	"abs": true, "round": true, "floor": true, "ceil": true, "ceiling": true, "mod": true, "unix_timestamp": true,
 }
 
 // sortKey is the key of one ORDER BY item.
@@ -111,6 +133,9 @@ func (s *scatter) keyOf(t sortTerm, desc bool) (plan.SortKey, error) {
 	}
 	if t.shown >= 0 && c == classPlain {
 		return k, nil
+	}
+	if t.ref == nil && s.facts.Random {
+		return k, refuseScatter("ordering by "+t.label, "RAND() and the like give another value each time they are computed")
 	}
 	sql, err := s.sql(t)
 	if err != nil {

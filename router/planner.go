@@ -252,9 +252,13 @@ func badHint(p *planning) (*plan.Plan, error) {
 	switch {
 	case p.st.HintErr != nil:
 		return nil, p.st.HintErr
+	case h.HasShard && p.st.Kind == parser.KindInsert && p.hasSharded():
+		return nil, sqlerr.Refuse("the hint shard= on an INSERT", "a row on another shard than its key's would never be found again", "leave the hint out")
 	case h.MycatSQL != "":
 		return nil, sqlerr.Refuse("the hint mycat:sql", "routing by another statement is not supported yet",
 			"use /*+ SERVAL(shard=N) */")
+	case h.Cluster != "" && p.hasSharded():
+		return nil, sqlerr.Refuse("the hint cluster= on a sharded table", "its rows are where their keys put them", "use /*+ SERVAL(shard=N) */")
 	case h.Cluster != "" && p.cat.Clusters[h.Cluster] == nil:
 		return nil, sqlerr.New(sqlerr.WrongArguments, "Serval hint: there is no cluster %q", h.Cluster)
 	}

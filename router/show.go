@@ -112,6 +112,9 @@ func (p *planning) showTables(n *ast.ShowStmt) (*plan.Plan, error) {
 		inner += " UNION SELECT " + quoteText(t) + ", 'BASE TABLE'"
 	}
 	columns := quoteName(column)
+	if label := p.likeLabel(n); label != "" {
+		columns += " AS " + quoteName(column+" ("+label+")")
+	}
 	if n.Full {
 		columns += ", `Table_type`"
 	}
@@ -121,6 +124,17 @@ func (p *planning) showTables(n *ast.ShowStmt) (*plan.Plan, error) {
 	}
 	t := append(append(text("SELECT "+columns+" FROM ("+inner+") AS t"), where...), text(" ORDER BY 1")...)
 	return p.homeQuery(compact(t), p.cat.HomeOf(db)), nil
+}
+
+// likeLabel is what MySQL adds to the column's name where SHOW has a LIKE.
+func (p *planning) likeLabel(n *ast.ShowStmt) string {
+	if n.Pattern == nil {
+		return ""
+	}
+	if op, ok := p.st.Operand(n.Pattern.Pattern); ok && op.Value < 0 {
+		return string(op.Const.Text)
+	}
+	return ""
 }
 
 func (p *planning) homeQuery(sql plan.Template, cluster string) *plan.Plan {

@@ -36,7 +36,15 @@ func splice(st *parser.Statement, within parser.Span, edits []edit) plan.Templat
 		out = append(out, e.with...)
 		at = e.span.End
 	}
-	return compact(appendPieces(out, st.Pieces(at, within.End)))
+	return trimRight(compact(appendPieces(out, st.Pieces(at, within.End))))
+}
+
+// trimRight drops the space a removed last clause leaves.
+func trimRight(t plan.Template) plan.Template {
+	if n := len(t); n > 0 && t[n-1].Kind == plan.ChunkText {
+		t[n-1].Text = strings.TrimRight(t[n-1].Text, " ")
+	}
+	return t
 }
 
 func appendPieces(out plan.Template, pieces []parser.Piece) plan.Template {

@@ -224,7 +224,7 @@ func (p *planning) insertSelect(n *ast.InsertStmt, to *ref) (*plan.Plan, error) 
 		return nil, refuseInsertSelect(to)
 	}
 	f := s.fields[at]
-	if f.ref == nil || !f.ref.isKey(f.column) || !contains(l.roots, f.ref) || !colocated(f.ref, to) {
+	if f.ref == nil || !f.ref.isKey(f.column) || !contains(l.roots, f.ref) || !colocated(f.ref, to) || !sameRange(f.ref, to) {
 		return nil, refuseInsertSelect(to)
 	}
 	r, err := p.route(l.choice, nil)
@@ -233,6 +233,12 @@ func (p *planning) insertSelect(n *ast.InsertStmt, to *ref) (*plan.Plan, error) 
 	}
 	r.Target = topology.TargetPrimary
 	return &plan.Plan{Root: r, Why: "rows stay on their shard"}, nil
+}
+
+// sameRange: every key of one table fits the other's column as it is.
+func sameRange(x, y *ref) bool {
+	a, b := x.placement().Column, y.placement().Column
+	return a.Bits == b.Bits && a.Unsigned == b.Unsigned && a.Length == b.Length
 }
 
 // keyPosition is the sharding column's place among the inserted columns, -1 if
