@@ -9,7 +9,7 @@ func oracleTables(shards int) string {
 orders: {shard: hash(user_id), like: users}
 order_items: {shard: hash(user_id), like: users}
 comments: {shard: hash(item_id), shards: %d, on: [c0, c1]}
-payment_logs: {shard: month(paid_at), on: [c0, c1], keep: 24, ahead: 2}
+payment_logs: {shard: month(paid_at), on: [c0, c1], from: 2026-09, ahead: 1}
 countries: {global: true, on: [c0, c1]}
 catalog: {on: c1}
 `, shards, shards)

@@ -142,9 +142,9 @@ func seedValue(r *rand.Rand, c seedColumn, row int) string {
 	case "float", "double":
 		return fmt.Sprintf("%d.%d", r.IntN(20), 25*r.IntN(4)) // exact in binary
 	case "date":
-		return fmt.Sprintf("'2026-%02d-%02d'", 8+r.IntN(4), 1+r.IntN(28))
+		return fmt.Sprintf("'2026-%02d-%02d'", 9+r.IntN(4), 1+r.IntN(28))
 	case "datetime", "timestamp":
-		return fmt.Sprintf("'2026-%02d-%02d %02d:%02d:%02d'", 8+r.IntN(4), 1+r.IntN(28), r.IntN(24), r.IntN(60), r.IntN(60))
+		return fmt.Sprintf("'2026-%02d-%02d %02d:%02d:%02d'", 9+r.IntN(4), 1+r.IntN(28), r.IntN(24), r.IntN(60), r.IntN(60))
 	case "time":
 		return fmt.Sprintf("'%02d:%02d:%02d'", r.IntN(24), r.IntN(60), r.IntN(60))
 	case "year":

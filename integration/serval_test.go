@@ -38,6 +38,8 @@ type settings struct {
 	// Extra are top-level lines.
 	Extra string
 	Home  string // empty: c0
+	// AllSchemas: the accounts may use every database.
+	AllSchemas bool
 }
 
 // yaml is the config file's text.
@@ -49,18 +51,22 @@ func (s settings) yaml(listen, admin string) string {
 	if s.Tables != "" {
 		tables = "    tables:\n" + indent(s.Tables, 6)
 	}
+	only := ", schemas: [" + s.Schema + "]"
+	if s.AllSchemas {
+		only = ""
+	}
 	return fmt.Sprintf(`listen: %s
 admin: %s
 %susers:
-  - {name: %s, password: %s, schemas: [%s]}
-  - {name: %s, password: %s, schemas: [%s], access: read_only}
+  - {name: %s, password: %s%s}
+  - {name: %s, password: %s%s, access: read_only}
 backend: {user: %s, password: %s}
 home: %s
 clusters:
 %sschemas:
   %s:
     home: %s
-%s`, listen, admin, indent(s.Extra, 0), appUser, appPassword, s.Schema, reportUser, reportPassword, s.Schema,
+%s`, listen, admin, indent(s.Extra, 0), appUser, appPassword, only, reportUser, reportPassword, only,
 		mysqlproc.BackendUser, mysqlproc.BackendPassword, s.Home, indent(s.Clusters, 2), s.Schema, s.Home, tables)
 }
 
