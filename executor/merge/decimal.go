@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"math"
 	"math/big"
 	"math/bits"
 	"strconv"
@@ -134,32 +135,46 @@ func (e *exact) uint64() (uint64, bool) {
 }
 
 func (e *exact) append(dst []byte) []byte {
-	if e.big == nil && e.scale == 0 {
-		return strconv.AppendInt(dst, e.small, 10)
+	if e.big == nil {
+		var buf [20]byte
+		digits := strconv.AppendUint(buf[:0], magnitude(e.small), 10)
+		return appendScaled(dst, e.small < 0, digits, e.scale)
 	}
-	return appendScaled(dst, e.value(), e.scale)
+	return appendBig(dst, e.big, e.scale)
 }
 
-func appendScaled(dst []byte, n *big.Int, scale int) []byte {
-	if n.Sign() < 0 {
+func appendBig(dst []byte, n *big.Int, scale int) []byte {
+	var buf [80]byte
+	return appendScaled(dst, n.Sign() < 0, new(big.Int).Abs(n).Append(buf[:0], 10), scale)
+}
+
+// appendScaled writes digits with so many of them behind the point.
+func appendScaled(dst []byte, neg bool, digits []byte, scale int) []byte {
+	if neg {
 		dst = append(dst, '-')
 	}
-	var buf [80]byte
-	digits := new(big.Int).Abs(n).Append(buf[:0], 10)
-	for i := range scale + 1 - len(digits) {
-		if i == 1 {
-			dst = append(dst, '.')
-		}
+	whole := len(digits) - scale
+	if whole > 0 {
+		dst = append(dst, digits[:whole]...)
+		digits = digits[whole:]
+	} else {
 		dst = append(dst, '0')
 	}
-	lead := max(0, scale+1-len(digits))
-	for i, c := range digits {
-		if scale > 0 && lead+i == len(digits)+lead-scale {
-			dst = append(dst, '.')
-		}
-		dst = append(dst, c)
+	if scale == 0 {
+		return dst
 	}
-	return dst
+	dst = append(dst, '.')
+	for ; whole < 0; whole++ {
+		dst = append(dst, '0')
+	}
+	return append(dst, digits...)
+}
+
+func magnitude(n int64) uint64 {
+	if n < 0 {
+		return -uint64(n)
+	}
+	return uint64(n)
 }
 
 func pow10(n int) *big.Int {
@@ -178,6 +193,10 @@ func (e *exact) average(dst []byte, count int64, decimals int) []byte {
 	decimals = max(decimals, e.scale)
 	words := func(n int) int { return (n + wordDigits - 1) / wordDigits * wordDigits }
 	computed := words(words(e.scale) + max(0, decimals-words(e.scale)))
+	if q, ok := e.quickQuotient(count, computed, decimals); ok {
+		var buf [20]byte
+		return appendScaled(dst, e.small < 0 && q > 0, strconv.AppendUint(buf[:0], q, 10), decimals)
+	}
 	q := new(big.Int).Mul(e.value(), pow10(computed-e.scale))
 	q.Quo(q, big.NewInt(count))
 	if extra := computed - decimals; extra > 0 {
@@ -188,5 +207,35 @@ func (e *exact) average(dst []byte, count int64, decimals int) []byte {
 		q.Add(q, half)
 		q.Quo(q, pow10(extra))
 	}
-	return appendScaled(dst, q, decimals)
+	return appendBig(dst, q, decimals)
+}
+
+// quickQuotient is average's quotient without its sign, where 64 bits hold it.
+func (e *exact) quickQuotient(count int64, computed, decimals int) (uint64, bool) {
+	extra := computed - decimals
+	if e.big != nil || count <= 0 || computed-e.scale > smallDigits {
+		return 0, false
+	}
+	hi, lo := bits.Mul64(magnitude(e.small), power(computed-e.scale))
+	if hi >= uint64(count) {
+		return 0, false
+	}
+	q, _ := bits.Div64(hi, lo, uint64(count))
+	if extra == 0 {
+		return q, true
+	}
+	half := 5 * power(extra-1)
+	if q > math.MaxUint64-half {
+		return 0, false
+	}
+	return (q + half) / power(extra), true
+}
+
+// power is 10 to the n. Requires: n is at most smallDigits.
+func power(n int) uint64 {
+	p := uint64(1)
+	for range n {
+		p *= 10
+	}
+	return p
 }

@@ -75,6 +75,9 @@ func newKeyPart(cols []wire.Column, column, weight int, spaces plan.Pad, pad fun
 		return keyPart{}, sqlerr.Refuse("to merge rows of several shards by "+typeName(col)+" "+string(col.Name),
 			"its order is the server's own", "order by an expression of it that is a number, a string or a date")
 	}
+	if kind == keyBytes && weight == column && spaces.Known {
+		kind = keyText // a weight that is a column of its own, beside the text's
+	}
 	if p.kind = kind; kind == keyText {
 		if weight < 0 {
 			return keyPart{}, sqlerr.New(sqlerr.UnknownError, "merge: the text column %s has no weight to compare by", col.Name)

@@ -217,6 +217,18 @@ func TestExactSumsAreThoseOfArbitraryPrecision(t *testing.T) {
 	})
 }
 
+func TestQuickAveragesAreTheSameAsLongOnes(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		scale := rapid.IntRange(0, 12).Draw(rt, "scale")
+		decimals := scale + rapid.IntRange(0, 6).Draw(rt, "more")
+		count := rapid.Int64Range(1, 1000).Draw(rt, "count")
+		n := rapid.OneOf(rapid.Int64Range(-1000, 1000), rapid.Int64()).Draw(rt, "sum")
+		quick, long := exact{small: n, scale: scale}, exact{big: big.NewInt(n), scale: scale}
+		require.Equal(t, string(long.average(nil, count, decimals)), string(quick.average(nil, count, decimals)))
+		require.Equal(t, string(long.append(nil)), string(quick.append(nil)))
+	})
+}
+
 // comparePadded is what appendPadded encodes, said directly.
 func comparePadded(a, b, space []byte) int {
 	n := max(len(a), len(b))
