@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/pprof"
 	"sort"
 	"time"
 
@@ -74,6 +75,9 @@ func Handler(src Sources, m *Metrics) http.Handler {
 	mux.HandleFunc("GET /api/tables", answer(func() any { return tables(src.Catalog()) }))
 	mux.HandleFunc("GET /api/sessions", answer(func() any { return src.Sessions() }))
 	mux.HandleFunc("GET /api/pools", answer(func() any { return src.Pools() }))
+	// Profiles of the running process, for go tool pprof.
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
 	return mux
 }
 

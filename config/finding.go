@@ -87,3 +87,11 @@ func didYouMean(wrong string, known []string) string {
 	}
 	return "known are " + strings.Join(known, ", ")
 }
+
+// OrNil is f as an error, nil where there are no findings.
+func (f Findings) OrNil() error {
+	if len(f) == 0 {
+		return nil
+	}
+	return f
+}

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/servaldb/serval/admin"
+	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/config"
+	"github.com/servaldb/serval/control"
+	"github.com/servaldb/serval/proxy"
+	"github.com/servaldb/serval/proxy/session"
+	"github.com/servaldb/serval/topology"
+)
+
+// startTimeout bounds the wait for the servers' first answers at start; Serval
+// starts without those that do not answer.
+const startTimeout = 10 * time.Second
+
+// serve runs the proxy with cfg until ctx ends, then drains. ready is called
+// once clients are accepted; reload may be nil.
+func serve(ctx context.Context, cfg *config.Config, log *slog.Logger, reload *reloader, ready func()) error {
+	srv, err := newServers(cfg, log)
+	if err != nil {
+		return err
+	}
+	defer srv.close()
+	p := &process{cfg: cfg, log: log, servers: srv, metrics: admin.NewMetrics(), registry: session.NewRegistry(),
+		store: catalog.NewStore(&catalog.Catalog{}), started: time.Now()}
+	first, cancel := context.WithTimeout(ctx, startTimeout)
+	p.awaitPrimaries(first)
+	p.control, err = control.New(cfg, fleetServers{srv.fleet}, p.store, log)
+	if err == nil {
+		err = p.control.Load(first)
+	}
+	cancel()
+	if err != nil {
+		return err
+	}
+	front, err := p.front()
+	if err != nil {
+		return err
+	}
+	if err := front.Listen(ctx); err != nil {
+		return err
+	}
+	// What serves the sessions outlives ctx: it ends when the last one has.
+	background, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	group, background := errgroup.WithContext(background)
+	group.Go(func() error { return p.control.Run(background) })
+	if cfg.Admin != "" {
+		group.Go(func() error {
+			return admin.Serve(background, cfg.Admin, admin.Handler(p.sources(front), p.metrics), log)
+		})
+	}
+	if reload != nil {
+		group.Go(func() error { reload.run(background, log, p.apply); return nil })
+	}
+	group.Go(func() error {
+		defer stop()
+		serving, end := context.WithCancel(ctx)
+		defer end()
+		context.AfterFunc(background, end) // the admin port is taken, say
+		return front.Run(serving)
+	})
+	for _, a := range front.Addrs() {
+		log.Info("serval listens", "addr", a.String(), "version", versionText())
+	}
+	ready()
+	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// process is one running Serval: what its parts are wired through.
+type process struct {
+	cfg      *config.Config
+	log      *slog.Logger
+	servers  *servers
+	control  *control.Controller
+	store    *catalog.Store
+	metrics  *admin.Metrics
+	registry *session.Registry
+	started  time.Time
+}
+
+// awaitPrimaries waits until every cluster has a primary, or ctx ends.
+func (p *process) awaitPrimaries(ctx context.Context) {
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for len(p.withoutPrimary()) > 0 {
+		select {
+		case <-ctx.Done():
+			p.log.Warn("starting without all primaries", "missing", strings.Join(p.withoutPrimary(), ", "))
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (p *process) withoutPrimary() []string {
+	var missing []string
+	view := p.servers.fleet.View()
+	for _, c := range p.cfg.Clusters {
+		if cv := view.Cluster(c.Name); cv == nil || cv.Primary == "" {
+			missing = append(missing, c.Name)
+		}
+	}
+	return missing
+}
+
+// apply takes over a new configuration: servers first, since the catalog is
+// read from them, then rules and users. Ports, TLS and limits need a restart.
+func (p *process) apply(ctx context.Context, cfg *config.Config) error {
+	if err := p.servers.update(cfg); err != nil {
+		return err
+	}
+	return p.control.Reload(ctx, cfg)
+}
+
+func (p *process) deps() session.Deps {
+	return session.Deps{
+		Catalog: p.store, Plans: session.NewPlans(p.cfg.Limits.PlanCache), Fleet: p.servers.fleet,
+		Refresher: p.control, Weights: session.NewWeights(), Registry: p.registry,
+		Hooks: session.Hooks{Statement: p.finished}, Log: p.log, Version: p.serverVersion(),
+		Zone: p.cfg.Replicas.Zone, Started: p.started,
+		Limits: session.Limits{
+			MaxPacket: p.cfg.Limits.MaxPacket, StatementTimeout: p.cfg.Limits.StatementTimeout,
+			IdleTimeout: p.cfg.Limits.IdleTimeout, MemoryBudget: p.cfg.Limits.MemoryPerStatement,
+			MaxStatements: p.cfg.Limits.PreparedStatements,
+		},
+	}
+}
+
+func (p *process) front() (*proxy.Server, error) {
+	tlsConfig, err := frontTLS(p.cfg.TLS)
+	if err != nil {
+		return nil, err
+	}
+	deps := p.deps()
+	return proxy.New(proxy.Config{
+		Listen: p.cfg.Listen, TLS: tlsConfig, MaxConnections: p.cfg.Limits.MaxConnections,
+		LoginTimeout: p.cfg.Limits.LoginTimeout, DrainTimeout: p.cfg.Limits.DrainTimeout, MaxPacket: p.cfg.Limits.MaxPacket,
+		Users: func(name string) *catalog.User { return deps.Catalog.Load().Users[name] },
+		CheckSchema: func(ctx context.Context, user *catalog.User, schema string) error {
+			return session.CheckSchema(ctx, deps, user, schema)
+		},
+		Version: p.serverVersion,
+		Serve: func(ctx context.Context, c *session.Client) {
+			if err := session.New(deps, c).Serve(ctx); err != nil {
+				p.log.Debug("session ended", "session", c.ID, "why", err)
+			}
+		},
+		Logger: p.log,
+		Hooks: proxy.Hooks{
+			Accepted: p.metrics.Accepted, Refused: p.metrics.Refused, AuthFailed: p.metrics.AuthFailed, Open: p.metrics.Open,
+		},
+	})
+}
+
+// serverVersion is the home primary's: drivers decide by it what they may ask.
+func (p *process) serverVersion() string {
+	c := p.servers.fleet.View().Cluster(p.cfg.Home)
+	if c == nil {
+		return ""
+	}
+	for _, in := range c.Instances {
+		if in.Version != "" && (in.Addr == c.Primary || c.Primary == "") {
+			if in.Flavor == topology.FlavorMariaDB && !strings.HasPrefix(in.Version, "5.5.5-") {
+				return "5.5.5-" + in.Version // as MariaDB greets, for replication clients' sake
+			}
+			return in.Version
+		}
+	}
+	return ""
+}
+
+func (p *process) sources(front *proxy.Server) admin.Sources {
+	return admin.Sources{
+		View: p.servers.fleet.View, Catalog: p.store.Load,
+		Pools: func() []admin.PoolStat {
+			var out []admin.PoolStat
+			for _, s := range p.servers.fleet.Stats() {
+				out = append(out, admin.PoolStat{Addr: s.Addr, Busy: s.Busy, Idle: s.Idle, Waits: s.Waited})
+			}
+			return out
+		},
+		Sessions: p.sessions,
+		Ready: func() error {
+			select {
+			case <-front.Draining():
+				return errors.New("draining")
+			default:
+			}
+			if missing := p.withoutPrimary(); len(missing) > 0 {
+				return fmt.Errorf("no primary in %s", strings.Join(missing, ", "))
+			}
+			return nil
+		},
+	}
+}
+
+func (p *process) sessions() []admin.SessionStat {
+	out := []admin.SessionStat{}
+	for _, s := range p.registry.List() {
+		var pins []string
+		for cluster, why := range s.Pins {
+			pins = append(pins, cluster+": "+strings.Join(why, ", "))
+		}
+		state := ""
+		if s.InTransaction {
+			state = "in transaction on " + strings.Join(s.TransactionClusters, ", ")
+		}
+		out = append(out, admin.SessionStat{
+			ID: s.ID, User: s.User, Host: s.Remote, DB: s.DB, Command: s.Command,
+			Seconds: time.Since(s.Since).Seconds(), State: state, Pinned: strings.Join(pins, "; "),
+		})
+	}
+	return out
+}

@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/servaldb/serval/config"
+)
+
+func serveCommand() *cobra.Command {
+	var file, primary, user, password, listen, adminAddr string
+	var replicas []string
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the proxy",
+		Long: `Runs the proxy with a configuration file, or without one for pure read/write splitting:
+--primary and --replica name the servers, --user and --password an account on them, which is
+also the one to log in to Serval with.
+
+SIGHUP reads the file again: a bad one never takes effect, and the log says why. SIGTERM
+drains: no new clients, /readyz fails, sessions end after their transaction, at the latest
+after limits.drain_timeout.`,
+		Example: `  serval serve -c serval.yaml
+  serval serve --primary 127.0.0.1:3306 --replica 127.0.0.1:3316 --user app --password s3cret`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var load func() (*config.Config, error)
+			switch {
+			case file != "" && primary != "":
+				return errors.New("give either -c FILE or --primary, not both")
+			case file != "":
+				load = func() (*config.Config, error) { return config.Load(file) }
+			case primary != "":
+				load = func() (*config.Config, error) {
+					cfg, err := config.Quick(primary, replicas, user, secret(password))
+					if err == nil {
+						cfg.Admin = adminAddr
+						if listen != "" {
+							cfg.Listen = []string{listen}
+						}
+					}
+					return cfg, err
+				}
+			default:
+				return errors.New("serve needs -c FILE, or --primary HOST:PORT for read/write splitting without a file")
+			}
+			cfg, err := load()
+			if err != nil {
+				return err
+			}
+			log := newLogger(cmd.ErrOrStderr(), cfg.Log)
+			reload := make(chan os.Signal, 1)
+			signal.Notify(reload, syscall.SIGHUP)
+			defer signal.Stop(reload)
+			if file == "" {
+				signal.Ignore(syscall.SIGHUP)
+				load = nil
+			}
+			return serve(cmd.Context(), cfg, log, &reloader{load: load, signals: reload}, func() {})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVarP(&file, "config", "c", "", "configuration file")
+	f.StringVar(&primary, "primary", "", "the primary's host:port, for running without a file")
+	f.StringArrayVar(&replicas, "replica", nil, "a replica's host:port; may be given several times")
+	f.StringVar(&user, "user", "root", "account on the servers, without a file")
+	f.StringVar(&password, "password", "", "its password (default: $SERVAL_PASSWORD)")
+	f.StringVar(&listen, "listen", "", "address of the proxy, without a file (default 127.0.0.1:3307)")
+	f.StringVar(&adminAddr, "admin", "", "address of the admin page, without a file (default: none)")
+	return cmd
+}
+
+// secret takes a password from the environment where no flag gives it, so that
+// it need not stand in the process list.
+func secret(flag string) string {
+	if flag != "" {
+		return flag
+	}
+	return os.Getenv("SERVAL_PASSWORD")
+}
+
+func newLogger(w io.Writer, c config.Log) *slog.Logger {
+	level := slog.LevelInfo
+	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
+		level = slog.LevelInfo // config has validated it
+	}
+	opt := &slog.HandlerOptions{Level: level}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, opt))
+	}
+	return slog.New(slog.NewTextHandler(w, opt))
+}
+
+// reloader reads the configuration again when asked by a signal.
+type reloader struct {
+	load    func() (*config.Config, error)
+	signals <-chan os.Signal
+}
+
+// run applies each new configuration that is good. It ends with ctx.
+func (r *reloader) run(ctx context.Context, log *slog.Logger, apply func(context.Context, *config.Config) error) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.signals:
+		}
+		if r.load == nil {
+			continue
+		}
+		cfg, err := r.load()
+		if err == nil {
+			err = apply(ctx, cfg)
+		}
+		if err != nil {
+			log.Error("the configuration was not reloaded; the old one stays", "why", fmt.Sprint(err))
+			continue
+		}
+		log.Info("configuration reloaded", "file", cfg.Path)
+	}
+}
