@@ -69,7 +69,7 @@ func (l *login) authenticate(acct account) (proof, error) {
 		plugin = pluginNative // what clients that do not name one use
 	}
 	switch {
-	case plugin == pluginSHA2:
+	case plugin == pluginSHA2 && (len(auth) > 0 || len(acct.password) == 0):
 		return l.cachingSHA2(acct, auth)
 	case plugin == pluginNative && (len(auth) == nativeSize || !canSwitch):
 		return l.native(acct, auth), nil
@@ -83,6 +83,8 @@ func (l *login) authenticate(acct account) (proof, error) {
 		}
 		return l.native(acct, auth), nil
 	}
+	// Another plugin, or a client that answers only when it is asked. One
+	// that has no password answers with nothing again.
 	auth, err := l.switchTo(pluginSHA2)
 	if err != nil {
 		return proof{}, err
@@ -110,16 +112,15 @@ func (l *login) native(acct account, auth []byte) proof {
 
 // cachingSHA2 is caching_sha2_password. Serval knows the passwords, so a right
 // scramble is always the fast path, and a wrong one is a wrong password: there
-// is nothing to learn from asking for the password itself. That is asked only
-// of a client that sent no scramble at all.
+// is nothing to learn from asking for the password itself, and clients without
+// TLS and key would report that instead of the wrong password. It is asked of
+// clients that sent something else.
 func (l *login) cachingSHA2(acct account, auth []byte) (proof, error) {
 	switch {
-	case len(auth) == 1 && auth[0] == 0, len(auth) == 0 && len(acct.password) == 0:
+	case len(auth) == 0, len(auth) == 1 && auth[0] == 0:
 		return proof{ok: len(acct.password) == 0}, nil
-	case len(auth) == 0 || l.srv.forceFull.Load():
+	case len(auth) != sha2Size, l.srv.forceFull.Load():
 		return l.fullAuth(acct)
-	case len(auth) != sha2Size:
-		return proof{usedPassword: true}, nil
 	}
 	want := mysql.CalcCachingSha2Password(l.nonce[:], acct.password)
 	if subtle.ConstantTimeCompare(want, auth) != 1 {

@@ -136,7 +136,7 @@ func FuzzLogin(f *testing.F) {
 	}
 	f.Add(frame(1, response(plainCaps, pluginSHA2, make([]byte, 32))))
 	f.Add(frame(1, response(plainCaps|wire.CapConnectWithDB|wire.CapConnectAttrs, pluginNative, make([]byte, 20))))
-	f.Add(append(frame(1, response(plainCaps, pluginSHA2, nil)), append(frame(3, []byte{2}), frame(5, make([]byte, 256))...)...))
+	f.Add(append(frame(1, response(plainCaps, pluginSHA2, []byte("?"))), append(frame(3, []byte{2}), frame(5, make([]byte, 256))...)...))
 	f.Add(append(frame(1, response(plainCaps, "x", nil)), frame(3, make([]byte, 32))...))
 	one := func(name string) *catalog.User { // guest would get in
 		if name == "app" {

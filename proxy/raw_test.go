@@ -133,6 +133,7 @@ func TestClientsOfOtherPluginsAreSwitched(t *testing.T) {
 	r := start(t, nil)
 	for _, c := range []struct{ plugin, auth, to string }{
 		{"client_ed25519", "anything", pluginSHA2},
+		{pluginSHA2, "", pluginSHA2}, // it waits to be asked
 		{"", "", pluginSHA2},
 		{pluginClear, "s3cret\x00", pluginSHA2}, // not over a wire that can be read
 		{pluginNative, "", pluginNative},
@@ -180,13 +181,13 @@ func TestNativeScrambleOfTheGreetingNeedsNoSwitch(t *testing.T) {
 	require.Contains(t, k.requireErr(sqlerr.AccessDenied).Message, "using password: NO")
 }
 
-func TestAClientWithoutScrambleIsAskedForItsPassword(t *testing.T) {
+func TestAClientWithAnotherAnswerIsAskedForItsPassword(t *testing.T) {
 	r := start(t, nil)
 	for password, ok := range map[string]bool{"s3cret": true, "wrong": false, "": false} {
 		for _, asks := range []bool{true, false} {
 			k := dial(t, r)
 			g := k.greeting()
-			k.send(response(plainCaps, pluginSHA2, nil))
+			k.send(response(plainCaps, pluginSHA2, []byte("no scramble")))
 			require.Equal(t, []byte{wire.HeaderMoreData, wire.AuthFull}, k.read())
 			key, err := r.key()
 			require.NoError(t, err)
@@ -204,6 +205,20 @@ func TestAClientWithoutScrambleIsAskedForItsPassword(t *testing.T) {
 				k.requireErr(sqlerr.AccessDenied)
 			}
 		}
+	}
+}
+
+func TestAClientThatHasNoPassword(t *testing.T) {
+	r := start(t, nil)
+	for _, empty := range []string{"", "\x00"} {
+		k := dial(t, r)
+		k.greeting()
+		k.send(response(plainCaps, pluginSHA2, []byte(empty)))
+		if empty == "" {
+			require.Equal(t, wire.HeaderEOF, k.read()[0])
+			k.send(nil) // as the MariaDB client does
+		}
+		require.Contains(t, k.requireErr(sqlerr.AccessDenied).Message, "using password: NO")
 	}
 }
 
@@ -226,7 +241,7 @@ func TestPasswordsAreNotTakenInTheClearWhereOthersListen(t *testing.T) {
 	r := start(t, nil)
 	k := dial(t, r)
 	k.greeting()
-	k.send(response(plainCaps, pluginSHA2, nil))
+	k.send(response(plainCaps, pluginSHA2, []byte("no scramble")))
 	require.Equal(t, []byte{wire.HeaderMoreData, wire.AuthFull}, k.read())
 	k.send([]byte("s3cret\x00"))
 	k.requireErr(sqlerr.AccessDenied)

@@ -241,8 +241,10 @@ func (s *Server) admit(ctx context.Context, raw net.Conn) {
 	if refusal := s.track(c); refusal != nil {
 		s.cfg.Hooks.Refused()
 		_ = raw.SetDeadline(time.Now().Add(refuseTimeout))
+		// Before the greeting a client does not know of SQLSTATE yet: the
+		// mysql client shows it as part of the message.
 		w := wire.NewWriter(raw)
-		_ = w.Packet(wire.AppendErr(nil, refusal))
+		_ = w.Packet(wire.AppendErr(nil, &sqlerr.Error{Code: refusal.Code, Message: refusal.Message}))
 		_ = w.Flush()
 		_ = raw.Close()
 		return
