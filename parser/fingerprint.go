@@ -3,6 +3,7 @@ package parser
 import (
 	"bytes"
 
+	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/internal/sqlval"
 )
 
@@ -39,6 +40,13 @@ type Lexer struct {
 	firstEnd int // offset in Key behind the first tuple
 	hints    []token
 }
+
+const (
+	// deepest nesting of parentheses; servers give up earlier.
+	deepest = 5000
+	// smallText is the length of a text for which no more memory is kept.
+	smallText = 64 << 10
+)
 
 // frame is what is open: the statement, a parenthesis or a brace.
 type frame struct {
@@ -105,6 +113,9 @@ func (l *Lexer) run(sql []byte, mode Mode, fp *Fingerprint) error {
 // folding, when tuples turn out to differ in shape.
 func (l *Lexer) pass(sql []byte, mode Mode, fp *Fingerprint) (again bool, err error) {
 	l.scanner = scanner{sql: sql, mode: mode}
+	if len(sql) < smallText && cap(fp.Key)+cap(fp.Literals) > smallText {
+		*fp, l.frames = Fingerprint{}, nil // give back what a huge statement needed
+	}
 	*fp = Fingerprint{Key: fp.Key[:0], Literals: fp.Literals[:0]}
 	l.fp = fp
 	l.frames = append(l.frames[:0], frame{})
@@ -122,6 +133,9 @@ func (l *Lexer) pass(sql []byte, mode Mode, fp *Fingerprint) (again bool, err er
 		}
 		if !l.accept(t) {
 			return true, nil
+		}
+		if len(l.frames) > deepest {
+			return false, sqlerr.New(sqlerr.Parse, "You have an error in your SQL syntax: parentheses are nested too deep")
 		}
 	}
 	l.splitDashes()
@@ -201,12 +215,18 @@ func (l *Lexer) foreignComment(t token) bool {
 	return l.gapComment && bytes.Contains(l.sql[l.gapStart:t.start], []byte("/*T!"))
 }
 
-// splitDashes parts two minuses at the end of the key: with white space behind
-// them, where a comment was, they would begin a comment.
+// splitDashes parts the minuses at the end of the key: with white space behind
+// them, where a comment was, two would begin a comment.
 func (l *Lexer) splitDashes() {
-	if key := l.fp.Key; bytes.HasSuffix(key, []byte("--")) {
-		l.fp.Key = append(key[:len(key)-1], ' ', '-')
+	key := bytes.TrimRight(l.fp.Key, "-")
+	n := len(l.fp.Key) - len(key)
+	if n < 2 {
+		return
 	}
+	for range n - 1 {
+		key = append(key, "- "...)
+	}
+	l.fp.Key = append(key, '-')
 }
 
 func (l *Lexer) copyToken(t token) {
@@ -326,7 +346,9 @@ func (l *Lexer) literal(t token) {
 		Start: t.start, End: t.end, Kind: kindOfToken(t.kind), Marker: marker, Escaped: t.escaped,
 	})
 	l.gap(t, kwNone)
-	l.marks = append(l.marks, len(l.fp.Key))
+	if l.stripHints { // Parse asks where they are
+		l.marks = append(l.marks, len(l.fp.Key))
+	}
 	if l.verbatim && !marker {
 		l.fp.Key = append(l.fp.Key, l.sql[t.start:t.end]...)
 	} else {

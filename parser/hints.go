@@ -76,6 +76,9 @@ func (h *Hints) parseHint(text string) error {
 		if !ok {
 			return nil // the server's business
 		}
+		if text[end-1] != ')' {
+			return badHint("SERVAL( is never closed")
+		}
 		inner := text[strings.IndexByte(text[start:], '(')+start+1 : end]
 		return h.parseWords(strings.TrimSuffix(inner, ")"))
 	case lower == "master":

@@ -4,6 +4,8 @@ import (
 	"strconv"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
+	"github.com/pingcap/tidb/pkg/parser/charset"
+	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"github.com/pingcap/tidb/pkg/parser/opcode"
 	driver "github.com/pingcap/tidb/pkg/parser/test_driver" // the parser's value types
 
@@ -27,7 +29,7 @@ func (s *Statement) Operand(e ast.ExprNode) (op Operand, ok bool) {
 		v := s.ValueAt(e.Offset)
 		return Operand{Value: v}, v >= 0
 	case *driver.ValueExpr:
-		v, ok := constOf(e)
+		v, ok := s.constOf(e)
 		return Operand{Value: -1, Const: v}, ok
 	case *ast.ParenthesesExpr:
 		return s.Operand(e.Expr)
@@ -46,7 +48,15 @@ func (s *Statement) Operand(e ast.ExprNode) (op Operand, ok bool) {
 }
 
 // constOf is a literal of the tree as a value.
-func constOf(e *driver.ValueExpr) (sqlval.Value, bool) {
+func (s *Statement) constOf(e *driver.ValueExpr) (sqlval.Value, bool) {
+	if e.Type.GetFlag()&mysql.IsBooleanFlag != 0 {
+		return sqlval.Value{}, false
+	}
+	if e.Kind() == driver.KindString || e.Kind() == driver.KindBinaryLiteral {
+		if own := e.Type.GetCharset(); own != "" && own != charset.CharsetBin && own != s.ownCharset() {
+			return sqlval.Value{}, false
+		}
+	}
 	switch e.Kind() {
 	case driver.KindNull:
 		return sqlval.NullValue, true
@@ -62,6 +72,14 @@ func constOf(e *driver.ValueExpr) (sqlval.Value, bool) {
 		return sqlval.Value{Kind: sqlval.Binary, Text: []byte(e.GetBinaryLiteral())}, true
 	}
 	return sqlval.Value{}, false
+}
+
+// ownCharset is the character set of strings without an introducer.
+func (s *Statement) ownCharset() string {
+	if s.charset == "" {
+		return mysql.DefaultCharset
+	}
+	return s.charset
 }
 
 func appendUint(n uint64) []byte { return strconv.AppendUint(nil, n, 10) }

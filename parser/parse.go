@@ -41,8 +41,9 @@ var parsers = sync.Pool{New: func() any { return parser.New() }}
 // obeys are not in Statement.Text. HintErr is the error of a bad hint.
 //
 // Where TiDB reads a text that MySQL rejects nothing is lost, for the server
-// parses the same text again. Where it reads a text otherwise than MySQL the
-// route could be wrong; see Facts.Doubt for the cases known.
+// parses the same text again. Where TiDB would read a query otherwise than some
+// server (a /*! comment with more than harmless words), Node is nil too, and
+// Facts.Doubt says why.
 func Parse(sql []byte, opt Options) *Statement {
 	lx := &Lexer{stripHints: true}
 	fp := &Fingerprint{}
@@ -50,20 +51,34 @@ func Parse(sql []byte, opt Options) *Statement {
 		return &Statement{Why: err, Text: string(sql), Mode: opt.Mode}
 	}
 	s := lx.statement(sql, fp, opt)
-	if s.parse(opt) {
-		return s
-	}
-	if len(fp.Literals) > 0 {
-		lx.verbatim = true
-		if err := lx.run(sql, opt.Mode, fp); err == nil {
-			full := lx.statement(sql, fp, opt)
-			full.Params = false
-			if full.parse(opt) {
-				return full
-			}
+	read := s.parse(opt)
+	if !read && len(fp.Literals) > 0 {
+		if full := lx.literally(sql, fp, opt); full != nil {
+			s, read = full, true
 		}
 	}
+	if read {
+		d := s.doubt()
+		if d == "" {
+			return s
+		}
+		s.Node, s.Why = nil, cannot("%s", d)
+	}
 	s.Kind, s.Tables = Classify([]byte(s.Text), opt.Mode)
+	return s
+}
+
+// literally parses the text with its literals in place; nil if that fails too.
+func (l *Lexer) literally(sql []byte, fp *Fingerprint, opt Options) *Statement {
+	l.verbatim = true
+	if err := l.run(sql, opt.Mode, fp); err != nil {
+		return nil
+	}
+	s := l.statement(sql, fp, opt)
+	s.Params = false
+	if !s.parse(opt) {
+		return nil
+	}
 	return s
 }
 
@@ -124,7 +139,9 @@ func (s *Statement) parse(opt Options) bool {
 		return false
 	}
 	s.Node, s.Why = node, nil
-	s.Kind = kindOf(node)
+	if s.Kind = kindOf(node); s.Kind == KindOther {
+		s.Kind, _ = Classify([]byte(s.Text), opt.Mode)
+	}
 	s.Tables = tablesOf(node)
 	return true
 }

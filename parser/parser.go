@@ -5,6 +5,28 @@
 //     the plan cache. No allocation.
 //   - Parse: the Statement, for the planner. Only on a plan-cache miss.
 //   - Classify: what kind of statement a text is that TiDB's parser rejects.
+//
+// The tree is for deciding only. What servers get is the client's text with
+// names, values and clauses spliced in at the places Statement.Spans gives, so
+// that labels, spelling and everything TiDB does not know stay.
+//
+// # Where TiDB reads otherwise than servers do
+//
+// Accepting what a server rejects is harmless: the server answers with its
+// error. Reading another meaning is not; these differences are known:
+//
+//   - /*! and /*M! comments are code to some servers and versions, /*T! to TiDB
+//     alone. /*T! is dropped; a query with one of the others has no tree unless
+//     it holds harmless words only.
+//   - A CTE's name hides a table from its declaration on; the scopes here are
+//     MySQL's, found in the tree, and not TiDB's resolution.
+//   - INTERSECT binds tighter than UNION on servers; TiDB's tree is a flat list.
+//   - TRUE, FALSE and literals with an introducer are constants Operand refuses
+//     to read, since their type is not plain.
+//   - In latin1 the byte A0 is white space to a server's lexer and part of a
+//     name here: such a name is no sharded table's, and the home server answers.
+//   - FOR UPDATE OF, LATERAL, WITH before UPDATE: read here, unknown to MariaDB
+//     10.11, which says so.
 package parser
 
 import (

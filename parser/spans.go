@@ -133,11 +133,11 @@ type RowSpan struct {
 // result and comparing the trees. Errors wrap ErrCannotSplice.
 // The result is computed anew by each call.
 func (s *Statement) Spans() (*Spans, error) {
-	if s.Node == nil {
-		return nil, cannot("it was not understood")
-	}
 	if d := s.doubt(); d != "" {
 		return nil, cannot("%s", d)
+	}
+	if s.Node == nil {
+		return nil, cannot("it was not understood")
 	}
 	o, err := newOutline(s.Text, s.Mode)
 	if err != nil {
