@@ -176,3 +176,12 @@ func planText(t testing.TB, cat *catalog.Catalog, db, sql string) (*plan.Plan, *
 	t.Fatal("Bind asks again and again")
 	return nil, nil, nil
 }
+
+// markers are a prepared statement's values.
+type markers struct {
+	textArgs
+	values *textArgs
+}
+
+func (m *markers) Value(i int) sqlval.Value { return m.values.Value(i) }
+func (m *markers) AllMarkers() bool         { return true }

@@ -25,12 +25,12 @@ func (p *planning) union(n *ast.SetOprStmt) (*plan.Plan, error) {
 	out := &plan.Plan{Root: u, ReadOnly: p.readOnly(), Why: "each arm on its own shards"}
 	var arms []*planning
 	for i, a := range n.SelectList.Selects {
-		sel, ok := a.(*ast.SelectStmt)
-		if !ok || sel.Kind != ast.SelectStmtKindSelect {
+		sel, after := armSelect(a)
+		if sel == nil {
 			return nil, refuseScatter("a nested UNION", "the arms are planned one by one")
 		}
-		if t := sel.AfterSetOperator; t != nil && *t != ast.UnionAll {
-			return nil, refuseScatter(t.String(), "equal rows may be on several shards")
+		if after != nil && *after != ast.UnionAll {
+			return nil, refuseScatter(after.String(), "equal rows may be on several shards")
 		}
 		arm := p.armOf(sel, i, sp)
 		root, err := arm.planArm()
@@ -45,6 +45,27 @@ func (p *planning) union(n *ast.SetOprStmt) (*plan.Plan, error) {
 	}
 	out.Describe, err = p.route(plan.Choice{Kind: plan.ChooseFirst, Placement: p.firstSharded().placement()}, nil)
 	return out, err
+}
+
+// armSelect is the SELECT of an arm, which may stand in parentheses, and the
+// operator before it; nil for anything deeper.
+func armSelect(n ast.Node) (*ast.SelectStmt, *ast.SetOprType) {
+	switch n := n.(type) {
+	case *ast.SelectStmt:
+		if n.Kind == ast.SelectStmtKindSelect && n.With == nil {
+			return n, n.AfterSetOperator
+		}
+	case *ast.SetOprSelectList:
+		if len(n.Selects) != 1 || n.With != nil || n.OrderBy != nil || n.Limit != nil {
+			return nil, nil
+		}
+		sel, after := armSelect(n.Selects[0])
+		if n.AfterSetOperator != nil {
+			after = n.AfterSetOperator
+		}
+		return sel, after
+	}
+	return nil, nil
 }
 
 // armOf is the planning of one arm by itself.
