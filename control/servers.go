@@ -106,10 +106,11 @@ func columnOf(r [][]byte, flavor topology.Flavor) catalog.Column {
 		AutoIncrement: strings.Contains(extra, "auto_increment"),
 	}
 	switch {
-	case r[9] == nil && c.Nullable && !c.Generated:
+	case c.Generated:
+	case r[9] == nil && c.Nullable:
 		c.Default = "NULL"
 	case r[9] == nil:
-	case flavor == topology.FlavorMariaDB || strings.Contains(extra, "DEFAULT_GENERATED"):
+	case flavor == topology.FlavorMariaDB || strings.Contains(extra, "DEFAULT_GENERATED") || c.DataType == "bit":
 		c.Default = string(r[9]) // an expression already
 	default:
 		c.Default = quote(string(r[9]))

@@ -98,6 +98,23 @@ func (c Column) incorrect(kind string, text []byte) error {
 	return sqlerr.New(sqlerr.TruncatedWrongValue, "Incorrect %s value: '%s' for column '%s' at row 1", kind, text, c.Name)
 }
 
+// escaped is text that is not UTF-8 as servers put it in messages: \xFF.
+func escaped(text []byte) []byte {
+	const most = 6 // bytes, as servers do
+	var b []byte
+	for i, c := range text {
+		if i == most {
+			return append(b, "..."...)
+		}
+		if c < 0x80 {
+			b = append(b, c)
+			continue
+		}
+		b = fmt.Appendf(b, "\\x%02X", c)
+	}
+	return b
+}
+
 func withState(code uint16, state, format string, args ...any) error {
 	e := sqlerr.New(code, format, args...)
 	e.State = state
@@ -134,6 +151,15 @@ func isASCII(text []byte) bool {
 		if b >= 0x80 {
 			return false
 		}
+	}
+	return true
+}
+
+// asciiBytes: the bytes of ASCII text are the same in the character set.
+func asciiBytes(charset string) bool {
+	switch charset {
+	case "ucs2", "utf16", "utf16le", "utf32":
+		return false
 	}
 	return true
 }
@@ -183,7 +209,7 @@ func (c Column) storeText(v sqlval.Value, w Weigher) (Key, error) {
 		return Key{}, err
 	}
 	if !utf8.Valid(text) {
-		return Key{}, c.incorrect("string", text)
+		return Key{}, c.incorrect("string", escaped(text))
 	}
 	if c.Length > 0 && c.length(text) > c.Length {
 		cut := bytes.TrimRight(text, " ")
@@ -214,7 +240,7 @@ func (c Column) textOf(v sqlval.Value) ([]byte, error) {
 	case sqlval.String:
 		return v.Text, nil
 	case sqlval.Binary:
-		if isASCII(v.Text) || c.Type == TypeBinary {
+		if c.Type == TypeBinary || isASCII(v.Text) && asciiBytes(Charset(c.Collation)) {
 			return v.Text, nil
 		}
 	case sqlval.Int, sqlval.Decimal:

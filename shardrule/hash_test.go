@@ -1,0 +1,280 @@
+package shardrule
+
+import (
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/servaldb/serval/internal/sqlerr"
+)
+
+func intKey(n int64) Key {
+	return Key{Bytes: strconv.AppendInt(nil, n, 10), Int: n, IsInt: true}
+}
+
+func hashOver(t require.TestingT, n int) Hash {
+	h, err := NewHash(n)
+	require.NoError(t, err)
+	return h
+}
+
+func TestHashTakesOneToAThousandShards(t *testing.T) {
+	for _, n := range []int{-1, 0, 1025} {
+		_, err := NewHash(n)
+		require.ErrorContains(t, err, "1 to 1024 shards", n)
+	}
+	require.Equal(t, 1024, hashOver(t, 1024).Shards())
+}
+
+// SELECT CRC32(x) MOD 1024 on MySQL 9.7 and MariaDB 10.11.
+func TestSlotsAreMySQLs(t *testing.T) {
+	for text, slot := range map[string]int{"": 0, "1": 951, "42": 136, "-7": 287, "18446744073709551615": 282, "2026-11-23": 519} {
+		require.Equal(t, slot, Hash{}.Slot(Key{Bytes: []byte(text)}), text)
+	}
+	require.Equal(t, 0, Hash{}.Slot(Key{Null: true}), "NULL has slot 0")
+}
+
+func TestShardsOwnEqualRunsOfSlots(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, Slots).Draw(t, "shards")
+		h := hashOver(t, n)
+		owned := make([]int, n)
+		last := 0
+		for slot := range Slots {
+			shard := h.ShardOfSlot(slot)
+			require.GreaterOrEqual(t, shard, last, "a run is in one piece")
+			last = shard
+			owned[shard]++
+		}
+		for _, slots := range owned {
+			require.GreaterOrEqual(t, slots, Slots/n)
+			require.LessOrEqual(t, slots, Slots/n+1)
+		}
+	})
+}
+
+func TestTwiceTheShardsCutEachRunInTwo(t *testing.T) {
+	for n := 1; n <= Slots/2; n *= 2 {
+		for slot := range Slots {
+			require.Equal(t, hashOver(t, n).ShardOfSlot(slot), hashOver(t, 2*n).ShardOfSlot(slot)/2)
+		}
+	}
+}
+
+func TestHashRangesCoverEveryKeyInThem(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		h := hashOver(t, rapid.SampledFrom([]int{1, 4, 100, 1024}).Draw(t, "shards"))
+		first := rapid.Int64().Draw(t, "first")
+		last := first + rapid.Int64Range(-3, 5000).Draw(t, "length")
+		lo := Bound{Key: intKey(first), Exclusive: rapid.Bool().Draw(t, "lo exclusive"), Open: rapid.IntRange(0, 9).Draw(t, "lo open") == 0}
+		hi := Bound{Key: intKey(last), Exclusive: rapid.Bool().Draw(t, "hi exclusive"), Open: rapid.IntRange(0, 9).Draw(t, "hi open") == 0}
+		set := h.ShardsOfRange(lo, hi)
+		for i := range int64(5000) {
+			n := first + i
+			if n < first || n > last { // also where first+i overflows
+				break
+			}
+			if lo.Exclusive && n == first && !lo.Open || hi.Exclusive && n == last && !hi.Open {
+				continue
+			}
+			shard, err := h.ShardOf(intKey(n))
+			require.NoError(t, err)
+			require.True(t, set.Has(shard), "key %d of [%d,%d]", n, first, last)
+		}
+	})
+}
+
+func TestHashNarrowsWhatItCan(t *testing.T) {
+	h := hashOver(t, 8)
+	at := func(k Key) int { s, err := h.ShardOf(k); require.NoError(t, err); return s }
+	text := Bound{Key: Key{Bytes: []byte("abc")}}
+	require.Equal(t, []int{at(text.Key)}, h.ShardsOfRange(text, text).Members(), "a range of one key")
+	require.Equal(t, []int{at(intKey(7))}, h.ShardsOfRange(Bound{Key: intKey(6), Exclusive: true}, Bound{Key: intKey(7)}).Members())
+	require.Equal(t, 0, h.ShardsOfRange(Bound{Key: intKey(7)}, Bound{Key: intKey(6)}).Len(), "nothing is between")
+	require.True(t, h.ShardsOfRange(Bound{Key: intKey(-1 << 63)}, Bound{Key: intKey(1<<63 - 1)}).Full(), "all integers")
+	require.True(t, h.ShardsOfRange(Bound{Open: true}, Bound{Key: intKey(7)}).Full(), "an open end")
+	require.True(t, h.ShardsOfRange(Bound{Key: Key{Null: true}}, Bound{Key: intKey(7)}).Full())
+	require.True(t, h.ShardsOfRange(text, Bound{Key: Key{Bytes: []byte("abd")}}).Full(), "text has no next")
+}
+
+func TestAKeyWithTwoReadingsMustHaveOneShard(t *testing.T) {
+	k := Key{Bytes: []byte("2026-11-23 10:00:00"), Alt: []byte("2026-11-23 10:00:01")}
+	_, err := hashOver(t, 1).ShardOf(k)
+	require.NoError(t, err)
+	_, err = hashOver(t, 1024).ShardOf(k)
+	require.ErrorContains(t, err, "more digits after the second than its column")
+}
+
+// Each expression was run on MySQL 9.7 and MariaDB 10.11 over a hundred values
+// of its type and gave ShardOf of each.
+func TestShardExprIsTheSameInSQL(t *testing.T) {
+	for _, c := range []struct {
+		column Column
+		n      int
+		want   string
+	}{
+		{Column{Type: TypeInt}, 8, "IFNULL(CRC32(`k`) MOD 1024 * 8 DIV 1024, 0)"},
+		{Column{Type: TypeInt}, 1024, "IFNULL(CRC32(`k`) MOD 1024, 0)"},
+		{Column{Type: TypeInt, SQLType: "int(6) unsigned zerofill"}, 8, "IFNULL(CRC32(`k` + 0) MOD 1024 * 8 DIV 1024, 0)"},
+		{Column{Type: TypeText}, 8, "IFNULL(CRC32(WEIGHT_STRING(`k`)) MOD 1024 * 8 DIV 1024, 0)"},
+		{Column{Type: TypeText, PadSpace: true}, 8, "IFNULL(CRC32(WEIGHT_STRING(RTRIM(`k`))) MOD 1024 * 8 DIV 1024, 0)"},
+		{Column{Type: TypeText, PadSpace: true, PadWeight: "\x02\x09"}, 8,
+			"IFNULL(CRC32(TRIM(TRAILING x'0209' FROM WEIGHT_STRING(RTRIM(`k`)))) MOD 1024 * 8 DIV 1024, 0)"},
+		{Column{Type: TypeDatetime}, 8, "IFNULL(CRC32(`k`) MOD 1024 * 8 DIV 1024, 0)"},
+	} {
+		require.Equal(t, c.want, hashOver(t, c.n).ShardExpr("`k`", c.column))
+	}
+}
+
+func TestAlgorithmsSayWhatTheyTake(t *testing.T) {
+	m, err := NewMonth("logs", []Period{202611})
+	require.NoError(t, err)
+	for _, c := range []struct {
+		a    Algorithm
+		typ  ColumnType
+		want string // empty: it takes it
+	}{
+		{Hash{n: 1}, TypeInt, ""}, {Hash{n: 1}, TypeText, ""}, {Hash{n: 1}, TypeDecimal, ""}, {Hash{n: 1}, TypeDatetime, ""},
+		{Hash{n: 1}, TypeTimestamp, "time_zone; use DATETIME"}, {Hash{n: 1}, TypeOther, "it takes integers, DECIMAL"},
+		{m, TypeDate, ""}, {m, TypeDatetime, ""}, {m, TypeTimestamp, "time_zone; use DATETIME"},
+		{m, TypeInt, "it takes DATE and DATETIME"}, {m, TypeText, "it takes DATE and DATETIME"},
+	} {
+		err := c.a.Takes(Column{Name: "k", Type: c.typ, SQLType: "thing"})
+		if c.want == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorContains(t, err, c.want)
+		require.ErrorContains(t, err, "column k of type thing")
+	}
+}
+
+func months(t require.TestingT, p ...Period) *Month {
+	m, err := NewMonth("logs", p)
+	require.NoError(t, err)
+	return m
+}
+
+func TestMonthFindsTheShardOfADate(t *testing.T) {
+	m := months(t, 202511, 202512, 202602)
+	require.Equal(t, "month periods=202511-202512,202602", m.Spec())
+	for text, want := range map[string]int{
+		"2025-11-01": 0, "2025-12-31 23:59:59.999": 1, "2026-02-28 00:00:00": 2,
+	} {
+		got, err := m.ShardOf(Key{Bytes: []byte(text)})
+		require.NoError(t, err)
+		require.Equal(t, want, got, text)
+	}
+	for why, c := range map[string]struct {
+		key  Key
+		want string
+	}{
+		"a gap":     {Key{Bytes: []byte("2026-01-05")}, "logs has no place for 202601: its months are 202511 to 202602; create the table"},
+		"before":    {Key{Bytes: []byte("2025-10-31")}, "no place for 202510"},
+		"after":     {Key{Bytes: []byte("2026-03-01")}, "no place for 202603"},
+		"NULL":      {Key{Null: true}, "has no place for NULL"},
+		"no date":   {Key{Bytes: []byte("abc")}, "'abc' is not a date"},
+		"two ways":  {Key{Bytes: []byte("2025-11-30 23:59:59"), Alt: []byte("2025-12-01 00:00:00")}, "Serval refuses the sharding key"},
+		"no letter": {Key{Bytes: []byte("2025-1x-01")}, "is not a date"},
+	} {
+		_, err := m.ShardOf(c.key)
+		require.ErrorContains(t, err, c.want, why)
+		if why != "two ways" {
+			require.Equal(t, uint16(sqlerr.NoPartitionForValue), sqlerr.From(err).Code, why)
+		}
+	}
+	_, err := m.ShardOf(Key{Bytes: []byte("2025-11-30 23:59:58"), Alt: []byte("2025-11-30 23:59:59")})
+	require.NoError(t, err, "two readings of one month")
+}
+
+func TestMonthRefusesPeriodsThatAreNone(t *testing.T) {
+	for _, p := range [][]Period{nil, {202613}, {202600}, {202602, 202601}, {202601, 202601}, {100001, 999912}} {
+		_, err := NewMonth("logs", p)
+		require.Error(t, err, p)
+	}
+}
+
+func TestMonthRangesCoverEveryDateInThem(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var periods []Period
+		for p := Period(202501); p < 202701; p = p.Add(1) {
+			if rapid.IntRange(0, 3).Draw(t, "has") > 0 {
+				periods = append(periods, p)
+			}
+		}
+		if len(periods) == 0 {
+			return
+		}
+		m := months(t, periods...)
+		var days []string
+		for p := Period(202412); p <= 202701; p = p.Add(1) {
+			for _, d := range []string{"-01 00:00:00", "-01 00:00:01", "-15 12:00:00", "-28 23:59:59"} {
+				days = append(days, p.String()[:4]+"-"+p.String()[4:]+d)
+			}
+		}
+		bound := func(name string) Bound {
+			return Bound{
+				Key:  Key{Bytes: []byte(rapid.SampledFrom(days).Draw(t, name))},
+				Open: rapid.IntRange(0, 4).Draw(t, name+" open") == 0, Exclusive: rapid.Bool().Draw(t, name+" exclusive"),
+			}
+		}
+		lo, hi := bound("lo"), bound("hi")
+		set := m.ShardsOfRange(lo, hi)
+		for _, d := range days {
+			in := lo.Open || d > string(lo.Key.Bytes) || d == string(lo.Key.Bytes) && !lo.Exclusive
+			in = in && (hi.Open || d < string(hi.Key.Bytes) || d == string(hi.Key.Bytes) && !hi.Exclusive)
+			shard, err := m.ShardOf(Key{Bytes: []byte(d)})
+			if in && err == nil {
+				require.True(t, set.Has(shard), "%s in %v %v", d, lo, hi)
+			}
+		}
+	})
+}
+
+func TestMonthRangesAreNarrow(t *testing.T) {
+	m := months(t, 202601, 202602, 202603, 202604)
+	at := func(s string) Bound { return Bound{Key: Key{Bytes: []byte(s)}} }
+	before := func(s string) Bound { b := at(s); b.Exclusive = true; return b }
+	require.Equal(t, "[1]", m.ShardsOfRange(at("2026-02-01"), before("2026-03-01")).String())
+	require.Equal(t, "[1-2]", m.ShardsOfRange(at("2026-02-01"), at("2026-03-01")).String())
+	require.Equal(t, "[2-3]", m.ShardsOfRange(at("2026-03-31"), Bound{Open: true}).String())
+	require.Equal(t, "[0]", m.ShardsOfRange(Bound{Open: true}, before("2026-02-01 00:00:00.000")).String())
+	require.Equal(t, "[]", m.ShardsOfRange(at("2027-01-01"), Bound{Open: true}).String())
+}
+
+func TestSetsAreSets(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 200).Draw(t, "n")
+		draw := func(name string) (Set, map[int]bool) {
+			s, m := EmptySet(n), map[int]bool{}
+			for _, i := range rapid.SliceOf(rapid.IntRange(0, n-1)).Draw(t, name) {
+				s.Add(i)
+				m[i] = true
+			}
+			return s, m
+		}
+		a, inA := draw("a")
+		b, inB := draw("b")
+		for i := range n {
+			require.Equal(t, inA[i], a.Has(i))
+			require.Equal(t, inA[i] && inB[i], a.And(b).Has(i))
+			require.Equal(t, inA[i] || inB[i], a.Or(b).Has(i))
+		}
+		require.Len(t, a.Members(), len(inA))
+		require.Equal(t, len(inA) == n, a.Full())
+	})
+	require.False(t, EmptySet(3).Has(3))
+	require.Panics(t, func() { EmptySet(3).Add(3) })
+}
+
+func TestColocatedTablesHaveEqualKeysOnTheSameCluster(t *testing.T) {
+	// see control's tests for placements built from rules
+	a := &Placement{Kind: Sharded, Algorithm: Hash{n: 2}, Column: Column{Type: TypeInt}}
+	b := &Placement{Kind: Sharded, Algorithm: Hash{n: 4}, Column: Column{Type: TypeInt}}
+	c := &Placement{Kind: Sharded, Algorithm: Hash{n: 2}, Column: Column{Type: TypeText}}
+	require.True(t, a.Colocated(a))
+	require.False(t, a.Colocated(b))
+	require.False(t, a.Colocated(c))
+}
