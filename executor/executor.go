@@ -107,15 +107,10 @@ func sequence(ctx context.Context, req *Request, seq *plan.Sequence) (Outcome, e
 		var err error
 		out, err = fanOut(ctx, req, step)
 		out.Shards += before.Shards
-		for cluster, gtids := range before.GTIDs {
-			if _, ok := out.GTIDs[cluster]; ok {
-				continue // later on the same server, and so includes it
-			}
-			if out.GTIDs == nil {
-				out.GTIDs = map[string]string{}
-			}
-			out.GTIDs[cluster] = gtids
+		for cluster, gtids := range out.GTIDs {
+			before.GTIDs = addGTIDs(before.GTIDs, cluster, gtids)
 		}
+		out.GTIDs = before.GTIDs
 		if err != nil {
 			return out, err
 		}

@@ -16,7 +16,6 @@ import (
 	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/internal/wire"
 	"github.com/servaldb/serval/router/plan"
-	"github.com/servaldb/serval/shardrule"
 	"github.com/servaldb/serval/topology"
 )
 
@@ -103,7 +102,7 @@ func (c *runCase) leaf() plan.Node {
 	case c.d.HasArg("insert"):
 		return &plan.Insert{Upsert: c.d.HasArg("upsert")}
 	case c.d.HasArg("copies"):
-		return &plan.Route{Choice: plan.Choice{Kind: plan.ChooseCopies, Placement: &shardrule.Placement{}}}
+		return &plan.Route{Choice: plan.Choice{Kind: plan.ChooseCopies}}
 	}
 	return &plan.Route{}
 }

@@ -149,7 +149,7 @@ func (f *fan) answer() (Outcome, error) {
 		if p.state != partDone || p.err != nil {
 			continue
 		}
-		out.GTIDs = addGTIDs(out.GTIDs, p.task.Cluster, p.link.conn, p.ok.Tracked.GTIDs)
+		out.GTIDs = addGTIDs(out.GTIDs, p.task.Cluster, p.ok.Tracked.GTIDs)
 		if out.Columns > 0 {
 			out.OK.Warnings = addWarnings(out.OK.Warnings, p.ok.Warnings)
 			out.OK.Status, out.OK.Tracked = p.ok.Status, p.ok.Tracked

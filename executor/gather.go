@@ -9,7 +9,6 @@ import (
 	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/internal/wire"
 	"github.com/servaldb/serval/router/plan"
-	"github.com/servaldb/serval/shardrule"
 )
 
 // gather reads the OKs of a statement that changed several shards. Each shard
@@ -33,7 +32,7 @@ func (f *fan) gather(root plan.Node) (wire.OK, error) {
 	if first != nil {
 		return wire.OK{}, partly(first, applied, len(f.parts))
 	}
-	if copies(root) {
+	if plan.Copies(root) {
 		return f.sameCopies()
 	}
 	ok := f.add(root)
@@ -49,18 +48,6 @@ func partly(err error, applied, all int) error {
 	}
 	return &sqlerr.Error{Code: e.Code, State: e.State,
 		Message: e.Message + "; " + strconv.Itoa(applied) + " of " + strconv.Itoa(all) + " shards had already applied it"}
-}
-
-// copies reports that every task wrote the same rows: to the copies of a
-// global table.
-func copies(root plan.Node) bool {
-	switch n := root.(type) {
-	case *plan.Route:
-		return n.Choice.Kind == plan.ChooseCopies
-	case *plan.Insert:
-		return n.Table.Placement != nil && n.Table.Placement.Kind == shardrule.Global
-	}
-	return false
 }
 
 // sameCopies is the OK of one copy. Copies that touched different numbers of

@@ -3,13 +3,12 @@ package executor
 import (
 	"strconv"
 	"strings"
-
-	"github.com/servaldb/serval/backend"
-	"github.com/servaldb/serval/topology"
 )
 
-// addGTIDs adds what a server reported to what its cluster has already.
-func addGTIDs(all map[string]string, cluster string, c *backend.Conn, gtids string) map[string]string {
+// addGTIDs adds what a server reported to what its cluster has already. The
+// two kinds of server are told apart by their spelling: only MySQL's
+// (uuid:number) has a colon.
+func addGTIDs(all map[string]string, cluster, gtids string) map[string]string {
 	if gtids == "" {
 		return all
 	}
@@ -20,7 +19,7 @@ func addGTIDs(all map[string]string, cluster string, c *backend.Conn, gtids stri
 	switch {
 	case !ok:
 		all[cluster] = gtids
-	case c.Flavor() == topology.FlavorMariaDB:
+	case !strings.Contains(gtids, ":"):
 		all[cluster] = joinDomains(have, gtids)
 	case have != gtids:
 		all[cluster] = have + "," + gtids

@@ -20,7 +20,7 @@ func relay(ctx context.Context, req *Request, task *plan.Task) (Outcome, error) 
 	out := Outcome{Rows: -1, Shards: 1}
 	out.OK, out.Columns, err = relayAll(c, req, task)
 	if err == nil {
-		out.GTIDs = addGTIDs(nil, task.Cluster, c, out.OK.Tracked.GTIDs)
+		out.GTIDs = addGTIDs(nil, task.Cluster, out.OK.Tracked.GTIDs)
 		numberRows(req.Bound, &out.OK)
 	}
 	req.Conns.Release(c, err)
