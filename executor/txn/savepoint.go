@@ -59,6 +59,51 @@ func (t *Tx[C]) ReleaseSavepoint(ctx context.Context, name string) error {
 	return nil
 }
 
+// guardPoint is the savepoint before a statement of several tasks. No client
+// can mean it: the colon would have to be quoted on purpose.
+const guardPoint = "`serval:statement`"
+
+// Guard makes a statement that has several tasks all or nothing, as it is on
+// one server: it sets a savepoint everywhere, and on clusters that join for
+// the statement. Unguard or Undo follows.
+func (t *Tx[C]) Guard(ctx context.Context) error {
+	if t.state != Open {
+		return nil
+	}
+	if err := t.everywhere(ctx, "SAVEPOINT "+guardPoint); err != nil {
+		return err
+	}
+	t.points = append(t.points, guardPoint)
+	return nil
+}
+
+// Unguard: the statement went well. The savepoint stays on the servers, where
+// the next one replaces it.
+func (t *Tx[C]) Unguard() {
+	if i := t.find(guardPoint); i >= 0 {
+		t.points = slices.Delete(t.points, i, i+1)
+	}
+}
+
+// Undo takes back what some tasks of a failed statement have done. Where that
+// fails the transaction is damaged and the next Settle ends it.
+func (t *Tx[C]) Undo(ctx context.Context) {
+	if t.find(guardPoint) < 0 {
+		return
+	}
+	t.Unguard()
+	if t.anyBroken() {
+		return
+	}
+	if err := t.everywhere(ctx, "ROLLBACK TO SAVEPOINT "+guardPoint); err != nil {
+		// One of them has kept the statement's half, or has no transaction
+		// any more: only ROLLBACK is certain.
+		for i := range t.parts {
+			t.parts[i].broken = true
+		}
+	}
+}
+
 // find looks the name up; savepoint names do not tell cases apart.
 func (t *Tx[C]) find(name string) int {
 	bare := bareName(name)

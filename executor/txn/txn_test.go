@@ -181,6 +181,12 @@ func (w *world) run(line string) {
 		err = w.tx.Savepoint(ctx, arg)
 	case "rollback-to":
 		err = w.tx.RollbackTo(ctx, arg)
+	case "guard":
+		err = w.tx.Guard(ctx)
+	case "undo":
+		w.tx.Undo(ctx)
+	case "unguard":
+		w.tx.Unguard()
 	case "release":
 		err = w.tx.ReleaseSavepoint(ctx, arg)
 	default:

@@ -107,7 +107,7 @@ func (s *Session) draining() bool {
 
 // readFailed answers what can be answered: the stream cannot go on.
 func (s *Session) readFailed(err error) error {
-	s.out.SetSeq(s.in.Seq())
+	s.out.SetSeq(max(s.in.Seq(), 1)) // the answer to what began with 0
 	s.mu.Lock()
 	killed := s.mu.killed
 	s.mu.Unlock()

@@ -260,7 +260,7 @@ func (s *Session) executeCommand(ctx context.Context, payload []byte) error {
 	s.report(start, &p.fp, err)
 	s.binary = false
 	if err != nil {
-		s.logError(&p.fp, err)
+		s.noteError(&p.fp, err)
 		s.fail(err)
 	}
 	return nil

@@ -49,7 +49,7 @@ func (s *Session) one(ctx context.Context, text []byte) (rest []byte, err error)
 	err = because(ctx, err)
 	s.report(start, fp, err)
 	if err != nil {
-		s.logError(fp, err)
+		s.noteError(fp, err)
 	}
 	return rest, err
 }
@@ -78,8 +78,11 @@ func because(ctx context.Context, err error) error {
 	return sqlerr.From(context.Canceled)
 }
 
-// logError logs a failed statement without its literals.
-func (s *Session) logError(fp *parser.Fingerprint, err error) {
+// noteError keeps a failed statement's error for SHOW ERRORS, and logs it
+// without its literals.
+func (s *Session) noteError(fp *parser.Fingerprint, err error) {
+	s.rowCount = -1
+	s.diag.failed(sqlerr.From(err))
 	s.log.Debug("statement failed", "verb", fp.Verb, "key", string(fp.Key[:min(len(fp.Key), maxLoggedKey)]), "err", err)
 }
 

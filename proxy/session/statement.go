@@ -91,7 +91,7 @@ func (s *Session) dispatch(ctx context.Context, e *planned, args plan.Args, para
 	for attempt := 1; ; attempt++ {
 		bound, err = s.bind(ctx, e.plan, args, params)
 		if err == nil {
-			out, err = s.attempt(ctx, e, bound, params)
+			out, err = s.guarded(ctx, e, bound, params)
 		}
 		untouched := s.out.Written() == written && (s.out.Buffered() == buffered || buffered == 0)
 		if err == nil || attempt > 1 || !untouched || !s.mayRetry(e, err) {
@@ -155,6 +155,34 @@ func (s *Session) endAlone(ctx context.Context, err error) error {
 	return s.commit(ctx)
 }
 
+// guarded runs the bound plan once; in a transaction, a change on several
+// shards that fails on one is taken back on the others.
+func (s *Session) guarded(ctx context.Context, e *planned, bound *plan.Bound, params *preparedArgs) (executor.Outcome, error) {
+	if e.plan.ReadOnly || s.tx.State() == txn.Idle || tasks(bound) < 2 {
+		return s.attempt(ctx, e, bound, params)
+	}
+	if err := s.tx.Guard(ctx); err != nil {
+		return executor.Outcome{}, err
+	}
+	out, err := s.attempt(ctx, e, bound, params)
+	if err == nil {
+		s.tx.Unguard()
+		return out, nil
+	}
+	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTime)
+	defer cancel()
+	s.tx.Undo(undo)
+	return out, err
+}
+
+func tasks(b *plan.Bound) int {
+	n := 0
+	for _, t := range b.Tasks {
+		n += len(t)
+	}
+	return n
+}
+
 // attempt runs the bound plan once.
 func (s *Session) attempt(ctx context.Context, e *planned, bound *plan.Bound, params *preparedArgs) (executor.Outcome, error) {
 	l := &s.lease
@@ -208,12 +236,9 @@ func (s *Session) takeBack(buffered int) {
 	s.out.SetSeq(s.in.Seq())
 }
 
-// failed follows an error: what it means for the transaction, what SHOW
-// WARNINGS says afterwards.
+// failed follows an error: what it means for the transaction.
 func (s *Session) failed(ctx context.Context, err error) error {
 	e := sqlerr.From(err)
-	s.rowCount = -1
-	s.diag.failed(e)
 	if s.tx.State() == txn.Open {
 		// The statement's own context may be what ended it.
 		settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTime)
