@@ -198,7 +198,7 @@ func (l *Lexer) gap(t token, kw keyword) {
 			return
 		}
 	case (f.label || f.list) && !stripped && !l.foreignComment(t):
-		edge := f.list && (l.prev == prevComma || l.prevKey == kwSelect || c == ',' ||
+		edge := f.list && !f.label && (l.prev == prevComma || l.prevKey == kwSelect || c == ',' ||
 			kw == kwFrom || kw == kwAs)
 		if !edge {
 			l.fp.Key = append(key, l.sql[l.gapStart:t.start]...)
