@@ -56,6 +56,9 @@ type Request struct {
 	// transaction, a temporary table). An answer that isn't wanted to its end
 	// is then read to its end; else its connection may be closed instead.
 	KeepConns bool
+	// Undone: where some shards fail the session takes back what the others
+	// applied, so the error need not tell of it.
+	Undone bool
 }
 
 // defaultMemoryBudget is what one statement's merge may hold.

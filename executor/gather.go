@@ -29,6 +29,9 @@ func (f *fan) gather(root plan.Node) (wire.OK, error) {
 			first = err
 		}
 	}
+	if first != nil && f.req.Undone {
+		return wire.OK{}, first
+	}
 	if first != nil {
 		return wire.OK{}, partly(first, applied, len(f.parts))
 	}

@@ -77,6 +77,9 @@ func (t *Tx[C]) Guard(ctx context.Context) error {
 	return nil
 }
 
+// Guarded reports that a statement is between Guard and its end.
+func (t *Tx[C]) Guarded() bool { return len(t.points) > 0 && t.points[len(t.points)-1] == guardPoint }
+
 // Unguard: the statement went well. The savepoint stays on the servers, where
 // the next one replaces it.
 func (t *Tx[C]) Unguard() {
