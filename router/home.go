@@ -76,7 +76,13 @@ func (p *planning) planHome() (*plan.Plan, error) {
 	}
 	r.Tables = refs
 	r.SQL = splice(p.st, p.within, tables)
-	pl := &plan.Plan{Root: r, ReadOnly: p.readOnly(), NeedsDB: p.needsDB(cluster), Why: why}
+	var root plan.Node = r
+	if p.st.Folded {
+		if root, err = p.unfolded(cluster, tables, refs); err != nil {
+			return nil, err
+		}
+	}
+	pl := &plan.Plan{Root: root, ReadOnly: p.readOnly(), NeedsDB: p.needsDB(cluster), Why: why}
 	if p.facts.NamedLock {
 		pl.Effects.Pins = "named lock"
 	}
@@ -84,6 +90,34 @@ func (p *planning) planHome() (*plan.Plan, error) {
 		pl.Effects.Schema = p.changedTables()
 	}
 	return pl, nil
+}
+
+// unfolded is an INSERT into a whole table whose text stands for as many rows
+// as the execution has: they all go to the one place.
+func (p *planning) unfolded(cluster string, tables []edit, refs []plan.TableRef) (plan.Node, error) {
+	sp, err := p.spans()
+	if err != nil {
+		return nil, err
+	}
+	if sp.Insert == nil || len(sp.Insert.Rows) == 0 || len(refs) > 1 {
+		return nil, sqlerr.Refuse("this INSERT", "its rows cannot be told apart", "write it more simply")
+	}
+	to := plan.TableRef{Placement: &shardrule.Placement{Kind: shardrule.Whole, Shards: []topology.Shard{{Cluster: cluster}}}}
+	if len(refs) == 1 {
+		to = refs[0]
+	}
+	rows := edit{span: sp.Insert.Values, with: plan.Template{{Kind: plan.ChunkRows}}}
+	return &plan.Insert{
+		Table:  to,
+		Rows:   []plan.Row{{SQL: splice(p.st, sp.Insert.Rows[0].Span, nil), Number: absent}},
+		Repeat: p.repeat(),
+		SQL:    splice(p.st, p.within, append(tables, rows)),
+	}, nil
+}
+
+// repeat is where the folded tuples' values stand.
+func (p *planning) repeat() *plan.Repeat {
+	return &plan.Repeat{First: p.st.FirstRow, Width: p.st.RowWidth, Other: len(p.st.Markers) - p.st.RowWidth}
 }
 
 // homeTarget: without tables, a server variable is asked of the primary, for a

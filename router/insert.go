@@ -151,8 +151,7 @@ func (in *inserting) expr(t plan.Template) plan.Operand {
 
 func (in *inserting) rows() error {
 	if in.st.Folded {
-		other := len(in.st.Markers) - in.st.RowWidth
-		in.ins.Repeat = &plan.Repeat{First: in.st.FirstRow, Width: in.st.RowWidth, Other: other}
+		in.ins.Repeat = in.repeat()
 	}
 	for i, list := range in.n.Lists {
 		row, err := in.row(i, list)

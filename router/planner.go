@@ -77,9 +77,14 @@ func Plan(cat *catalog.Catalog, db string, st *parser.Statement) (*plan.Plan, er
 		if err != nil {
 			return nil, sqlerr.From(err)
 		}
-		if pl != nil {
-			return p.finish(pl)
+		if pl == nil {
+			continue
 		}
+		if _, splits := pl.Root.(*plan.Insert); st.Folded && !splits {
+			// Its text has one tuple for many; sending it would lose rows.
+			return nil, sqlerr.Refuse("this INSERT", "its rows cannot be told apart", "write one row a statement")
+		}
+		return p.finish(pl)
 	}
 	return nil, sqlerr.Refuse("this statement", "no rule is for it", "")
 }

@@ -58,6 +58,10 @@ func (b *binder) insert(ins *Insert) error {
 		}
 		return nil
 	}
+	if ins.Table.Placement.Kind == shardrule.Whole {
+		b.Tasks[ins] = b.insertTasks(r, sameShard(r.count, 0), numbers)
+		return nil
+	}
 	shards, err := b.rowShards(r, numbers)
 	if err != nil {
 		return err
