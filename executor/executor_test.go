@@ -22,7 +22,8 @@ import (
 // TestRun runs the cases of testdata: one line a task (its cluster, and what
 // the server there does), then what the client was sent, and how the
 // connections ended. Arguments: prepared, one (a connection a cluster), keep,
-// write, insert, upsert, copies, eof, budget=N, fails=C.
+// write, insert, upsert, copies, eof, budget=N, fails=C,
+// statements=N (what a connection keeps prepared), number, several, order.
 func TestRun(t *testing.T) {
 	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
@@ -83,6 +84,9 @@ func (c *runCase) arguments() {
 	}
 	if c.d.HasArg("fails") {
 		c.d.ScanArgs(c.t, "fails", &c.conns.fails)
+	}
+	if c.d.HasArg("statements") {
+		c.d.ScanArgs(c.t, "statements", &c.conns.statements)
 	}
 	if c.d.HasArg("budget") {
 		c.d.ScanArgs(c.t, "budget", &c.req.MemoryBudget)

@@ -125,8 +125,9 @@ func (f *fan) send() error {
 		if len(l.parts) == 0 {
 			continue
 		}
-		if l.prepare(); l.err != nil {
-			return l.parts[0].err
+		if p, err := l.prepare(); err != nil {
+			l.err = err
+			return renameError(err, p.task.Rename)
 		}
 	}
 	for _, l := range f.links {

@@ -22,6 +22,7 @@ type link struct {
 	conn    *backend.Conn
 	cluster string
 	parts   []*part
+	ready   int // parts[sent:ready] are prepared, where they must be
 	sent    int // parts[:sent] were sent
 	read    int // parts[:read] are answered to the end
 	err     error
@@ -41,7 +42,7 @@ type part struct {
 	link  *link
 	task  *plan.Task
 	state partState
-	// stmt is the prepared statement of the part to be sent next.
+	// stmt is its prepared statement, while link.ready says so.
 	stmt   *backend.Stmt
 	header backend.Header
 	ok     wire.OK // the closing OK, when done without err
@@ -53,48 +54,108 @@ type part struct {
 	last    []byte // the spooled row given last
 }
 
-// prepare prepares the part to be sent next.
-func (l *link) prepare() {
-	if p := l.parts[l.sent]; l.fan.req.Params != nil && p.stmt == nil {
-		var err error
-		if p.stmt, err = l.conn.Prepare(p.task.SQL); err != nil {
-			l.sent++
-			p.fail(err)
+// preparedAhead bounds the prepared statements sent at once on a connection,
+// far below what its cache holds.
+const preparedAhead = 16
+
+// prepare prepares the parts to be sent next. Nothing may be outstanding.
+func (l *link) prepare() (*part, error) {
+	if l.fan.req.Params == nil || l.ready > l.sent {
+		return nil, nil
+	}
+	batch := l.parts[l.sent:min(len(l.parts), l.sent+preparedAhead)]
+	for _, p := range batch {
+		if err := p.prepare(); err != nil {
+			return p, err
 		}
 	}
+	if len(batch) > 1 && !kept(batch) {
+		batch = batch[:1]
+		if err := batch[0].prepare(); err != nil {
+			return batch[0], err
+		}
+	}
+	l.ready = l.sent + len(batch)
+	return nil, nil
 }
 
-// send sends as many parts as may be outstanding at once. Prepared statements
-// go one by one: a connection's next Prepare may drop the one before.
-func (l *link) send() {
-	prepared := l.fan.req.Params != nil
-	from, bytes := l.sent, 0
-	for l.sent < len(l.parts) {
-		p := l.parts[l.sent]
-		if prepared {
-			if l.prepare(); p.state == partDone {
-				continue
-			}
-			execute(l.conn, p.stmt, l.fan.req, p.task)
-			l.sent++
-			break
+func (p *part) prepare() error {
+	var err error
+	p.stmt, err = p.link.conn.Prepare(p.task.SQL)
+	return err
+}
+
+// kept reports that all of the batch are still prepared: preparing one may
+// drop another from the connection's cache, finding one there drops none.
+func kept(batch []*part) bool {
+	for _, p := range batch {
+		was := p.stmt
+		if p.prepare() != nil || p.stmt != was {
+			return false
 		}
-		if bytes += len(p.task.SQL); bytes > pipelineBytes && l.sent > from {
-			break
-		}
-		l.conn.Query(p.task.SQL)
-		l.sent++
 	}
+	return true
+}
+
+// send sends as many parts as may be outstanding at once. Nothing may be
+// outstanding.
+func (l *link) send() {
+	for l.sent < len(l.parts) {
+		p, err := l.prepare()
+		if next := l.parts[l.sent]; err != nil && p != next {
+			// Those before p run first; p's error comes in its turn.
+			if p, err = next, next.prepare(); err == nil {
+				l.ready = l.sent + 1
+			}
+		}
+		if err == nil {
+			break
+		}
+		l.sent++
+		p.fail(err)
+	}
+	from := l.sent
+	l.queue()
 	if l.sent == from {
 		return
 	}
 	if err := l.conn.Flush(); err != nil {
 		for _, p := range l.parts[from:l.sent] {
-			if p.state != partDone {
-				p.fail(err)
-			}
+			p.fail(err)
 		}
 	}
+}
+
+// queue queues parts up to the bound of bytes.
+func (l *link) queue() {
+	req, from, bytes := l.fan.req, l.sent, 0
+	for l.sent < len(l.parts) {
+		p := l.parts[l.sent]
+		if req.Params != nil && l.sent >= l.ready {
+			return
+		}
+		if bytes += p.size(req); bytes > pipelineBytes && l.sent > from {
+			return
+		}
+		if req.Params == nil {
+			l.conn.Query(p.task.SQL)
+		} else {
+			execute(l.conn, p.stmt, req, p.task)
+		}
+		l.sent++
+	}
+}
+
+// size is about how many bytes the part's command has.
+func (p *part) size(req *Request) int {
+	if req.Params == nil {
+		return len(p.task.SQL)
+	}
+	n := 0
+	for _, i := range p.task.Markers {
+		n += len(req.Params.Param(i).Value)
+	}
+	return n
 }
 
 // turn reads ahead until p's answer is the connection's next.

@@ -222,6 +222,8 @@ type scriptedConns struct {
 	// most bounds the connections to one cluster; 0 is as many as asked for.
 	most  int
 	fails string // a cluster that can't be reached
+	// statements bounds a connection's prepared statements; 0 is the default.
+	statements int
 
 	out   map[*backend.Conn]heldConn
 	log   []string
@@ -251,7 +253,7 @@ func (s *scriptedConns) Acquire(ctx context.Context, cluster string, target topo
 	}
 	var conns []*backend.Conn
 	for range n {
-		c, err := backend.Dial(context.Background(), s.servers[cluster].server.Addr, backend.Config{User: "u"}, false)
+		c, err := backend.Dial(context.Background(), s.servers[cluster].server.Addr, backend.Config{User: "u", MaxStatements: s.statements}, false)
 		require.NoError(s.t, err)
 		s.out[c] = heldConn{cluster, c.Arm(ctx)}
 		conns = append(conns, c)
