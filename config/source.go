@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -240,15 +241,24 @@ func (s *source) resolve(p string) string {
 	return filepath.Join(s.dir, p)
 }
 
+// maxSecret bounds a secret's file, in bytes.
+const maxSecret = 64 << 10
+
 // secret is the text of a file, without the line's end.
 func (s *source) secret(n *yaml.Node, where string) string {
 	p := s.path(n, where)
 	if p == "" {
 		return ""
 	}
-	b, err := os.ReadFile(p)
+	f, err := os.Open(p)
 	if err != nil {
 		return "" // path has said so
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	b, err := io.ReadAll(io.LimitReader(f, maxSecret+1))
+	if err != nil || len(b) > maxSecret {
+		s.add(n.Line, "put the secret alone into it, under 64 KB", "%s: %s holds no secret", where, p)
+		return ""
 	}
 	return strings.TrimRight(string(b), "\r\n")
 }
