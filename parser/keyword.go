@@ -154,9 +154,18 @@ var beforeValue = [...]bool{
 
 const longestKeyword = 19 // SQL_CALC_FOUND_ROWS
 
+// keywordShapes has for each length a bit for each first letter of a keyword,
+// which spares most names the look-up.
+var keywordShapes = func() (shapes [longestKeyword + 1]uint32) {
+	for word := range keywords {
+		shapes[len(word)] |= 1 << (word[0] & 31)
+	}
+	return shapes
+}()
+
 // keywordOf looks a word up. It does not allocate.
 func keywordOf(word []byte) keyword {
-	if len(word) > longestKeyword || len(word) < 2 {
+	if len(word) > longestKeyword || keywordShapes[len(word)]&(1<<(word[0]&31)) == 0 {
 		return kwNone
 	}
 	var upper [longestKeyword]byte

@@ -129,7 +129,9 @@ const (
 	KindAdmin // ANALYZE, CHECK, OPTIMIZE, REPAIR TABLE, FLUSH, grants
 )
 
-// Statement is a parsed statement. Immutable: safe for concurrent use.
+// Statement is a parsed statement. Nothing in it changes once it is parsed, but
+// TiDB's visitors write while they read: who walks Node, or calls Spans, Facts
+// or ExprSpan, must be alone.
 type Statement struct {
 	Kind Kind
 	// Verb and Flags as in Fingerprint.

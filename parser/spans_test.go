@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
+	"github.com/stretchr/testify/require"
 )
 
 // modeOf reads "ansi nobackslash" and so on from a case's arguments.
@@ -53,6 +54,19 @@ func splice(s *Statement, sp *Spans) string {
 		}
 	}
 	return applyEdits(s.Text, edits)
+}
+
+func TestBytesThatAreNoUTF8StayInStrings(t *testing.T) {
+	s := Parse([]byte("SELECT 'x\xe9' 'y' FROM t WHERE b = '\xff'"), Options{Charset: "latin1", Collation: "latin1_swedish_ci"})
+	sp, err := s.Spans()
+	require.NoError(t, err)
+	require.Equal(t, "SELECT 'x\xe9' 'y' FROM p.t_1 AS t WHERE b = ?", splice(s, sp))
+}
+
+func TestNamesThatAreNoUTF8AreNotSpliced(t *testing.T) {
+	s := Parse([]byte("SELECT a FROM t\xe9"), Options{Charset: "latin1", Collation: "latin1_swedish_ci"})
+	_, err := s.Spans()
+	require.ErrorIs(t, err, ErrCannotSplice)
 }
 
 // TestSpans prints what the router edits by.
