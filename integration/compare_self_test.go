@@ -43,6 +43,7 @@ func TestCompare(t *testing.T) {
 		{"other rows under LIMIT without order", "SELECT a, b FROM t LIMIT 3", twice, true},
 		{"ties under LIMIT", "SELECT a, b FROM t ORDER BY a LIMIT 3", twice, true},
 		{"an order in a subquery is not the statement's", "SELECT a, b FROM (SELECT a, b FROM t ORDER BY a) x", reversed, true},
+		{"ORDER BY NULL is no order", "SELECT a, b FROM t ORDER BY NULL", reversed, true},
 		{"another column name", "SELECT a, b FROM t", renamed, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {

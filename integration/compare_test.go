@@ -154,7 +154,8 @@ func compare(query string, want, got outcome) string {
 	}
 	differ("columns", columnText(want.columns), columnText(got.columns))
 	differ("affected rows", want.affected, got.affected)
-	differ("last insert id", want.lastID, got.lastID)
+	// Numbers that the server makes up are others behind Serval; both make them or neither.
+	differ("last insert id given", want.lastID != 0, got.lastID != 0)
 	differ("warnings", strings.Join(want.warnings, "; "), strings.Join(got.warnings, "; "))
 	if diff := compareRows(query, want, got); diff != "" {
 		diffs = append(diffs, diff)
@@ -234,6 +235,9 @@ func foldRows(rows [][]string) [][]string {
 // one of them is not in it.
 func sortColumns(query string, columns []column) (keys []int, ordered bool) {
 	m := orderBy.FindStringSubmatch(query)
+	if m != nil && strings.EqualFold(strings.TrimSpace(m[1]), "NULL") {
+		return nil, false // it asks for no order
+	}
 	if m == nil {
 		return nil, regexp.MustCompile(`(?is)\bORDER\s+BY\b[^)]*$`).MatchString(query)
 	}
