@@ -77,6 +77,10 @@ type wanted struct {
 	parts   []*part
 }
 
+// maxConns bounds the connections one statement takes to one cluster: a table
+// of hundreds of shards must not empty a pool. More tasks share them.
+const maxConns = 16
+
 // acquire takes the connections, cluster by cluster in the order of their
 // names: two statements that need the same clusters can't each hold what the
 // other waits for. On error nothing is held.
@@ -95,7 +99,7 @@ func (f *fan) acquire() error {
 	}
 	slices.SortFunc(all, func(a, b wanted) int { return strings.Compare(a.cluster, b.cluster) })
 	for _, w := range all {
-		conns, err := f.req.Conns.Acquire(f.ctx, w.cluster, w.target, len(w.parts))
+		conns, err := f.req.Conns.Acquire(f.ctx, w.cluster, w.target, min(len(w.parts), maxConns))
 		if err == nil && len(conns) == 0 {
 			err = sqlerr.New(sqlerr.UnknownError, "no connection to cluster %s was given", w.cluster)
 		}
