@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"encoding/binary"
 	"math"
 	"testing"
 
@@ -206,6 +207,41 @@ func TestBinaryColumnsAsText(t *testing.T) {
 		got, err := AppendColumnText(nil, &c.col, c.value)
 		require.NoError(t, err)
 		require.Equal(t, c.want, string(got))
+	}
+}
+
+// What both MariaDB 10.11 and MySQL 9.7 print for these in columns DOUBLE and
+// FLOAT of a text row.
+func TestFloatsPrintAsServersPrintThem(t *testing.T) {
+	for _, c := range []struct {
+		f             float64
+		double, float string
+	}{
+		{1e15, "1e15", "1e15"},
+		{1e14, "100000000000000", "100000000000000"},
+		{123456789012345678, "1.2345678901234568e17", "1.23457e17"},
+		{16777216, "16777216", "16777200"},
+		{1.5e-5, "0.000015", "0.000015"},
+		{1e-15, "0.000000000000001", "0.000000000000001"},
+		{1e-16, "1e-16", "1e-16"},
+		{1234567890123456, "1.234567890123456e15", "1.23457e15"},
+		{3.4e38, "3.4e38", "3.4e38"},
+		{-1.25e-30, "-1.25e-30", "-1.25e-30"},
+		{123456.7, "123456.7", "123457"},
+		{1234567.9, "1234567.9", "1234570"},
+		{0.000123456789, "0.000123456789", "0.000123457"},
+		{999999.5, "999999.5", "1000000"},
+		{1.2345678901234567e-7, "0.00000012345678901234566", "0.000000123457"},
+	} {
+		bits := math.Float64bits(c.f)
+		double := binary.LittleEndian.AppendUint64(nil, bits)
+		float := binary.LittleEndian.AppendUint32(nil, math.Float32bits(float32(c.f)))
+		got, err := AppendColumnText(nil, &Column{Type: TypeDouble, Decimals: 31}, double)
+		require.NoError(t, err)
+		require.Equal(t, c.double, string(got))
+		got, err = AppendColumnText(nil, &Column{Type: TypeFloat, Decimals: 31}, float)
+		require.NoError(t, err)
+		require.Equal(t, c.float, string(got))
 	}
 }
 

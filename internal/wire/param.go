@@ -1,8 +1,10 @@
 package wire
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/servaldb/serval/internal/sqlerr"
@@ -97,8 +99,8 @@ func ColumnParam(col *Column, value []byte) Param {
 }
 
 // AppendColumnText appends a value of a binary row in the form a text row has
-// for the same column. ZEROFILL is respected. A float's digits are those
-// that identify it, which may not be those its server would print.
+// for the same column: ZEROFILL, fractional digits and a server's way of
+// printing floats (6 digits of a FLOAT, those that identify a DOUBLE).
 func AppendColumnText(dst []byte, col *Column, value []byte) ([]byte, error) {
 	switch {
 	case isTemporal(col.Type):
@@ -116,18 +118,13 @@ func AppendColumnText(dst []byte, col *Column, value []byte) ([]byte, error) {
 	return append(dst, value...), nil
 }
 
+// zerofill pads what is behind start with zeros to width.
 func zerofill(dst []byte, start, width int) []byte {
-	have := len(dst) - start
-	for range width - have {
-		dst = append(dst, '0')
+	missing := width - (len(dst) - start)
+	if missing <= 0 {
+		return dst
 	}
-	if have < width {
-		copy(dst[start+width-have:], dst[start:start+have])
-		for i := range width - have {
-			dst[start+i] = '0'
-		}
-	}
-	return dst
+	return slices.Insert(dst, start, bytes.Repeat([]byte{'0'}, missing)...)
 }
 
 func appendIntText(dst []byte, typ byte, unsigned bool, b []byte) ([]byte, error) {
@@ -163,34 +160,34 @@ func appendFloatText(dst []byte, col *Column, value []byte) ([]byte, error) {
 	if col.Decimals < notFixedDecimals {
 		return strconv.AppendFloat(dst, f, 'f', int(col.Decimals), 64), nil
 	}
-	bits := 64
 	if col.Type == TypeFloat {
-		bits = 32
+		f = sixDigits(f)
 	}
 	if a := math.Abs(f); a != 0 && (a < 1e-15 || a >= 1e15) {
-		return appendExponent(dst, f, bits), nil
+		return appendExponent(dst, f), nil
 	}
-	return strconv.AppendFloat(dst, f, 'f', -1, bits), nil
+	return strconv.AppendFloat(dst, f, 'f', -1, 64), nil
 }
 
-// appendExponent writes 1e20 and 1e-7 as servers do, without sign and zeros
-// that strconv puts in.
-func appendExponent(dst []byte, f float64, bits int) []byte {
-	start := len(dst)
-	dst = strconv.AppendFloat(dst, f, 'e', -1, bits)
-	out := dst[:start]
-	for i := start; i < len(dst); i++ {
-		c := dst[i]
-		out = append(out, c)
-		if c != 'e' {
-			continue
-		}
-		if dst[i+1] == '-' {
-			out = append(out, '-')
-		}
-		for i += 2; i < len(dst)-1 && dst[i] == '0'; i++ {
-		}
-		i--
+// sixDigits rounds to FLT_DIG significant digits, as servers do when they
+// print a FLOAT.
+func sixDigits(f float64) float64 {
+	var buf [16]byte
+	rounded, err := strconv.ParseFloat(string(strconv.AppendFloat(buf[:0], f, 'e', 5, 64)), 64)
+	if err != nil {
+		return f // infinite or no number, which no server sends
 	}
-	return out
+	return rounded
+}
+
+// appendExponent writes 1e20 and 1e-7 as servers do, without the plus sign and
+// the zeros that strconv puts in.
+func appendExponent(dst []byte, f float64) []byte {
+	var buf [32]byte
+	mantissa, exponent, _ := bytes.Cut(strconv.AppendFloat(buf[:0], f, 'e', -1, 64), []byte{'e'})
+	dst = append(append(dst, mantissa...), 'e')
+	if len(exponent) > 0 && exponent[0] == '-' {
+		dst = append(dst, '-')
+	}
+	return append(dst, bytes.TrimLeft(exponent, "+-0")...)
 }
