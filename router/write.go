@@ -141,18 +141,8 @@ func (p *planning) writeGlobal(targets []*ref, limited bool) (*plan.Plan, error)
 // of that kind may differ between copies by as much as the servers' clocks do;
 // values that differ by their nature are refused.
 func (p *planning) everyCopy(to *ref) (*plan.Plan, error) {
-	for _, r := range p.sc.refs {
-		if !r.global() || len(r.placement().Shards) < len(to.placement().Shards) {
-			return nil, sqlerr.Refuse("a write to global table "+to.table+" that reads "+r.table, "not every cluster has that table, so the copies would differ", "")
-		}
-	}
-	switch {
-	case p.facts.Random:
-		return nil, sqlerr.Refuse("RAND(), UUID() and the like in a write to global table "+to.table, "its copies would differ", "give the value as a literal")
-	case !p.allHave(to.placement().Shards):
-		return nil, sqlerr.Refuse("a write to global table "+to.table, "not every cluster has the tables it reads", "")
-	case p.facts.LastInsertID:
-		return nil, sqlerr.Refuse("LAST_INSERT_ID() in a write to global table "+to.table, "each copy's server could answer differently", "give the value as a literal")
+	if err := p.copiesStayAlike(to); err != nil {
+		return nil, err
 	}
 	r, err := p.route(plan.Choice{Kind: plan.ChooseCopies, Placement: to.placement()}, nil)
 	if err != nil {
@@ -160,6 +150,24 @@ func (p *planning) everyCopy(to *ref) (*plan.Plan, error) {
 	}
 	r.Target = topology.TargetPrimary
 	return &plan.Plan{Root: r, Why: "every copy of " + to.table}, nil
+}
+
+// copiesStayAlike refuses a write whose effect may differ between the copies.
+func (p *planning) copiesStayAlike(to *ref) error {
+	for _, r := range p.sc.refs {
+		if !r.global() || len(r.placement().Shards) < len(to.placement().Shards) {
+			return sqlerr.Refuse("a write to global table "+to.table+" that reads "+r.table, "not every cluster has that table, so the copies would differ", "")
+		}
+	}
+	switch {
+	case p.facts.Random:
+		return sqlerr.Refuse("RAND(), UUID() and the like in a write to global table "+to.table, "its copies would differ", "give the value as a literal")
+	case !p.allHave(to.placement().Shards):
+		return sqlerr.Refuse("a write to global table "+to.table, "not every cluster has the tables it reads", "")
+	case p.facts.LastInsertID:
+		return sqlerr.Refuse("LAST_INSERT_ID() in a write to global table "+to.table, "each copy's server could answer differently", "give the value as a literal")
+	}
+	return nil
 }
 
 // insert plans INSERT and REPLACE.
@@ -182,11 +190,14 @@ func insert(p *planning) (*plan.Plan, error) {
 		return p.insertSelect(n, t)
 	case len(p.sc.refs) > 1:
 		return nil, sqlerr.Refuse("an INSERT with subqueries into "+t.table, "they would have to run before its rows can be placed", "query first, then insert")
-	case t.global() && t.entry.AutoIncrement == "":
+	case t.global() && t.entry.AutoIncrement == "" && !p.st.Folded:
 		return p.everyCopy(t)
-	default:
-		return p.insertValues(n, t)
+	case t.global():
+		if err := p.copiesStayAlike(t); err != nil {
+			return nil, err
+		}
 	}
+	return p.insertValues(n, to[0])
 }
 
 func refuseInsertSelect(t *ref) error {
