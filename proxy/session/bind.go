@@ -20,8 +20,9 @@ const maxBindRounds = 10_000
 // bind gives the plan its values, fetching what only servers know: weight
 // strings, auto-increment numbers, computed keys.
 func (s *Session) bind(ctx context.Context, p *plan.Plan, args plan.Args, params *preparedArgs) (*plan.Bound, error) {
-	w := weigher{shared: s.deps.Weights, charset: s.settings.charset}
-	opt := plan.Options{Weigher: &w, ZeroIsValue: s.settings.zeroIsValue, Pick: s.c.ID}
+	w := &s.weigher
+	*w = weigher{shared: s.deps.Weights, charset: s.settings.charset}
+	opt := plan.Options{Weigher: w, ZeroIsValue: s.settings.zeroIsValue, Pick: s.c.ID}
 	if s.tx.Participants() > 0 {
 		opt.Prefer = s.tx.First()
 	}

@@ -157,16 +157,24 @@ func (s *Session) giveBack() {
 }
 
 // begin notes a command for the process list and gives the context it runs in.
+// Without a time limit the same context serves all statements until one of
+// them is killed: making one for each would be a fifth of a point select's
+// allocations.
 func (s *Session) begin(ctx context.Context, command string, text []byte) (context.Context, context.CancelFunc) {
 	timeout := s.deps.Limits.StatementTimeout
 	if s.options.timeout > 0 {
 		timeout = s.options.timeout
 	}
+	done := context.CancelFunc(nothing)
 	var cancel context.CancelFunc
 	if timeout > 0 {
 		ctx, cancel = context.WithTimeout(ctx, timeout)
+		done = cancel
 	} else {
-		ctx, cancel = context.WithCancel(ctx)
+		if s.running == nil || s.running.Err() != nil {
+			s.running, s.cancelRunning = context.WithCancel(ctx)
+		}
+		ctx, cancel = s.running, s.cancelRunning
 	}
 	s.statements.Add(1)
 	s.mu.Lock()
@@ -176,15 +184,18 @@ func (s *Session) begin(ctx context.Context, command string, text []byte) (conte
 	if s.mu.killed {
 		cancel()
 	}
-	return ctx, cancel
+	return ctx, done
 }
+
+func nothing() {}
 
 // maxShownStatement bounds the text the process list shows.
 const maxShownStatement = 16 << 10
 
-func (s *Session) end(cancel context.CancelFunc) {
+// end is behind a command: a KILL QUERY from here on finds nothing to end.
+func (s *Session) end(done context.CancelFunc) {
 	s.mu.Lock()
 	s.mu.cancel = nil
 	s.mu.Unlock()
-	cancel()
+	done()
 }

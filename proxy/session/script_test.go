@@ -128,7 +128,7 @@ func (w *world) close() {
 }
 
 // scriptCatalog: users is sharded over s0 (shards 0, 1) and s1 (2, 3).
-func scriptCatalog(t *testing.T) *catalog.Catalog {
+func scriptCatalog(t testing.TB) *catalog.Catalog {
 	h, err := shardrule.NewHash(4)
 	require.NoError(t, err)
 	id := shardrule.Column{Name: "id", Type: shardrule.TypeInt, Bits: 64, SQLType: "bigint"}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/executor"
 	"github.com/servaldb/serval/executor/txn"
 	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/internal/wire"
@@ -167,6 +168,12 @@ type Session struct {
 	// padWeight and endOfResult are what the executor is given, made once.
 	padWeight   func(collation uint16) []byte
 	endOfResult func(ok wire.OK, columns int) error
+
+	// running is the context of statements without a time limit.
+	running       context.Context
+	cancelRunning context.CancelFunc
+	weigher       weigher
+	request       executor.Request
 
 	statements atomic.Uint64
 

@@ -195,7 +195,8 @@ func (s *Session) attempt(ctx context.Context, e *planned, bound *plan.Bound, pa
 	l.noGTID = consistency == consistencyEventual
 	l.primary = consistency == consistencyGlobal || e.hints.Target == "primary"
 	s.diag.bound = bound
-	req := executor.Request{
+	req := &s.request
+	*req = executor.Request{
 		Bound: bound, Conns: l, Out: s.out, DeprecateEOF: s.c.Capabilities&wire.CapDeprecateEOF != 0,
 		Status: s.status(), MemoryBudget: s.deps.Limits.MemoryBudget, PadWeight: s.padWeight,
 		EndOfResult: s.endOfResult, KeepConns: s.tx.State() == txn.Open || len(s.pinned) > 0 || l.pins != "",
@@ -204,7 +205,7 @@ func (s *Session) attempt(ctx context.Context, e *planned, bound *plan.Bound, pa
 	if params != nil {
 		req.Params = params
 	}
-	out, err := executor.Run(ctx, &req)
+	out, err := executor.Run(ctx, req)
 	l.abandon(err)
 	if err == nil {
 		err = l.readBack
