@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -43,16 +44,9 @@ func (f Finding) String() string {
 // Check is what can be found without servers in a configuration that loaded:
 // rules that contradict each other.
 func Check(cfg *config.Config, now time.Time) config.Findings {
+	_, err := Build(cfg, Facts{Now: now})
 	var findings config.Findings
-	for _, fold := range []bool{false, true} {
-		_, err := Build(cfg, Facts{Now: now, FoldNames: fold})
-		if f, ok := err.(config.Findings); ok { // Build gives no other
-			findings = f
-		}
-		if len(findings) > 0 {
-			break
-		}
-	}
+	errors.As(err, &findings) // Build gives no other error
 	return findings
 }
 

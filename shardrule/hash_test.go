@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/topology"
 )
 
 func intKey(n int64) Key {
@@ -270,11 +271,32 @@ func TestSetsAreSets(t *testing.T) {
 }
 
 func TestColocatedTablesHaveEqualKeysOnTheSameCluster(t *testing.T) {
-	// see control's tests for placements built from rules
-	a := &Placement{Kind: Sharded, Algorithm: Hash{n: 2}, Column: Column{Type: TypeInt}}
-	b := &Placement{Kind: Sharded, Algorithm: Hash{n: 4}, Column: Column{Type: TypeInt}}
-	c := &Placement{Kind: Sharded, Algorithm: Hash{n: 2}, Column: Column{Type: TypeText}}
-	require.True(t, a.Colocated(a))
-	require.False(t, a.Colocated(b))
-	require.False(t, a.Colocated(c))
+	place := func(n int, c Column, clusters ...string) *Placement {
+		p := &Placement{Kind: Sharded, Algorithm: hashOver(t, n), Column: c}
+		for i, cluster := range clusters {
+			p.Shards = append(p.Shards, topology.Shard{Index: i, Cluster: cluster})
+		}
+		return p
+	}
+	integer := Column{Type: TypeInt, Bits: 32}
+	text := Column{Type: TypeText, Collation: "utf8mb4_bin"}
+	one := place(2, integer, "c0", "c1")
+	for why, c := range map[string]struct {
+		other *Placement
+		want  bool
+	}{
+		"itself":                   {one, true},
+		"the same rule":            {place(2, integer, "c0", "c1"), true},
+		"a wider integer":          {place(2, Column{Type: TypeInt, Bits: 64}, "c0", "c1"), true},
+		"another count":            {place(4, integer, "c0", "c0", "c1", "c1"), false},
+		"other clusters":           {place(2, integer, "c1", "c0"), false},
+		"text against a number":    {place(2, text, "c0", "c1"), false},
+		"a type that is not known": {place(2, Column{}, "c0", "c1"), false},
+		"a whole table":            {&Placement{Kind: Whole}, false},
+	} {
+		require.Equal(t, c.want, one.Colocated(c.other), why)
+	}
+	other := Column{Type: TypeText, Collation: "utf8mb4_general_ci"}
+	require.False(t, place(1, text, "c0").Colocated(place(1, other, "c0")), "another collation")
+	require.False(t, place(1, Column{}, "c0").Colocated(place(1, Column{}, "c0")), "neither type is known")
 }

@@ -162,9 +162,9 @@ func (p *Placement) Colocated(q *Placement) bool {
 }
 
 // sameKeySpace: values that compare equal between the two columns have the
-// same Key.
+// same Key. Of a column whose type is not known nothing is sure.
 func sameKeySpace(a, b Column) bool {
-	return a.Type == b.Type && a.Scale == b.Scale && a.Collation == b.Collation
+	return a.Type == b.Type && a.Type != TypeOther && a.Scale == b.Scale && a.Collation == b.Collation
 }
 
 // OnCluster is the shard of a Global or Whole placement that stands on the

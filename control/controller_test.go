@@ -1,0 +1,352 @@
+package control
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/config"
+	"github.com/servaldb/serval/shardrule"
+)
+
+// fakeServers answers the questions control asks from tables in memory. A
+// table's definition is its columns as "name type" with PRIMARY first for keys.
+type fakeServers struct {
+	mu       sync.Mutex
+	version  string
+	fold     string
+	down     map[string]bool
+	tables   map[place][]string
+	executed []string
+}
+
+var errDown = errors.New("connection refused")
+
+func newFake(tables map[place][]string) *fakeServers {
+	return &fakeServers{version: "9.7.0", fold: "0", down: map[string]bool{}, tables: tables}
+}
+
+var (
+	inSchema  = regexp.MustCompile(`TABLE_SCHEMA = '([^']*)'`)
+	inTable   = regexp.MustCompile(`TABLE_NAME = '([^']*)'`)
+	quotedRef = regexp.MustCompile("`([^`]+)`\\.`([^`]+)`")
+)
+
+func row(fields ...string) [][]byte {
+	r := make([][]byte, len(fields))
+	for i, f := range fields {
+		if f != "NULL" {
+			r[i] = []byte(f)
+		}
+	}
+	return r
+}
+
+func (f *fakeServers) Select(_ context.Context, cluster, sql string) ([][][]byte, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.down[cluster] {
+		return nil, errDown
+	}
+	switch {
+	case strings.HasPrefix(sql, "SELECT VERSION()"):
+		return [][][]byte{row(f.version, f.fold)}, nil
+	case strings.Contains(sql, "information_schema.COLUMNS"):
+		return f.columns(cluster, sql), nil
+	case strings.Contains(sql, "information_schema.STATISTICS"):
+		var out [][][]byte
+		for _, at := range f.matching(cluster, sql) {
+			name, _, _ := strings.Cut(f.tables[at][0], " ")
+			out = append(out, row(at.table, "PRIMARY", name), row(at.table, "e", "NULL"))
+		}
+		return out, nil
+	case strings.Contains(sql, "information_schema.TABLES"):
+		var out [][][]byte
+		for _, at := range f.matching(cluster, sql) {
+			out = append(out, row(at.database, at.table))
+		}
+		return out, nil
+	case strings.Contains(sql, "information_schema.COLLATION"):
+		return [][][]byte{
+			row("utf8mb4_general_ci", "utf8mb4", "45", "", "PAD SPACE"), row("utf8mb4_0900_ai_ci", "utf8mb4", "255", "Yes", "NO PAD"),
+			row("utf8mb4_general_nopad_ci", "utf8mb4", "1069", "", "NULL"),
+		}, nil
+	case strings.HasPrefix(sql, "SELECT WEIGHT_STRING"):
+		return [][][]byte{slices.Repeat(row("\x00 "), strings.Count(sql, "WEIGHT_STRING"))}, nil
+	case strings.HasPrefix(sql, "SHOW CREATE TABLE"):
+		m := quotedRef.FindStringSubmatch(sql)
+		return [][][]byte{row(m[2], "CREATE TABLE `"+m[2]+"` (\n  "+strings.Join(f.tables[place{cluster, m[1], m[2]}], ",\n  ")+"\n) COMMENT='a (b)'")}, nil
+	}
+	return nil, fmt.Errorf("not expected: %s", sql)
+}
+
+func (f *fakeServers) columns(cluster, sql string) [][][]byte {
+	var out [][][]byte
+	for _, at := range f.matching(cluster, sql) {
+		for _, c := range f.tables[at] {
+			name, typ, _ := strings.Cut(c, " ")
+			bare, _, _ := strings.Cut(typ, "(")
+			coll, extra := "NULL", ""
+			if bare == "varchar" {
+				coll = "utf8mb4_general_ci"
+			}
+			if rest, ok := strings.CutSuffix(typ, " auto"); ok {
+				typ, bare, extra = rest, rest, "auto_increment"
+			}
+			out = append(out, row(at.table, name, bare, typ, "20", "0", "10", "0", coll, "NO", "NULL", extra, ""))
+		}
+	}
+	return out
+}
+
+func (f *fakeServers) matching(cluster, sql string) []place {
+	var out []place
+	s, t := inSchema.FindStringSubmatch(sql), inTable.FindStringSubmatch(sql)
+	for at := range f.tables {
+		if at.cluster == cluster && (s == nil || at.database == s[1]) && (t == nil || at.table == t[1]) {
+			out = append(out, at)
+		}
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].table < out[j].table })
+	return out
+}
+
+func (f *fakeServers) Exec(_ context.Context, cluster, sql string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.down[cluster] {
+		return errDown
+	}
+	f.executed = append(f.executed, cluster+": "+sql)
+	if m := quotedRef.FindStringSubmatch(sql); m != nil {
+		f.tables[place{cluster, m[1], m[2]}] = []string{"at datetime"}
+	}
+	return nil
+}
+
+const shopRules = head + `schemas:
+  shop:
+    tables:
+      users: {shard: hash(name), shards: 2, on: [c0, c1]}
+      logs:  {shard: month(at), on: [c0, c1], ahead: 2}
+`
+
+func parse(t *testing.T, text string) *config.Config {
+	t.Helper()
+	cfg, err := config.Parse("serval.yaml", []byte(text))
+	require.NoError(t, err)
+	return cfg
+}
+
+func shopTables() map[place][]string {
+	return map[place][]string{
+		{"c0", "shop_0", "users"}:      {"name varchar(20)", "id bigint auto"},
+		{"c1", "shop_1", "users"}:      {"name varchar(20)", "id bigint auto"},
+		{"c0", "shop", "logs_202610"}:  {"at datetime"},
+		{"c1", "shop", "logs_202611"}:  {"at datetime"},
+		{"c1", "shop", "logs_202612"}:  {"at datetime"}, // on the wrong cluster
+		{"c1", "shop", "logs_2026123"}: {"at datetime"},
+		{"c1", "shop", "logs_old"}:     {"at datetime"},
+	}
+}
+
+func start(t *testing.T, f *fakeServers) (*Controller, *catalog.Store) {
+	t.Helper()
+	store := catalog.NewStore(&catalog.Catalog{})
+	c, err := New(parse(t, shopRules), f, store, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	c.now = func() time.Time { return november }
+	return c, store
+}
+
+func TestLoadLearnsTheTablesFromTheServers(t *testing.T) {
+	c, store := start(t, newFake(shopTables()))
+	require.Empty(t, store.Load().Table("shop", "users").Columns, "before Load only the places are known")
+	require.NoError(t, c.Load(t.Context()))
+
+	users := store.Load().Table("shop", "users")
+	require.Len(t, users.Columns, 2)
+	require.Equal(t, []string{"name"}, users.PrimaryKey)
+	require.Empty(t, users.UniqueKeys, "a key with an expression is no key of columns")
+	require.Equal(t, "id", users.AutoIncrement)
+	key := users.Placement.Column
+	require.Equal(t, shardrule.TypeText, key.Type)
+	require.True(t, key.PadSpace)
+	require.Equal(t, "\x00 ", key.PadWeight)
+	require.Equal(t, uint16(45), store.Load().Collations["utf8mb4_general_ci"].ID)
+	require.False(t, store.Load().Collations["utf8mb4_0900_ai_ci"].PadSpace)
+
+	logs := store.Load().Table("shop", "logs").Placement
+	require.Equal(t, "month periods=202610-202611", logs.Algorithm.Spec(), "months that exist, each on its own cluster")
+}
+
+func TestMariaDBSaysByTheNameWhetherACollationPads(t *testing.T) {
+	f := newFake(shopTables())
+	f.version = "10.11.9-MariaDB"
+	c, store := start(t, f)
+	require.NoError(t, c.Load(t.Context()))
+	require.True(t, store.Load().Collations["utf8mb4_general_ci"].PadSpace)
+	require.False(t, store.Load().Collations["utf8mb4_general_nopad_ci"].PadSpace)
+}
+
+func TestNothingIsPublishedWhereNothingChanged(t *testing.T) {
+	f := newFake(shopTables())
+	c, store := start(t, f)
+	require.NoError(t, c.Load(t.Context()))
+	before := store.Load()
+	require.NoError(t, c.Load(t.Context()))
+	require.Same(t, before, store.Load())
+
+	f.tables[place{"c0", "shop_0", "users"}] = []string{"name varchar(20)", "id bigint auto", "age int"}
+	require.NoError(t, c.Load(t.Context()))
+	require.Len(t, store.Load().Table("shop", "users").Columns, 3)
+}
+
+func TestAClusterThatIsAwayKeepsWhatWasKnown(t *testing.T) {
+	f := newFake(shopTables())
+	f.down["c0"], f.down["c1"] = true, true
+	c, store := start(t, f)
+	require.NoError(t, c.Load(t.Context()), "a server that is down at the start is no error")
+	require.Empty(t, store.Load().Table("shop", "users").Columns)
+
+	f.down = map[string]bool{}
+	require.NoError(t, c.Load(t.Context()))
+	require.Len(t, store.Load().Table("shop", "users").Columns, 2)
+
+	known := store.Load()
+	f.down["c0"], f.down["c1"] = true, true
+	require.NoError(t, c.Load(t.Context()))
+	require.Same(t, known, store.Load())
+
+	f.down["c1"] = false
+	require.NoError(t, c.Load(t.Context()))
+	require.Len(t, store.Load().Table("shop", "users").Columns, 2, "another shard says it too")
+}
+
+func TestRefreshReadsOneTableAgain(t *testing.T) {
+	f := newFake(shopTables())
+	c, store := start(t, f)
+	require.NoError(t, c.Load(t.Context()))
+
+	f.tables[place{"c0", "shop_0", "users"}] = []string{"name varchar(20)"}
+	require.NoError(t, c.Refresh(t.Context(), "shop", "users"))
+	require.Len(t, store.Load().Table("shop", "users").Columns, 1)
+	require.True(t, store.Load().Table("shop", "users").Placement.Column.PadSpace)
+
+	delete(f.tables, place{"c0", "shop_0", "users"})
+	delete(f.tables, place{"c1", "shop_1", "users"})
+	require.NoError(t, c.Refresh(t.Context(), "shop", "users"))
+	require.Empty(t, store.Load().Table("shop", "users").Columns, "dropped")
+
+	version := store.Load().Version
+	require.NoError(t, c.Refresh(t.Context(), "shop", "carts"), "a table without a rule")
+	require.Equal(t, version, store.Load().Version)
+
+	f.down["c0"], f.down["c1"], f.down["c2"] = true, true, true
+	require.ErrorIs(t, c.Refresh(t.Context(), "shop", "users"), errDown)
+}
+
+func TestReloadOfABadConfigurationChangesNothing(t *testing.T) {
+	c, store := start(t, newFake(shopTables()))
+	require.NoError(t, c.Load(t.Context()))
+	before := store.Load()
+	bad := parse(t, head+"schemas: {shop: {tables: {users: {shard: hash(id), shards: 2, on: [c0, c1], layout: tables}, users_1: {on: c1}}}}")
+	require.ErrorContains(t, c.Reload(t.Context(), bad), "would both be shop.users_1")
+	require.Same(t, before, store.Load())
+
+	require.NoError(t, c.Reload(t.Context(), parse(t, head+"schemas: {shop: {tables: {users: {on: c2}}}}")))
+	require.Nil(t, store.Load().Table("shop", "logs"))
+	require.Equal(t, shardrule.Whole, store.Load().Table("shop", "users").Placement.Kind)
+}
+
+func TestMonthsAheadAreCreatedAtTheSecondLook(t *testing.T) {
+	f := newFake(shopTables())
+	delete(f.tables, place{"c1", "shop", "logs_202612"})
+	c, store := start(t, f)
+	require.NoError(t, c.Load(t.Context()))
+	require.NoError(t, c.createMonths(t.Context()))
+	require.Empty(t, f.executed, "a CREATE TABLE may be going on")
+	require.NoError(t, c.createMonths(t.Context()))
+	require.Equal(t, []string{
+		"c0: CREATE TABLE IF NOT EXISTS `shop`.`logs_202612` (\n  at datetime\n) COMMENT='a (b)'",
+		"c1: CREATE TABLE IF NOT EXISTS `shop`.`logs_202701` (\n  at datetime\n) COMMENT='a (b)'",
+	}, f.executed)
+	require.Equal(t, "month periods=202610-202701", store.Load().Table("shop", "logs").Placement.Algorithm.Spec())
+	require.NoError(t, c.createMonths(t.Context()))
+	require.Len(t, f.executed, 2)
+}
+
+func TestFoldedNamesAreLearnedFromTheServers(t *testing.T) {
+	f := newFake(shopTables())
+	f.fold = "1"
+	c, store := start(t, f)
+	require.NoError(t, c.Load(t.Context()))
+	require.NotNil(t, store.Load().Table("SHOP", "Users"))
+}
+
+func TestFindingsNameShardsThatAreMissingOrDiffer(t *testing.T) {
+	f := newFake(shopTables())
+	c, _ := start(t, f)
+	require.NoError(t, c.Load(t.Context()))
+	texts := func() []string {
+		var out []string
+		for _, finding := range c.Findings(t.Context()) {
+			out = append(out, finding.String())
+		}
+		return out
+	}
+	require.Empty(t, texts())
+
+	f.tables[place{"c1", "shop_1", "users"}] = []string{"name varchar(30)", "id bigint auto"}
+	f.tables[place{"c1", "shop", "logs_202611"}] = []string{"at timestamp"}
+	require.Equal(t, []string{
+		"shop.logs: month does not take column at of type timestamp: which month a row is in depends on the session's time_zone; use DATETIME; change the column or the rule",
+		"shop.logs shard 0: shop.logs_202610 on cluster c0 differs: column 1 is at datetime NOT NULL instead of at timestamp NOT NULL; alter it as the other shards are",
+		"shop.users shard 1: shop_1.users on cluster c1 differs: column 1 is name varchar(30) COLLATE utf8mb4_general_ci NOT NULL instead of name varchar(20) COLLATE utf8mb4_general_ci NOT NULL; alter it as the other shards are",
+	}, texts())
+
+	delete(f.tables, place{"c1", "shop_1", "users"})
+	require.Contains(t, strings.Join(texts(), "\n"), "shop.users shard 1: shop_1.users is missing on cluster c1")
+	f.down["c2"] = true
+	require.Contains(t, strings.Join(texts(), "\n"), "cluster c2 does not answer: connection refused")
+	f.down = map[string]bool{}
+	f.tables[place{"c0", "shop_0", "users"}] = []string{"id bigint auto"}
+	require.Contains(t, strings.Join(texts(), "\n"), "shop.users: the table has no column name")
+}
+
+func TestCheckFindsRulesThatContradictEachOther(t *testing.T) {
+	require.Empty(t, Check(parse(t, shopRules), november))
+	require.Empty(t, Check(parse(t, head+"schemas: {shop: {tables: {users: {on: c1}, Users: {on: c0}}}}"), november),
+		"servers may tell upper from lower case")
+	cfg := parse(t, head+"schemas: {shop: {tables: {users: {shard: hash(id), shards: 2, on: c0, layout: tables}, users_1: {on: c0}}}}")
+	require.ErrorContains(t, Check(cfg, november), "would both be shop.users_1")
+}
+
+func TestRunEndsWithItsContext(t *testing.T) {
+	c, _ := start(t, newFake(shopTables()))
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- c.Run(ctx) }()
+	cancel()
+	require.NoError(t, <-done)
+}
+
+func TestALoadThatIsCancelledPublishesNothing(t *testing.T) {
+	c, store := start(t, newFake(shopTables()))
+	before := store.Load()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	require.ErrorIs(t, c.Load(ctx), context.Canceled)
+	require.Same(t, before, store.Load())
+}
