@@ -206,7 +206,7 @@ func (a *aggregation) output(i int) (plan.Output, error) {
 // combine is how an aggregate is put together from the shards' parts; shown is
 // the column it is shown in, -1 for one that only orders.
 func (a *aggregation) combine(f *ast.AggregateFuncExpr, shown int) (plan.Output, error) {
-	name, label := lower(f.F), strings.ReplaceAll(strings.ReplaceAll(a.textOf(f), "`", ""), "COUNT(1)", "COUNT(*)")
+	name, label := lower(f.F), labelOf(a.textOf(f))
 	o := plan.Output{Column: shown, Weight: -1}
 	if f.Distinct && name != "min" && name != "max" {
 		return o, refuseScatter(strings.ToUpper(name)+"(DISTINCT …)", "the same value may be on several shards")

@@ -165,12 +165,19 @@ func checkKeys(n *ast.CreateTableStmt, t *catalog.Table, auto string) error {
 	for _, c := range n.Constraints {
 		switch c.Tp {
 		case ast.ConstraintPrimaryKey, ast.ConstraintUniq, ast.ConstraintUniqKey, ast.ConstraintUniqIndex:
-			if err := check(partNames(c.Keys), "the key "+orName(c.Name, "PRIMARY")); err != nil {
+			if err := check(partNames(c.Keys), keyName(c)); err != nil {
 				return err
 			}
 		}
 	}
 	return checkForeignKeys(n.Constraints, t)
+}
+
+func keyName(c *ast.Constraint) string {
+	if c.Tp == ast.ConstraintPrimaryKey {
+		return "the primary key"
+	}
+	return "the unique key " + orName(c.Name, "on "+strings.Join(partNames(c.Keys), ", "))
 }
 
 func checkForeignKeys(list []*ast.Constraint, t *catalog.Table) error {
@@ -272,7 +279,7 @@ func checkConstraint(c *ast.Constraint, t *catalog.Table) error {
 		if len(names) == 1 && t.AutoIncrement != "" && foldEqual(names[0], t.AutoIncrement) {
 			return nil
 		}
-		return checkUnique(t, names, "the key "+orName(c.Name, "PRIMARY"))
+		return checkUnique(t, names, keyName(c))
 	}
 	return nil
 }

@@ -105,7 +105,15 @@ func (p *planning) scatterLocal(sharded []*ref) *location {
 	l := &location{root: root, why: "sharded by " + root.placement().Column.Name}
 	var all plan.And
 	for _, r := range sharded {
-		if r.block != top || r.group != top.group {
+		if r.block != top {
+			continue
+		}
+		if r.group != top.group {
+			// Where a condition of the whole block rejects NULL, the row is a
+			// matched one, and so its key is the root's.
+			if c := p.ofPlacement(p.sc.conditionOf(r, func(g *group) bool { return g == top.group }), r, root); c != nil {
+				all = append(all, c)
+			}
 			continue
 		}
 		l.roots = append(l.roots, r)
@@ -140,7 +148,10 @@ func (p *planning) topBlock() *block {
 
 // condOf is r's own condition in terms of the route's placement.
 func (p *planning) condOf(r, of *ref) plan.Cond {
-	c := p.sc.keyCondition(r)
+	return p.ofPlacement(p.sc.keyCondition(r), r, of)
+}
+
+func (p *planning) ofPlacement(c plan.Cond, r, of *ref) plan.Cond {
 	if c == nil || r.placement() == of.placement() || r.placement().Column == of.placement().Column {
 		return c
 	}

@@ -206,7 +206,7 @@ func (s *scatter) term(i int) sortTerm {
 	f := s.fields[i]
 	label := f.alias
 	if label == "" {
-		label = f.text
+		label = labelOf(f.text)
 	}
 	return sortTerm{shown: i, expr: f.expr, ref: f.ref, column: f.column, label: label}
 }
@@ -240,7 +240,7 @@ func (s *scatter) exprTerm(e ast.ExprNode) (sortTerm, error) {
 	if !ok {
 		return t, refuseScatter("ordering by an expression", "it cannot be repeated in the select list")
 	}
-	t.label = strings.ReplaceAll(templateText(sql), "`", "")
+	t.label = labelOf(templateText(sql))
 	for i, f := range s.fields {
 		if f.text == templateText(sql) {
 			t.shown = i
@@ -266,6 +266,11 @@ func (s *scatter) sameColumn(c *ast.ColumnName) bool {
 	r := s.block.resolve(c)
 	i, n := s.byAlias(c.Name.L)
 	return n == 1 && r != nil && s.fields[i].ref == r && s.fields[i].column == c.Name.L
+}
+
+// labelOf is an expression as plans print it.
+func labelOf(sql string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(sql, "`", ""), "COUNT(1)", "COUNT(*)")
 }
 
 type columnFinder struct{ found []*ast.ColumnName }

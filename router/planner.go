@@ -195,7 +195,7 @@ func (p *planning) readOnly() bool {
 		return false
 	}
 	return !f.Locking && !f.NamedLock && len(f.UserVarsSet) == 0 && !f.IntoFile && !f.IntoVar && !f.Sequence &&
-		len(f.UnknownFuncs) == 0 && !f.SetsLastInsertID
+		p.unknownFunc() == "" && !f.SetsLastInsertID
 }
 
 // spans are the places of names and clauses in the text.
@@ -312,11 +312,20 @@ func connectionFunctions(p *planning) (*plan.Plan, error) {
 		return nil, sqlerr.Refuse("a named lock in a statement over sharded tables", "each shard has locks of its own", "")
 	case p.facts.Sequence:
 		return nil, sqlerr.Refuse("a sequence in a statement over sharded tables", "each shard would count by itself", "")
-	case len(p.facts.UnknownFuncs) > 0:
-		return nil, sqlerr.Refuse("the function "+p.facts.UnknownFuncs[0],
-			"stored functions are only at the schema's home, and the statement's tables are not", "")
+	case p.unknownFunc() != "":
+		return nil, sqlerr.Refuse("the function "+p.unknownFunc(), "stored functions are only at the schema's home, and the statement's tables are not", "")
 	}
 	return nil, nil
+}
+
+// unknownFunc is a function of the statement that is not built in, or empty.
+func (p *planning) unknownFunc() string {
+	for _, f := range p.facts.UnknownFuncs {
+		if !strings.HasPrefix(f, "'tidb`") { // the parser's name for DATE '…' and the like
+			return f
+		}
+	}
+	return ""
 }
 
 func refuseRest(p *planning) (*plan.Plan, error) {

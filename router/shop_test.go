@@ -47,7 +47,22 @@ func shop(t testing.TB) *catalog.Catalog {
 	tables["catalog"].Placement = &shardrule.Placement{Schema: "shop", Table: "catalog", Kind: shardrule.Whole,
 		Shards: []topology.Shard{{Cluster: "c1", Database: "shop", Table: "catalog"}}}
 	delete(tables, "settings")
+	tables["sbtest1"] = sbtest()
+	sharded("sbtest1", "id")
 	return c
+}
+
+// sbtest is sysbench's table: its sharding key is its auto-increment column.
+func sbtest() *catalog.Table {
+	id := catalog.Column{DataType: "int"}
+	id.Name, id.Type, id.Bits, id.SQLType = "id", shardrule.TypeInt, 32, "int"
+	k := id
+	k.Name, k.Default = "k", "0"
+	c := catalog.Column{DataType: "char"}
+	c.Name, c.Type, c.Length, c.SQLType, c.Collation = "c", shardrule.TypeText, 120, "char(120)", "utf8mb4_general_ci"
+	pad := c
+	pad.Name = "pad"
+	return &catalog.Table{Name: "sbtest1", Columns: []catalog.Column{id, k, c, pad}, PrimaryKey: []string{"id"}, AutoIncrement: "id"}
 }
 
 func months(t testing.TB, table *catalog.Table) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
 	"github.com/servaldb/serval/shardrule"
 	"github.com/servaldb/serval/topology"
@@ -27,6 +28,12 @@ func show(p *planning) (*plan.Plan, error) {
 		return p.showTables(n)
 	case ast.ShowDatabases:
 		return p.showDatabases(n)
+	case ast.ShowTableStatus:
+		return p.showStatus(n)
+	case ast.ShowColumns, ast.ShowIndex:
+		if schema := orName(n.DBName, n.Table.Schema.O); schema != "" {
+			return p.showOf(n, schema)
+		}
 	}
 	tables := p.spread()
 	if len(tables) == 0 {
@@ -37,6 +44,66 @@ func show(p *planning) (*plan.Plan, error) {
 		return p.first(tables[0].Placement)
 	}
 	return nil, sqlerr.Refuse("this SHOW", "it is not supported on "+kindWord(tables[0])+" table "+tables[0].Name, "")
+}
+
+// showOf is SHOW COLUMNS and INDEX of a table of a named schema, which may
+// stand behind a second FROM; where the table has a rule the statement is
+// written anew.
+func (p *planning) showOf(n *ast.ShowStmt, schema string) (*plan.Plan, error) {
+	name := parser.TableName{Schema: schema, Table: n.Table.Name.O}
+	e := p.lookup(name)
+	if e == nil || e.Placement == nil {
+		pl, err := p.planHome()
+		if err != nil {
+			return nil, err
+		}
+		folded, _ := p.names(name)
+		pl.Root.(*plan.Route).Choice.Shard.Cluster = p.cat.HomeOf(folded)
+		return pl, nil
+	}
+	what := "COLUMNS"
+	if n.Tp == ast.ShowIndex {
+		what = "INDEX"
+	}
+	where, err := p.showFilter(n, "Field")
+	if err != nil {
+		return nil, err
+	}
+	if n.Pattern != nil {
+		where[0].Text = " LIKE "
+	}
+	sql := append(text("SHOW "+pick(n.Extended, "EXTENDED ", "")+pick(n.Full, "FULL ", "")+what+" FROM "), plan.Chunk{Kind: plan.ChunkTable})
+	if n.Column != nil {
+		return nil, sqlerr.Refuse("DESCRIBE of one column in a named database", "it is written in a way that cannot be repeated", "name the table without its database")
+	}
+	return p.firstShard(e.Placement, append(sql, where...)), nil
+}
+
+// firstShard sends SQL of Serval's own over one table to its first shard.
+func (p *planning) firstShard(pl *shardrule.Placement, sql plan.Template) *plan.Plan {
+	return &plan.Plan{ReadOnly: true, Why: "the same on all shards", Root: &plan.Route{
+		Choice: plan.Choice{Kind: plan.ChooseFirst, Placement: pl}, Tables: []plan.TableRef{{Placement: pl}}, SQL: compact(sql),
+	}}
+}
+
+// showStatus answers SHOW TABLE STATUS for one table with a rule by its first
+// shard: all but the numbers of rows and bytes are the table's. Others are the
+// home's.
+func (p *planning) showStatus(n *ast.ShowStmt) (*plan.Plan, error) {
+	if n.Pattern == nil {
+		return nil, nil
+	}
+	op, ok := p.st.Operand(n.Pattern.Pattern)
+	if !ok || op.Value >= 0 {
+		return nil, nil
+	}
+	name := parser.TableName{Schema: n.DBName, Table: strings.ReplaceAll(string(op.Const.Text), `\_`, "_")}
+	e := p.lookup(name)
+	if e == nil || e.Placement == nil || len(e.Placement.Shards) == 0 {
+		return nil, nil
+	}
+	pattern := strings.ReplaceAll(strings.ReplaceAll(e.Placement.Shards[0].Table, `\`, `\\`), "_", `\_`)
+	return p.firstShard(e.Placement, plan.Template{{Text: "SHOW TABLE STATUS FROM "}, {Kind: plan.ChunkDatabase}, {Text: " LIKE " + quoteText(pattern)}}), nil
 }
 
 // first asks the first shard, for what is the same on all.

@@ -12,9 +12,14 @@ import (
 // nothing. Conditions of an outer group only count for a table an outer join
 // may replace by NULLs where NULL does not satisfy them.
 func (s *scopes) keyCondition(r *ref) plan.Cond {
+	return s.conditionOf(r, func(g *group) bool { return r.group.within(g) })
+}
+
+// conditionOf is keyCondition by the conditions of some groups.
+func (s *scopes) conditionOf(r *ref, counts func(*group) bool) plan.Cond {
 	var all plan.And
 	for _, c := range s.conjuncts {
-		if !r.group.within(c.group) {
+		if !counts(c.group) {
 			continue
 		}
 		k := keyConds{st: s.st, block: c.block, ref: r, column: r.placement().Column.Name}
