@@ -3,8 +3,11 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"testing"
 	"time"
 
@@ -48,31 +51,54 @@ func TestADrainEndsIdleSessionsAndLogins(t *testing.T) {
 }
 
 func TestADrainWaitsForTheBusy(t *testing.T) {
+	for name, overTLS := range map[string]bool{"plain": false, "over TLS": true} {
+		t.Run(name, func(t *testing.T) { drainWithOneBusy(t, overTLS) })
+	}
+}
+
+func drainWithOneBusy(t *testing.T, overTLS bool) {
 	finish := make(chan struct{})
 	r := start(t, func(cfg *Config) {
+		cfg.TLS = serverTLS(t)
 		cfg.Serve = func(ctx context.Context, c *session.Client) {
+			_, err := c.Reader.Packet() // until the drain wakes it
+			if !errors.Is(err, os.ErrDeadlineExceeded) {
+				return
+			}
 			<-c.Draining
-			// A session in a transaction goes on reading: it takes the wake-up back.
-			_, err := c.Reader.Packet()
-			if err == nil || c.Conn.SetReadDeadline(time.Time{}) != nil {
+			// As in a transaction: it takes the wake-up back and reads on.
+			if c.Conn.SetReadDeadline(time.Time{}) != nil {
 				return
 			}
 			<-finish
-			c.Writer.SetSeq(0)
-			_ = c.Writer.Packet([]byte("goodbye"))
+			c.Reader.SetSeq(0)
+			last, err := c.Reader.Packet()
+			if err != nil || ctx.Err() != nil { // a drain does not end what sessions do
+				return
+			}
+			c.Writer.SetSeq(1)
+			_ = c.Writer.Packet(last)
 			_ = c.Writer.Flush()
-			require.NoError(t, ctx.Err(), "a drain does not end what sessions do")
 		}
 	})
 	k := dial(t, r)
 	g := k.greeting()
-	k.send(response(plainCaps, pluginNative, gomysql.CalcNativePassword(g.nonce, []byte("s3cret"))))
+	caps := plainCaps
+	if overTLS {
+		caps |= wire.CapSSL
+		k.send(response(caps, "", nil)[:32])
+		over := tls.Client(k.conn, &tls.Config{InsecureSkipVerify: true})
+		k.r.Reset(over)
+		k.w.Reset(over)
+	}
+	k.send(response(caps, pluginNative, gomysql.CalcNativePassword(g.nonce, []byte("s3cret"))))
 	k.read()
 	r.stop() // Run's context: the same as Shutdown
 	<-r.Draining()
 	close(finish)
 	k.r.SetSeq(0)
-	require.Equal(t, "goodbye", string(k.read()))
+	k.send([]byte("commit"))
+	require.Equal(t, "commit", string(k.read()))
 	k.requireClosed()
 }
 

@@ -252,6 +252,9 @@ func TestColumnParamsKeepBytesBytesAndTextText(t *testing.T) {
 	}{
 		"a number keeps its type": {Column{Type: TypeLongLong}, TypeLongLong},
 		"a decimal too":           {Column{Type: TypeNewDecimal, Charset: CollationBinary}, TypeNewDecimal},
+		"a MEDIUMINT":             {Column{Type: TypeInt24}, TypeLong},
+		"a YEAR":                  {Column{Type: TypeYear}, TypeShort},
+		"a BIT is a number":       {Column{Type: TypeBit}, TypeLongLong},
 		"an ENUM is text":         {Column{Type: TypeString, Charset: 45, Flags: FlagEnum}, TypeVarString},
 		"JSON is text":            {Column{Type: TypeJSON, Charset: CollationBinary}, TypeVarString},
 		"VARBINARY is bytes":      {Column{Type: TypeVarString, Charset: CollationBinary}, TypeBlob},
@@ -262,6 +265,9 @@ func TestColumnParamsKeepBytesBytesAndTextText(t *testing.T) {
 		require.False(t, p.Null)
 		require.True(t, ColumnParam(&c.col, nil).Null)
 	}
+	bit := ColumnParam(&Column{Type: TypeBit}, []byte{0x0a, 0xaa})
+	require.Equal(t, []byte{0xaa, 0x0a, 0, 0, 0, 0, 0, 0}, bit.Value)
+	require.True(t, bit.Unsigned)
 }
 
 func TestPaddedNumbers(t *testing.T) {

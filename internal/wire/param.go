@@ -83,19 +83,40 @@ func (p Param) AppendText(dst []byte) ([]byte, error) {
 	return append(dst, p.Value...), nil
 }
 
-// ColumnParam is the value of a binary row as a parameter that a server takes
-// back unchanged.
+// ColumnParam is the value of a binary row as a parameter that equals it on a
+// server. Not every type of a column is one of a parameter: MySQL refuses
+// INT24 and YEAR, MariaDB takes them for something else.
 func ColumnParam(col *Column, value []byte) Param {
 	p := Param{Type: col.Type, Unsigned: col.Unsigned(), Null: value == nil, Value: value}
-	if lenEncType(col.Type) && col.Type != TypeNewDecimal && col.Type != TypeDecimal {
-		// ENUM, SET, JSON… are no types of parameters. The character set
-		// says whether it is bytes or text.
+	switch col.Type {
+	case TypeInt24:
+		p.Type = TypeLong // it has four bytes already
+	case TypeYear:
+		p.Type = TypeShort
+	case TypeBit:
+		p.Type, p.Unsigned = TypeLongLong, true
+		if value != nil {
+			p.Value = bitNumber(value)
+		}
+	case TypeJSON:
+		p.Type = TypeVarString // its character set says binary, its bytes are text
+	case TypeVarchar, TypeVarString, TypeString, TypeEnum, TypeSet, TypeTinyBlob, TypeMediumBlob,
+		TypeLongBlob, TypeBlob, TypeGeometry, TypeVector:
 		p.Type = TypeVarString
-		if col.Charset == CollationBinary && col.Type != TypeJSON {
+		if col.Charset == CollationBinary {
 			p.Type = TypeBlob
 		}
 	}
 	return p
+}
+
+// bitNumber turns a BIT's bytes, highest first, into those of a BIGINT.
+func bitNumber(value []byte) []byte {
+	var v uint64
+	for _, b := range value {
+		v = v<<8 | uint64(b)
+	}
+	return binary.LittleEndian.AppendUint64(nil, v)
 }
 
 // AppendColumnText appends a value of a binary row in the form a text row has
