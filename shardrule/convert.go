@@ -19,7 +19,8 @@ const (
 
 // KeyToCompare converts v as MySQL does to evaluate "column = v". It never
 // guesses: what is not certain is MatchUnknown. The error is *WeightNeeded or
-// nil. Text in v is UTF-8.
+// nil. Text in v is in the connection's character set, which the Weigher knows;
+// here only ASCII and UTF-8 are told apart from the rest.
 func (c Column) KeyToCompare(v sqlval.Value, w Weigher) (Key, Match, error) {
 	if v.Kind == sqlval.Null {
 		return Key{}, MatchNone, nil
@@ -96,23 +97,6 @@ func (c Column) tooLong() error {
 
 func (c Column) incorrect(kind string, text []byte) error {
 	return sqlerr.New(sqlerr.TruncatedWrongValue, "Incorrect %s value: '%s' for column '%s' at row 1", kind, text, c.Name)
-}
-
-// escaped is text that is not UTF-8 as servers put it in messages: \xFF.
-func escaped(text []byte) []byte {
-	const most = 6 // bytes, as servers do
-	var b []byte
-	for i, c := range text {
-		if i == most {
-			return append(b, "..."...)
-		}
-		if c < 0x80 {
-			b = append(b, c)
-			continue
-		}
-		b = fmt.Appendf(b, "\\x%02X", c)
-	}
-	return b
 }
 
 func withState(code uint16, state, format string, args ...any) error {
@@ -207,9 +191,6 @@ func (c Column) storeText(v sqlval.Value, w Weigher) (Key, error) {
 	text, err := c.textOf(v)
 	if err != nil {
 		return Key{}, err
-	}
-	if !utf8.Valid(text) {
-		return Key{}, c.incorrect("string", escaped(text))
 	}
 	if c.Length > 0 && c.length(text) > c.Length {
 		cut := bytes.TrimRight(text, " ")
