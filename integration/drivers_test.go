@@ -208,10 +208,11 @@ func TestCommandLineClients(t *testing.T) {
 	eachEngine(t, func(t *testing.T, s *serverSet) {
 		p := startWithT(t, s, "cli")
 		fillT(t, p.open(t, "cli"), 30)
+		s.sync(t)
 		eachClient(t, func(t *testing.T, c *mysqlproc.Programs) {
 			out := runClient(t, "SELECT id, name FROM t WHERE id IN (3, 1, 2) ORDER BY id;\nSELECT COUNT(*) FROM t;\n", c.Client, clientArgs(p, "-N", "-B", "cli")...)
 			require.Equal(t, "1\tname 1\n2\tname 2\n3\tname 3\n30\n", out)
-			out = runClient(t, "SHOW TABLES; SHOW CREATE TABLE t; DESCRIBE t; STATUS\n", c.Client, clientArgs(p, "cli")...)
+			out = runClient(t, "SHOW TABLES;\nSHOW CREATE TABLE t;\nDESCRIBE t;\nSHOW INDEX FROM t;\nSHOW VARIABLES LIKE 'version';\n", c.Client, clientArgs(p, "cli")...)
 			require.Contains(t, out, "CREATE TABLE `t`")
 			out = runClient(t, "EXPLAIN FORMAT='route' SELECT * FROM t WHERE id = 5\\G\n", c.Client, clientArgs(p, "cli")...)
 			require.Contains(t, out, "single", "the route is one shard: %s", out)
@@ -225,8 +226,12 @@ func TestMysqldumpOfATable(t *testing.T) {
 		p := startWithT(t, s, "dump")
 		db := p.open(t, "dump")
 		fillT(t, db, 500)
+		s.sync(t)
 		const digest = "SELECT CONCAT(COUNT(*), ' ', SUM(id), ' ', SUM(price), ' ', MIN(name), ' ', MAX(at)) FROM t"
 		eachClient(t, func(t *testing.T, c *mysqlproc.Programs) {
+			if c.Engine == mysqlproc.MySQL && s.engine == mysqlproc.MariaDB {
+				return // that mysqldump cannot even log in to a MariaDB server: it sends what only MySQL knows
+			}
 			args := clientArgs(p, "--skip-lock-tables", "--single-transaction", "--no-tablespaces")
 			if c.Engine == mysqlproc.MySQL {
 				args = append(args, "--set-gtid-purged=OFF", "--column-statistics=0")

@@ -100,6 +100,15 @@ func (s *serverSet) Clusters(t *testing.T) []*mysqlproc.Cluster {
 	})
 }
 
+// sync waits until the replicas have what the primaries have: another session
+// than the writer's may read the past.
+func (s *serverSet) sync(t *testing.T) {
+	t.Helper()
+	for _, c := range s.Clusters(t) {
+		require.NoError(t, c.Sync(t.Context()))
+	}
+}
+
 // Plain is a server with no Serval and no sharding.
 func (s *serverSet) Plain(t *testing.T) *mysqlproc.Server {
 	t.Helper()

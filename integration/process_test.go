@@ -48,6 +48,7 @@ func TestHealthAndMetrics(t *testing.T) {
 		p := startWithT(t, s, "health")
 		db := p.open(t, "health")
 		fillT(t, db, 10)
+		s.sync(t)
 		one(t, db, "SELECT COUNT(*) FROM t")
 		require.NotEmpty(t, p.get(t, "/healthz"))
 		require.NotEmpty(t, p.get(t, "/readyz"))
@@ -65,6 +66,7 @@ func TestDrain(t *testing.T) {
 		p := startWithT(t, s, "drain")
 		db := p.open(t, "drain")
 		fillT(t, db, 10)
+		s.sync(t)
 		slow, idle := oneConn(t, db), oneConn(t, db)
 		require.NoError(t, idle.PingContext(t.Context()))
 		answered := make(chan error, 1)
@@ -113,6 +115,7 @@ func TestReload(t *testing.T) {
 		p := startWithT(t, s, "reload")
 		db := p.open(t, "reload")
 		fillT(t, db, 10)
+		s.sync(t)
 		good, err := os.ReadFile(p.Config)
 		require.NoError(t, err)
 		signal := func(content string) {
@@ -167,8 +170,9 @@ func TestTLS(t *testing.T) {
 		require.NoError(t, mysql.RegisterTLSConfig(name, &tls.Config{RootCAs: pool, ServerName: "localhost", MinVersion: tls.VersionTLS12}))
 		db := p.open(t, "", func(c *mysql.Config) { c.TLSConfig = name })
 		require.Equal(t, "1", one(t, db, "SELECT 1"))
-		mustExec(t, oneConn(t, db), "CREATE DATABASE IF NOT EXISTS tlstest", "USE tlstest", createT)
-		require.Equal(t, "0", one(t, db, "SELECT COUNT(*) FROM tlstest.t"))
+		conn := oneConn(t, db)
+		mustExec(t, conn, "CREATE DATABASE IF NOT EXISTS tlstest", "USE tlstest", createT)
+		require.Equal(t, "0", one(t, conn, "SELECT COUNT(*) FROM tlstest.t"))
 		require.Equal(t, "1", one(t, p.open(t, ""), "SELECT 1"), "without TLS, too")
 	})
 }
@@ -201,6 +205,7 @@ func TestBadPackets(t *testing.T) {
 		p := startWithT(t, s, "badpackets")
 		db := p.open(t, "badpackets")
 		fillT(t, db, 10)
+		s.sync(t)
 		for name, bytes := range map[string][]byte{
 			"nothing":                  {},
 			"half a header":            {1, 0},

@@ -40,9 +40,7 @@ func streaming(t *testing.T, rows int) {
 		p := startWithT(t, s, "streaming")
 		db := p.open(t, "streaming")
 		fillT(t, db, rows)
-		for _, c := range s.Clusters(t) {
-			require.NoError(t, c.Sync(t.Context()))
-		}
+		s.sync(t)
 		conn := oneConn(t, db)
 		scan(t, conn, "SELECT * FROM t WHERE id <= 100") // connections are made, plans cached
 		for _, query := range []string{"SELECT * FROM t", "SELECT id, name FROM t ORDER BY id"} {
