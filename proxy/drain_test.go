@@ -57,7 +57,7 @@ func TestADrainWaitsForTheBusy(t *testing.T) {
 }
 
 func drainWithOneBusy(t *testing.T, overTLS bool) {
-	finish := make(chan struct{})
+	woken, finish := make(chan struct{}), make(chan struct{})
 	r := start(t, func(cfg *Config) {
 		cfg.TLS = serverTLS(t)
 		cfg.Serve = func(ctx context.Context, c *session.Client) {
@@ -70,6 +70,7 @@ func drainWithOneBusy(t *testing.T, overTLS bool) {
 			if c.Conn.SetReadDeadline(time.Time{}) != nil {
 				return
 			}
+			close(woken)
 			<-finish
 			c.Reader.SetSeq(0)
 			last, err := c.Reader.Packet()
@@ -95,6 +96,7 @@ func drainWithOneBusy(t *testing.T, overTLS bool) {
 	k.read()
 	r.stop() // Run's context: the same as Shutdown
 	<-r.Draining()
+	<-woken
 	close(finish)
 	k.r.SetSeq(0)
 	k.send([]byte("commit"))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"os"
 	"runtime"
 	"testing"
 	"testing/iotest"
@@ -109,6 +110,40 @@ func TestAHeaderAloneCostsNoMemory(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20))
+}
+
+// pauses gives at most size bytes at a time and a passing error before each.
+type pauses struct {
+	src   io.Reader
+	size  int
+	ready bool
+}
+
+func (p *pauses) Read(b []byte) (int, error) {
+	if p.ready = !p.ready; p.ready {
+		return 0, os.ErrDeadlineExceeded
+	}
+	return p.src.Read(b[:min(len(b), p.size)])
+}
+
+func TestAPassingErrorLosesNothing(t *testing.T) {
+	for _, size := range []int{10, 100_000, MaxFrame, MaxFrame + 5} {
+		var wired bytes.Buffer
+		w := NewWriter(&wired)
+		want := bytes.Repeat([]byte("0123456789"), size/10)
+		require.NoError(t, w.Packet(want))
+		require.NoError(t, w.Packet([]byte("next")))
+		require.NoError(t, w.Flush())
+		r := NewReader(&pauses{src: &wired, size: max(3, size/50)}, testLimit)
+		for _, p := range [][]byte{want, []byte("next")} {
+			got, err := r.Packet()
+			for err != nil {
+				require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+				got, err = r.Packet()
+			}
+			require.True(t, bytes.Equal(p, got))
+		}
+	}
 }
 
 type stuckReader struct{}

@@ -42,7 +42,8 @@ type Reader struct {
 	r, w  int // buf[r:w] is read but not consumed
 	limit int // largest packet, in bytes
 
-	seq uint8 // sequence number the next frame must carry
+	seq     uint8  // sequence number the next frame must carry
+	partial []byte // frames of a packet whose last has not come
 }
 
 // NewReader reads from src; a packet longer than limit bytes is ErrTooLarge.
@@ -54,7 +55,7 @@ func NewReader(src io.Reader, limit int) *Reader {
 // sequence goes on. Where the bytes behind the last packet belong to another
 // layer (TLS), take them with Unread first.
 func (r *Reader) Reset(src io.Reader) {
-	r.src, r.r, r.w = src, 0, 0
+	r.src, r.r, r.w, r.partial = src, 0, 0, nil
 }
 
 // Unread is a copy of what is read but not consumed.
@@ -108,32 +109,37 @@ func (r *Reader) BufferedFrame() (frame []byte, ok bool, err error) {
 }
 
 // Packet returns the next packet's payload, frames joined. The slice is valid
-// until the next call.
+// until the next call. After an error of the source that passes (a deadline
+// that was moved since) it can be called again and goes on where it was.
 func (r *Reader) Packet() ([]byte, error) {
-	frame, err := r.Frame()
-	if err != nil {
-		return nil, err
+	if r.partial == nil {
+		frame, err := r.Frame()
+		if err != nil {
+			return nil, err
+		}
+		if len(frame) < headerSize+MaxFrame {
+			return frame[headerSize:], nil
+		}
+		r.partial = append([]byte(nil), frame[headerSize:]...)
 	}
-	if len(frame) < headerSize+MaxFrame {
-		return frame[headerSize:], nil
-	}
-	return r.join(frame[headerSize:])
+	return r.join()
 }
 
-func (r *Reader) join(first []byte) ([]byte, error) {
-	// The joined buffer is the caller's: one big packet must not pin its size
-	// for the connection's life.
-	joined := append([]byte(nil), first...)
+// join reads the rest of the packet that partial begins. The result is the
+// caller's: one big packet must not pin its size for the connection's life.
+func (r *Reader) join() ([]byte, error) {
 	for {
 		frame, err := r.Frame()
 		if err != nil {
 			return nil, unexpected(err)
 		}
-		if len(joined)+len(frame)-headerSize > r.limit {
+		if len(r.partial)+len(frame)-headerSize > r.limit {
 			return nil, fmt.Errorf("%w: over %d bytes", ErrTooLarge, r.limit)
 		}
-		joined = append(joined, frame[headerSize:]...)
+		r.partial = append(r.partial, frame[headerSize:]...)
 		if len(frame) < headerSize+MaxFrame {
+			joined := r.partial
+			r.partial = nil
 			return joined, nil
 		}
 	}
