@@ -19,7 +19,7 @@ func (s *Session) access(e *planned) error {
 					e.verb, u.Name, host(s.c.Remote), schema, t.Table)
 			}
 		}
-		if err := s.accessWithoutTables(e); err != nil {
+		if err := s.accessBeyond(e); err != nil {
 			return err
 		}
 	}
@@ -38,13 +38,89 @@ func reads(k parser.Kind) bool {
 	return k == parser.KindShow || k == parser.KindExplain
 }
 
-// accessWithoutTables refuses to a user with a list of schemas what names no
-// table but reaches past them: accounts and server administration.
-func (s *Session) accessWithoutTables(e *planned) error {
+// reach is what a statement touches besides the tables it names.
+type reach struct {
+	// schemas are databases it names as such.
+	schemas []string
+	// server: it reaches past schemas altogether (accounts, server
+	// administration, routines, whose bodies run with Serval's own account).
+	server string
+}
+
+// beyondTables reads it from the text.
+func beyondTables(e *planned, tokens []token) reach {
+	var r reach
+	tokens = trimSemicolon(tokens)
+	name := func(i int) {
+		if i < len(tokens) {
+			r.schemas = append(r.schemas, tokens[i].name())
+		}
+	}
 	switch e.kind {
-	case parser.KindAdmin:
-		if len(e.tables) == 0 {
-			return sqlerr.New(errSpecificAccessDenied, "Access denied; user '%s' may only use %s", s.c.User.Name, strings.Join(s.c.User.Schemas, ", "))
+	case parser.KindDDL, parser.KindShow, parser.KindOther, parser.KindAdmin:
+	case parser.KindCall:
+		if len(tokens) > 3 && tokens[2].op(".") {
+			name(1)
+		}
+		return r
+	case parser.KindLoad:
+		r.server = "LOAD DATA"
+		return r
+	default:
+		return r
+	}
+	froms := 0
+	for i, t := range tokens {
+		switch {
+		case i > 0 && i < 4 && (t.is("DATABASE") || t.is("SCHEMA")):
+			next := i + 1
+			for next < len(tokens) && (tokens[next].is("IF") || tokens[next].is("NOT") || tokens[next].is("EXISTS")) {
+				next++
+			}
+			name(next)
+		case e.kind == parser.KindShow && (t.is("FROM") || t.is("IN")):
+			// SHOW COLUMNS FROM table FROM schema, SHOW TABLES FROM schema.
+			if froms++; froms > 1 || showsSchema(tokens[1:i]) {
+				name(i + 1)
+			}
+		case e.kind != parser.KindShow && i > 0 && i < 12 && serverObject(t) && (tokens[0].is("CREATE") || tokens[0].is("ALTER") || tokens[0].is("DROP")):
+			r.server = words(tokens[:1]) + " " + strings.ToUpper(t.Text)
+		}
+	}
+	if e.kind == parser.KindAdmin && len(e.tables) == 0 || e.kind == parser.KindOther {
+		r.server = e.verb
+	}
+	return r
+}
+
+// showsSchema: what stands between SHOW and FROM says that x is a database.
+func showsSchema(tokens []token) bool {
+	for _, t := range tokens {
+		if t.is("TABLES") || t.is("TABLE") || t.is("TRIGGERS") || t.is("EVENTS") {
+			return true
+		}
+	}
+	return false
+}
+
+func serverObject(t token) bool {
+	for _, word := range [...]string{"PROCEDURE", "FUNCTION", "TRIGGER", "EVENT", "USER", "ROLE", "SERVER", "TABLESPACE", "INSTANCE", "PACKAGE"} {
+		if t.is(word) {
+			return true
+		}
+	}
+	return false
+}
+
+// accessBeyond checks what no table's name shows.
+func (s *Session) accessBeyond(e *planned) error {
+	if e.beyond.server != "" {
+		return sqlerr.New(errSpecificAccessDenied, "Access denied; user '%s' may only use the schemas %s and %s reaches past them",
+			s.c.User.Name, strings.Join(s.c.User.Schemas, ", "), e.beyond.server)
+	}
+	for _, schema := range e.beyond.schemas {
+		if !allowed(s.c.User, schema) {
+			return sqlerr.New(sqlerr.DBAccessDenied, "Access denied for user '%s'@'%%' to database '%s'", s.c.User.Name, schema)
 		}
 	}
 	return nil

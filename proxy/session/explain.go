@@ -52,11 +52,8 @@ func (s *Session) route(ctx context.Context, text []byte, fp *parser.Fingerprint
 		if err := s.lexer.Fingerprint(text, s.settings.mode, fp); err != nil {
 			return nil, err
 		}
-		if e, _, err = s.plan(text, fp); err != nil {
+		if e, err = s.planSpliced(text, fp); err != nil {
 			return nil, err
-		}
-		if e.session {
-			return []string{"answered by Serval"}, nil
 		}
 	}
 	if err := s.access(e); err != nil {

@@ -13,8 +13,8 @@ import (
 
 // lockStatement answers LOCK TABLES: on each cluster where one of the tables
 // stands, the session keeps a connection to the primary that locks all of the
-// table's shards there. A shard is locked under its own name and under the
-// logical one, since that is the alias it gets in statements.
+// table's shards there. A shard whose name is not the table's is locked under
+// both, since the table's is the alias it gets in statements.
 func (s *Session) lockStatement(ctx context.Context, tokens []token) (bool, error) {
 	if len(tokens) < 3 || !tokens[1].is("TABLES") && !tokens[1].is("TABLE") {
 		return true, sqlerr.Refuse("this form of LOCK", "only LOCK TABLES is supported", "")
@@ -83,8 +83,9 @@ func (s *Session) lockPart(part []token, byCluster map[string][]string) error {
 		if alias == "" {
 			list = append(list, physical+" "+mode)
 		}
-		if alias != "" || shard.Database != schema || shard.Table != table {
-			list = append(list, physical+" AS "+quoteName(orWord(alias, table))+" "+mode)
+		// A table's own name is an alias already, and naming it twice is an error.
+		if as := orWord(alias, table); as != shard.Table {
+			list = append(list, physical+" AS "+quoteName(as)+" "+mode)
 		}
 		byCluster[shard.Cluster] = list
 	}

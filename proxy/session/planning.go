@@ -23,6 +23,8 @@ type planned struct {
 	// session: the text asks for values of the session (LAST_INSERT_ID()),
 	// which must be put in before it is planned; there is no plan.
 	session bool
+	// beyond is what it does that no table's name shows; see access.go.
+	beyond reach
 	// cacheable: it stands for every text with the same key.
 	cacheable bool
 }
@@ -107,7 +109,9 @@ func (p *Plans) Len() int {
 // with its literals out, how it reads, and where names without schema lead.
 func (s *Session) planKey(dst []byte, cat *catalog.Catalog, key []byte) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, cat.Version)
-	dst = append(dst, byte(s.settings.mode))
+	// What a text names besides tables is looked at only for users it matters
+	// to, so their plans are not shared with the others.
+	dst = append(dst, byte(s.settings.mode), byte(min(len(s.c.User.Schemas), 1)))
 	dst = append(dst, s.settings.charset...)
 	dst = append(dst, 0)
 	dst = append(dst, s.settings.db...)
@@ -122,6 +126,13 @@ func (s *Session) plan(text []byte, fp *parser.Fingerprint) (e *planned, hit boo
 	if e := s.deps.Plans.lookup(s.keyBuf); e != nil {
 		return e, true, nil
 	}
+	if takesValues(fp.Verb) && mayNameSession(text) {
+		if tokens := scan(string(text), s.settings.mode); len(s.findSession(tokens)) > 0 {
+			e = &planned{session: true}
+			s.deps.Plans.store(s.keyBuf, e)
+			return e, false, nil
+		}
+	}
 	e, err = s.planNew(cat, text)
 	if err == nil && e.cacheable {
 		s.deps.Plans.store(s.keyBuf, e)
@@ -129,18 +140,27 @@ func (s *Session) plan(text []byte, fp *parser.Fingerprint) (e *planned, hit boo
 	return e, false, err
 }
 
-func (s *Session) planNew(cat *catalog.Catalog, text []byte) (*planned, error) {
-	if mayNameSession(text) {
-		if tokens := scan(string(text), s.settings.mode); len(s.findSession(tokens)) > 0 {
-			return &planned{session: true, cacheable: true}, nil
-		}
+// takesValues reports verbs in whose text a session's value may be put. In a
+// definition (CREATE VIEW, FUNCTION, DEFAULT) the function itself is meant.
+func takesValues(verb string) bool {
+	switch verb {
+	case "SELECT", "WITH", "(", "INSERT", "REPLACE", "UPDATE", "DELETE", "DO", "CALL":
+		return true
 	}
+	return false
+}
+
+func (s *Session) planNew(cat *catalog.Catalog, text []byte) (*planned, error) {
 	st := parser.Parse(text, parser.Options{Mode: s.settings.mode})
 	p, err := router.Plan(cat, s.settings.db, st)
 	if err != nil {
 		return nil, err
 	}
-	return &planned{
+	e := &planned{
 		plan: p, kind: st.Kind, verb: strings.ToUpper(st.Verb), tables: st.Tables, hints: st.Hints, cacheable: st.Params,
-	}, nil
+	}
+	if len(s.c.User.Schemas) > 0 {
+		e.beyond = beyondTables(e, scan(string(text), s.settings.mode))
+	}
+	return e, nil
 }

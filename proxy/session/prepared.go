@@ -318,11 +318,8 @@ func (s *Session) executeText(ctx context.Context, p *prepared) error {
 	for range q.fp.Literals {
 		q.args.marker = append(q.args.marker, -1)
 	}
-	if err := s.planPrepared(&q); err != nil {
+	if q.plan, err = s.planSpliced(q.text, &q.fp); err != nil {
 		return s.failed(ctx, err)
-	}
-	if q.plan.session {
-		return sqlerr.Refuse("this prepared statement", "it asks for a value of the session where none can be put in", "read the value first")
 	}
 	return s.dispatch(ctx, q.plan, &q.args, &q.args)
 }

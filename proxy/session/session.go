@@ -307,8 +307,9 @@ func (s *Session) killConnection() {
 	if s.mu.cancel != nil {
 		s.mu.cancel()
 	}
-	// A deadline, not Close: the goroutine may be writing the error.
+	// Deadlines, not Close: the goroutine may be writing the error.
 	_ = s.c.Conn.SetReadDeadline(time.Unix(1, 0))
+	_ = s.c.Conn.SetWriteDeadline(time.Now().Add(time.Second))
 }
 
 // errShutdown is what a client is told when Serval drains.

@@ -60,14 +60,22 @@ func (s *Session) textWithSession(ctx context.Context, text string) error {
 	if err := s.lexer.Fingerprint(put, s.settings.mode, &fp); err != nil {
 		return err
 	}
-	e, _, err := s.plan(put, &fp)
+	e, err := s.planSpliced(put, &fp)
 	if err != nil {
 		return s.failed(ctx, err)
 	}
-	if e.session {
-		return sqlerr.Refuse("this statement", "it asks for a value of the session where none can be put in", "read the value first")
-	}
 	return s.dispatch(ctx, e, &textArgs{text: put, literals: fp.Literals, mode: s.settings.mode}, nil)
+}
+
+// planSpliced plans a text in which the session's values are put in. What could
+// not be put in (FOUND_ROWS() after rows that were not counted) is the router's
+// to refuse.
+func (s *Session) planSpliced(text []byte, fp *parser.Fingerprint) (*planned, error) {
+	e, _, err := s.plan(text, fp)
+	if err == nil && e.session {
+		return s.planNew(s.deps.Catalog.Load(), text)
+	}
+	return e, err
 }
 
 // dispatch runs a planned statement with its values.
