@@ -179,6 +179,7 @@ func (c *Conn) initialize(ctx context.Context) error {
 	}
 	c.readOnly = len(rows) == 1 && len(rows[0]) == 1 && !isOff(rows[0][0])
 	c.setHave(zeroState)
+	c.changed = false // by the init statement, which is what "fresh" means
 	return nil
 }
 

@@ -183,8 +183,11 @@ func (s *Session) serve() error {
 func (s *Session) answer(com byte, arg []byte) error {
 	text := string(arg)
 	switch {
-	case com == wire.ComQuery && strings.HasPrefix(text, "SET session_track_system_variables="),
-		com == wire.ComQuery && strings.HasPrefix(text, "KILL"), com == wire.ComQuery && text == "ROLLBACK":
+	case com == wire.ComQuery && strings.HasPrefix(text, "SET session_track_system_variables="):
+		s.OK(wire.OK{Status: wire.StatusAutocommit, Tracked: wire.Tracked{
+			Vars: []wire.TrackedVar{{Name: "net_read_timeout", Value: "600"}}, StateChanged: true}})
+		return nil
+	case com == wire.ComQuery && strings.HasPrefix(text, "KILL"), com == wire.ComQuery && text == "ROLLBACK":
 		s.OK(wire.OK{Status: wire.StatusAutocommit})
 		if !strings.HasPrefix(text, "KILL") {
 			return nil

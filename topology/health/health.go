@@ -140,7 +140,10 @@ func (c *Checker) run(ctx context.Context, l *loop) {
 			return
 		}
 		m.Observation.Addr, m.Signaled = l.in.Addr, signaled
-		c.take(l, m)
+		wait := c.cfg.Interval
+		if !c.take(l, m) {
+			wait /= 4 // statements are held; whoever is promoted should be seen soon
+		}
 		if signaled {
 			// Statements fail by the thousand when a server dies; probes of it
 			// keep a distance.
@@ -155,7 +158,7 @@ func (c *Checker) run(ctx context.Context, l *loop) {
 			return
 		case <-l.signal:
 			signaled = true
-		case <-c.cfg.After(c.cfg.Interval):
+		case <-c.cfg.After(wait):
 			signaled = false
 		}
 	}
@@ -172,8 +175,9 @@ func (c *Checker) probe(ctx context.Context, p Prober) Measurement {
 	return m
 }
 
-// take puts a measurement through the machine and publishes the outcome.
-func (c *Checker) take(l *loop, m Measurement) {
+// take puts a measurement through the machine and publishes the outcome. It
+// reports whether the cluster has a primary.
+func (c *Checker) take(l *loop, m Measurement) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	k := key{l.cluster.Name, l.in.Addr}
@@ -193,6 +197,7 @@ func (c *Checker) take(l *loop, m Measurement) {
 		}
 	}
 	c.cfg.Publish(c.viewLocked())
+	return state.Primary != ""
 }
 
 // Changes counts changes of any cluster's primary, for metrics.
