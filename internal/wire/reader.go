@@ -179,7 +179,7 @@ func (r *Reader) fill(n int) error {
 		switch {
 		case r.w-r.r >= n:
 			return nil
-		case err == io.EOF && r.w > r.r:
+		case errors.Is(err, io.EOF) && r.w > r.r:
 			return io.ErrUnexpectedEOF
 		case err != nil:
 			return err
@@ -220,7 +220,7 @@ func (r *Reader) grow(n int) {
 func frameLength(b []byte) int { return int(b[0]) | int(b[1])<<8 | int(b[2])<<16 }
 
 func unexpected(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err
