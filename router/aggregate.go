@@ -242,7 +242,8 @@ func (a *aggregation) combine(f *ast.AggregateFuncExpr, shown int) (plan.Output,
 			o.Func, o.Text = plan.FuncMax, label+"=max"
 		}
 		if !a.plainArg(f.Args[0]) {
-			o.Weight = a.hide(append(append(text("WEIGHT_STRING("), wrap(strings.ToUpper(name))...), text(")")...))
+			weight, pad := a.weight(wrap(strings.ToUpper(name)), f.Args[0], nil, "")
+			o.Weight, o.Pad = a.hide(weight), pad
 		}
 	case "avg":
 		o.Func, o.Text = plan.FuncAvg, label+"=sum/count"
@@ -390,8 +391,8 @@ func (a *aggregation) aggregateKey(t sortTerm, k *plan.SortKey) error {
 		a.out = append(a.out, o)
 	}
 	if o.Weight >= 0 {
-		k.Weight = len(a.out)
-		a.out = append(a.out, plan.Output{Func: o.Func, Column: o.Weight, Weight: o.Weight, Text: o.Text})
+		k.Weight, k.Pad = len(a.out), o.Pad
+		a.out = append(a.out, plan.Output{Func: o.Func, Column: o.Weight, Weight: o.Weight, Pad: o.Pad, Text: o.Text})
 	}
 	return nil
 }

@@ -34,6 +34,7 @@ func ddl(p *planning) (*plan.Plan, error) {
 	pl := &plan.Plan{Root: r, Why: "every shard of " + tables[0].Name}
 	if _, ok := p.st.Node.(*ast.CreateTableStmt); ok {
 		pl.Root = &plan.Sequence{Steps: []plan.Node{createDatabase(tables[0].Placement), r}}
+		pl.Describe = r
 	}
 	pl.Effects.Schema = p.tableNames()
 	return pl, nil
@@ -331,11 +332,12 @@ func databases(p *planning) (*plan.Plan, error) {
 			SQL:    text(sql + quoteName(places.database)),
 		})
 	}
-	seq.Steps = append(seq.Steps, &plan.Route{
+	last := &plan.Route{
 		Choice: plan.Choice{Kind: plan.ChooseOne, Shard: topology.Shard{Index: -1, Cluster: p.cat.HomeOf(name)}},
 		SQL:    splice(p.st, p.within, nil),
-	})
-	pl := &plan.Plan{Root: seq, Why: "every database of schema " + name}
+	}
+	seq.Steps = append(seq.Steps, last)
+	pl := &plan.Plan{Root: seq, Why: "every database of schema " + name, Describe: last}
 	for _, t := range sortedTables(schema) {
 		pl.Effects.Schema = append(pl.Effects.Schema, plan.TableName{Schema: name, Table: t.Name})
 	}

@@ -125,9 +125,20 @@ func (p *planning) scatterLocal(sharded []*ref) *location {
 	l.one = atMostOne(cond)
 	l.choice = plan.Choice{Kind: plan.ChooseByKey, Placement: root.placement(), Cond: cond}
 	if cond != nil {
-		l.why = cond.String()
+		l.why = whyOf(cond)
 	}
 	return l
+}
+
+// longWhy is the longest reason that is kept with a plan, in bytes.
+const longWhy = 200
+
+func whyOf(c plan.Cond) string {
+	why := c.String()
+	if len(why) > longWhy {
+		return why[:longWhy] + "…"
+	}
+	return why
 }
 
 // topBlock is the statement's own block, nil for a set operation and where a
@@ -183,7 +194,7 @@ func (p *planning) pinned(sharded []*ref) (*location, error) {
 			parts = append(parts, c)
 		}
 	}
-	l := &location{one: true, why: parts.String()}
+	l := &location{one: true, why: whyOf(parts)}
 	l.choice = plan.Choice{Kind: plan.ChooseByKey, Placement: first.placement(), Cond: parts}
 	if len(parts) == 1 {
 		l.choice.Cond = parts[0]

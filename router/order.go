@@ -150,7 +150,8 @@ func (s *scatter) keyOf(t sortTerm, desc bool) (plan.SortKey, error) {
 		if t.shown < 0 {
 			k.Column = s.hide(sql)
 		}
-		k.Weight = s.hide(append(append(text("WEIGHT_STRING("), sql...), text(")")...))
+		weight, pad := s.weight(sql, t.expr, t.ref, t.column)
+		k.Weight, k.Pad = s.hide(weight), pad
 	case classConst, classNone:
 	}
 	return k, nil

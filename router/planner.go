@@ -164,8 +164,8 @@ func mayScatter(n plan.Node) bool {
 		}
 		return false
 	}
-	if _, ok := n.(*plan.Insert); ok {
-		return true
+	if ins, ok := n.(*plan.Insert); ok {
+		return len(ins.Rows) > 1 || ins.Repeat != nil
 	}
 	for _, c := range n.Children() {
 		if mayScatter(c) {

@@ -149,7 +149,7 @@ func (k *keyConds) binary(e *ast.BinaryOperationExpr) plan.Cond {
 		if l == nil || r == nil {
 			return nil
 		}
-		return plan.Or{l, r}
+		return either(l, r)
 	}
 	if l, ok := strip(e.L).(*ast.RowExpr); ok {
 		return k.rows(e.Op, l, e.R)
@@ -161,6 +161,40 @@ func (k *keyConds) binary(e *ast.BinaryOperationExpr) plan.Cond {
 		return k.compare(mirrored(e.Op), k.operand(e.L))
 	}
 	return nil
+}
+
+// either is "l OR r". A chain of equalities is one list, and any chain is one
+// OR, however long it is.
+func either(l, r plan.Cond) plan.Cond {
+	x, isList := asList(l)
+	if y, ok := asList(r); ok && isList {
+		x.Values = append(x.Values, y.Values...)
+		return x
+	}
+	if more, ok := l.(plan.Or); ok {
+		if y, ok := asList(r); ok {
+			if last, ok := asList(more[len(more)-1]); ok {
+				last.Values = append(last.Values, y.Values...)
+				more[len(more)-1] = last
+				return more
+			}
+		}
+		return append(more, r)
+	}
+	return plan.Or{l, r}
+}
+
+// asList is an equality or a list as a list.
+func asList(c plan.Cond) (plan.In, bool) {
+	switch c := c.(type) {
+	case plan.Equal:
+		if !c.NullSafe {
+			return plan.In{Column: c.Column, Values: []plan.Operand{c.Value}}, true
+		}
+	case plan.In:
+		return c, !c.NullSafe
+	}
+	return plan.In{}, false
 }
 
 // mirrored is the operator with its sides changed.
