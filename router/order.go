@@ -83,6 +83,8 @@ func (s *scatter) class(t sortTerm) class {
 		}
 	case ast.ValueExpr:
 		return classConst
+	case *ast.ColumnNameExpr: // of an unknown table: it could be an ENUM
+		return classNone
 	case *ast.BinaryOperationExpr:
 		if numericOps[e.Op] {
 			return classPlain
@@ -215,14 +217,13 @@ func (s *scatter) term(i int) sortTerm {
 func (s *scatter) columnTerm(c *ast.ColumnNameExpr) (sortTerm, error) {
 	r := s.block.resolve(c.Name)
 	t := sortTerm{shown: -1, expr: c, ref: r, column: c.Name.Name.L, label: c.Name.Name.O}
-	if r == nil {
-		if s.block.using == nil && len(s.block.refs) != 1 {
-			return t, refuseScatter("ordering by "+c.Name.Name.O, "Serval cannot tell which table's column it is")
-		}
-		t.column = ""
-	}
-	if r != nil && r.block != s.block {
+	switch {
+	case r == nil:
+		return t, refuseScatter("ordering by "+c.Name.Name.O, "Serval cannot tell which table's column it is")
+	case r.block != s.block:
 		return t, refuseScatter("ordering by "+c.Name.Name.O, "it is a column of an outer query")
+	case r.column(t.column) == nil: // it could be an ENUM, which is not ordered by its text
+		return t, sqlerr.New(sqlerr.BadField, "Unknown column '%s' in 'order clause': the catalog has no such column of %s", c.Name.Name.O, r.table)
 	}
 	for i, f := range s.fields {
 		if r != nil && f.ref == r && f.column == t.column {
