@@ -18,6 +18,7 @@ var (
 		[]string{"instance", "state"}, nil)
 	descWait = prometheus.NewDesc("serval_pool_waits_total", "Times a statement waited for a free connection.",
 		[]string{"instance"}, nil)
+	descRunning = prometheus.NewDesc("serval_threads_running", "Statements running now (MySQL: Threads_running).", nil, nil)
 	descVersion = prometheus.NewDesc("serval_catalog_version", "Version of the running rules.", nil, nil)
 )
 
@@ -27,7 +28,7 @@ type collector struct{ src Sources }
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descUp, descLag, descPrimary, descPool, descWait, descVersion} {
+	for _, d := range []*prometheus.Desc{descUp, descLag, descPrimary, descPool, descWait, descRunning, descVersion} {
 		ch <- d
 	}
 }
@@ -48,6 +49,13 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		ch <- prometheus.MustNewConstMetric(descPool, prometheus.GaugeValue, float64(p.Idle), p.Addr, "idle")
 		ch <- prometheus.MustNewConstMetric(descWait, prometheus.CounterValue, float64(p.Waits), p.Addr)
 	}
+	running := 0
+	for _, s := range c.src.Sessions() {
+		if s.Command != "Sleep" {
+			running++
+		}
+	}
+	ch <- prometheus.MustNewConstMetric(descRunning, prometheus.GaugeValue, float64(running))
 	ch <- prometheus.MustNewConstMetric(descVersion, prometheus.GaugeValue, float64(c.src.Catalog().Version))
 }
 

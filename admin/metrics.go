@@ -42,7 +42,8 @@ type Metrics struct {
 
 	scatter, planHits, planMisses, slow        prometheus.Counter
 	connections, abortedConnects, refusedConns prometheus.Counter
-	connected, running                         prometheus.Gauge
+	panicked                                   prometheus.Counter
+	connected                                  prometheus.Gauge
 }
 
 // NewMetrics registers Serval's counters, the Go runtime's and the process's.
@@ -73,7 +74,7 @@ func NewMetrics() *Metrics {
 	m.refusedConns = m.counter("serval_connection_errors_max_connections_total",
 		"Connections refused because of max_connections (MySQL: Connection_errors_max_connections).")
 	m.connected = m.gauge("serval_threads_connected", "Client connections open (MySQL: Threads_connected).")
-	m.running = m.gauge("serval_threads_running", "Statements running now (MySQL: Threads_running).")
+	m.panicked = m.counter("serval_panics_total", "Sessions ended by a defect of Serval; the log has the stack.")
 	return m
 }
 
@@ -117,8 +118,8 @@ func (m *Metrics) PlanCache(hit bool) {
 	m.planMisses.Inc()
 }
 
-// Running is +1 when a statement begins and -1 when it ends.
-func (m *Metrics) Running(delta int) { m.running.Add(float64(delta)) }
+// Panicked counts a session that a defect ended.
+func (m *Metrics) Panicked() { m.panicked.Inc() }
 
 // Accepted counts a connection attempt, AuthFailed a failed login, Refused one
 // over max_connections.

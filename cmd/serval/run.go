@@ -129,7 +129,7 @@ func (p *process) apply(ctx context.Context, cfg *config.Config) error {
 func (p *process) deps() session.Deps {
 	return session.Deps{
 		Catalog: p.store, Plans: session.NewPlans(p.cfg.Limits.PlanCache), Fleet: p.servers.fleet,
-		Refresher: p.control, Weights: session.NewWeights(), Registry: p.registry,
+		Refresher: p.control, Sequences: session.NewSequences(p.store, p.servers.fleet), Weights: session.NewWeights(), Registry: p.registry,
 		Hooks: session.Hooks{Statement: p.finished}, Log: p.log, Version: p.serverVersion(),
 		Zone: p.cfg.Replicas.Zone, Started: p.started,
 		Limits: session.Limits{
@@ -162,6 +162,7 @@ func (p *process) front() (*proxy.Server, error) {
 		Logger: p.log,
 		Hooks: proxy.Hooks{
 			Accepted: p.metrics.Accepted, Refused: p.metrics.Refused, AuthFailed: p.metrics.AuthFailed, Open: p.metrics.Open,
+			Panicked: p.metrics.Panicked,
 		},
 	})
 }
