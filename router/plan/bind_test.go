@@ -3,6 +3,7 @@ package plan
 import (
 	"errors"
 	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -253,4 +254,25 @@ func TestDescribeIsOneStatement(t *testing.T) {
 	require.Equal(t, "as written", string(task.SQL))
 	_, ok = (&Plan{Root: &Const{}}).BindDescribe(args)
 	require.False(t, ok)
+}
+
+func TestSessionsShareAPlan(t *testing.T) {
+	p := &Plan{Root: byKey(placement(4), Equal{Column: "id", Value: value(0)})}
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Go(func() {
+			for i := range 200 {
+				b, err := p.Bind(values{list: ints(int64(i)).list, marks: g%2 == 0}, Options{})
+				task := b.Tasks[p.Root][0]
+				want := "SELECT a FROM `shop_" + strconv.Itoa(i%4) + "`.`t` AS `t` WHERE id = " + strconv.Itoa(i)
+				if g%2 == 0 {
+					want = "SELECT a FROM `shop_" + strconv.Itoa(i%4) + "`.`t` AS `t` WHERE id = ?"
+				}
+				if err != nil || string(task.SQL) != want {
+					t.Errorf("%s: %v", task.SQL, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
