@@ -99,11 +99,11 @@ func (e Equal) shard(env Env) (int, hit, error) {
 // has no rows.
 func shardOf(env Env, key shardrule.Key) (int, hit, error) {
 	i, err := env.Placement.Algorithm.ShardOf(key)
-	var e *sqlerr.Error
-	switch {
-	case err == nil:
+	if err == nil {
 		return i, hitOne, nil
-	case errors.As(err, &e) && e.Code == sqlerr.NoPartitionForValue:
+	}
+	var e *sqlerr.Error
+	if errors.As(err, &e) && e.Code == sqlerr.NoPartitionForValue {
 		return 0, hitNone, nil
 	}
 	return 0, hitAll, err

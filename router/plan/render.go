@@ -63,16 +63,17 @@ func (b *binder) task(r *Route, s *topology.Shard) Task {
 		t.SQL, t.Markers, t.Rename = shared.sql, shared.markers, shared.rename
 		return t
 	}
-	if shared == nil {
+	fresh := shared == nil
+	if fresh {
 		shared = &sharedTask{rename: renameOf(r.Tables, s)}
 	}
 	t.Rename = shared.rename
 	t.SQL = make([]byte, 0, r.SQL.size())
 	t.SQL, t.Markers = b.render(t.SQL, nil, r.SQL, at{tables: r.Tables, shard: s})
-	if slot != nil {
-		if prepared {
-			shared = &sharedTask{rename: shared.rename, sql: t.SQL, markers: t.Markers}
-		}
+	if prepared {
+		shared = &sharedTask{rename: shared.rename, sql: t.SQL, markers: t.Markers}
+	}
+	if slot != nil && (fresh || prepared) {
 		slot.Store(shared)
 	}
 	return t
