@@ -3,9 +3,13 @@ package session_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
+	"strconv"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,7 +31,6 @@ type stand struct {
 	servers  []*mysqlproc.Server
 	registry *session.Registry
 	plans    *session.Plans
-	finished chan session.Finished
 }
 
 func (s *stand) open(t *testing.T, params string) *sql.DB {
@@ -168,107 +171,312 @@ func shopTables(cat *catalog.Catalog, cluster string) []string {
 	return out
 }
 
-var _ = mysql.ErrInvalidConn
-
-func TestSmoke(t *testing.T) {
-	s := newStand(t, smokeEngine())
-	ctx := context.Background()
-	c := s.conn(t, "")
-	step := func(q string, args ...any) {
-		t.Helper()
-		if _, err := c.ExecContext(ctx, q, args...); err != nil {
-			t.Errorf("%s: %v", q, err)
-		}
+// engines runs a test on real servers of both kinds.
+func engines(t *testing.T, test func(t *testing.T, s *stand)) {
+	for _, e := range mysqlproc.Engines {
+		t.Run(e.String(), func(t *testing.T) { test(t, newStand(t, e)) })
 	}
-	show := func(q string, args ...any) {
-		t.Helper()
-		rows, err := c.QueryContext(ctx, q, args...)
-		if err != nil {
-			t.Errorf("%s: %v", q, err)
-			return
-		}
-		defer rows.Close()
-		cols, _ := rows.Columns()
-		t.Log(q, cols)
-		for rows.Next() {
-			vals := make([]sql.NullString, len(cols))
-			ptr := make([]any, len(cols))
-			for i := range vals {
-				ptr[i] = &vals[i]
-			}
-			if err := rows.Scan(ptr...); err != nil {
-				t.Error(err)
-			}
-			var line []string
-			for _, v := range vals {
-				line = append(line, v.String)
-			}
-			t.Log("   ", line)
-		}
-		if rows.Err() != nil {
-			t.Errorf("%s: %v", q, rows.Err())
-		}
-	}
-	step("INSERT INTO users VALUES (1,'a'),(2,'b'),(3,'c'),(4,'d'),(5,'e')")
-	show("SELECT * FROM users WHERE id = 3")
-	show("SELECT * FROM users WHERE id = ?", 3)
-	show("SELECT id, name FROM users ORDER BY id")
-	show("SELECT COUNT(*) FROM users")
-	show("SELECT COUNT(*) FROM users WHERE id > ?", 1)
-	step("BEGIN")
-	step("UPDATE users SET name = 'x' WHERE id = 1")
-	step("SAVEPOINT s")
-	step("UPDATE users SET name = 'y' WHERE id IN (1,2,3,4)")
-	show("SELECT * FROM users ORDER BY id")
-	step("ROLLBACK TO s")
-	step("COMMIT")
-	show("SELECT * FROM users ORDER BY id")
-	step("SET @a = 5, sql_mode='ANSI_QUOTES', @b = 'x\"y'")
-	show("SELECT @a, @b, @@sql_mode")
-	show("SELECT @a := @a + 1, @a")
-	show("SELECT @a")
-	step("SET sql_mode=DEFAULT")
-	step("SET NAMES utf8mb4")
-	show("SELECT @@autocommit, DATABASE(), CONNECTION_ID() AS c")
-	step("INSERT INTO notes (txt) VALUES ('n')")
-	show("SELECT LAST_INSERT_ID()")
-	show("SELECT LAST_INSERT_ID(), txt FROM notes")
-	step("INSERT INTO comments (body) VALUES ('one'),('two'),('three')")
-	show("SELECT LAST_INSERT_ID()")
-	show("SELECT * FROM comments ORDER BY id")
-	step("INSERT INTO comments (id, body) VALUES (100, 'x')")
-	step("INSERT INTO comments (body) VALUES (?)", "y")
-	show("SELECT * FROM comments ORDER BY id")
-	step("INSERT INTO tags VALUES ('rot', 1), ('grün', 2), ('Blau', 3)")
-	show("SELECT * FROM tags WHERE id = 'GRÜN'")
-	show("SELECT * FROM tags WHERE id = ?", "blau")
-	show("SHOW WARNINGS")
-	show("SELECT CAST('abc' AS SIGNED)")
-	show("SHOW WARNINGS")
-	show("SHOW PROCESSLIST")
-	show("EXPLAIN FORMAT='route' SELECT COUNT(*) FROM users WHERE id > 1")
-	step("USE information_schema")
-	step("USE shop")
-	show("SHOW TABLES")
-	show("SELECT @@serval_consistency")
-	step("SET autocommit = 0")
-	step("INSERT INTO users VALUES (6,'f')")
-	step("ROLLBACK")
-	step("SET autocommit = 1")
-	show("SELECT COUNT(*) FROM users")
-	step("CREATE TEMPORARY TABLE tt (a INT)")
-	step("INSERT INTO tt VALUES (1)")
-	show("SELECT * FROM tt")
-	show("SHOW CREATE TABLE users")
-	show("SELECT ROW_COUNT()")
-	step("DELETE FROM users WHERE id > 2")
-	show("SELECT ROW_COUNT()")
-	show("SELECT COUNT(*) FROM users")
 }
 
-func smokeEngine() mysqlproc.Engine {
-	if os.Getenv("ENGINE") == "mysql" {
-		return mysqlproc.MySQL
+// rows gives a query's rows, values joined by commas, NULL as it is.
+func rows(t *testing.T, c *sql.Conn, query string, args ...any) (columns string, out []string) {
+	t.Helper()
+	r, err := c.QueryContext(context.Background(), query, args...)
+	require.NoError(t, err, query)
+	defer r.Close()
+	names, err := r.Columns()
+	require.NoError(t, err)
+	for r.Next() {
+		values, into := make([]sql.NullString, len(names)), make([]any, len(names))
+		for i := range values {
+			into[i] = &values[i]
+		}
+		require.NoError(t, r.Scan(into...), query)
+		line := make([]string, len(names))
+		for i, v := range values {
+			line[i] = "NULL"
+			if v.Valid {
+				line[i] = v.String
+			}
+		}
+		out = append(out, strings.Join(line, ","))
 	}
-	return mysqlproc.MariaDB
+	require.NoError(t, r.Err(), query)
+	return strings.Join(names, ","), out
+}
+
+func exec(t *testing.T, c *sql.Conn, statement string, args ...any) sql.Result {
+	t.Helper()
+	r, err := c.ExecContext(context.Background(), statement, args...)
+	require.NoError(t, err, statement)
+	return r
+}
+
+func code(err error) uint16 {
+	var e *mysql.MySQLError
+	if errors.As(err, &e) {
+		return e.Number
+	}
+	return 0
+}
+
+// TestStatementsOnRealServers: one session after the other, with what a plain
+// server would have answered.
+func TestStatementsOnRealServers(t *testing.T) {
+	engines(t, func(t *testing.T, s *stand) {
+		seed := s.conn(t, "")
+		exec(t, seed, "INSERT INTO users VALUES (1,'a'),(2,'b'),(3,'c'),(4,'d'),(5,'e')")
+		t.Run("reads", func(t *testing.T) { readsOn(t, s.conn(t, "")) })
+		t.Run("session state", func(t *testing.T) { stateOn(t, s.conn(t, "")) })
+		t.Run("numbers", func(t *testing.T) { numbersOn(t, s.conn(t, "")) })
+		t.Run("transactions", func(t *testing.T) { transactionsOn(t, s.conn(t, "")) })
+		t.Run("connections that are kept", func(t *testing.T) { keptOn(t, s, s.conn(t, "")) })
+		t.Run("text keys", func(t *testing.T) { textKeysOn(t, s.conn(t, "")) })
+		t.Run("ends", func(t *testing.T) { endsOn(t, s) })
+		t.Run("users", func(t *testing.T) { usersOn(t, s) })
+	})
+}
+
+func readsOn(t *testing.T, c *sql.Conn) {
+	for _, q := range []struct {
+		query string
+		args  []any
+		want  []string
+	}{
+		{"SELECT * FROM users WHERE id = 3", nil, []string{"3,c"}},
+		{"SELECT * FROM users WHERE id = ?", []any{3}, []string{"3,c"}},
+		{"SELECT id FROM users ORDER BY id DESC LIMIT 2", nil, []string{"5", "4"}},
+		{"SELECT id FROM users WHERE id > ? ORDER BY id LIMIT ?", []any{1, 2}, []string{"2", "3"}},
+		{"SELECT COUNT(*), MIN(name), MAX(id) FROM users", nil, []string{"5,a,5"}},
+		{"SELECT COUNT(*) FROM users WHERE id > ?", []any{2}, []string{"3"}},
+	} {
+		_, got := rows(t, c, q.query, q.args...)
+		require.Equal(t, q.want, got, q.query)
+	}
+	_, err := c.QueryContext(context.Background(), "SELECT nothing FROM users WHERE id = 1")
+	require.EqualValues(t, 1054, code(err))
+	require.NotContains(t, err.Error(), "shop_0")
+}
+
+func stateOn(t *testing.T, c *sql.Conn) {
+	exec(t, c, `SET @a = 5, @b = 'x"\'\\y', @c = 1.50, @d = NULL, sql_mode = 'ANSI_QUOTES'`)
+	cols, got := rows(t, c, "SELECT @a, @b, @c, @d, @@sql_mode")
+	require.Equal(t, []string{`5,x"'\y,1.50,NULL,ANSI_QUOTES`}, got)
+	require.Equal(t, "@a,@b,@c,@d,@@sql_mode", cols)
+	_, got = rows(t, c, `SELECT "name" FROM "users" WHERE "id" = 1`)
+	require.Equal(t, []string{"a"}, got, "with ANSI_QUOTES")
+	exec(t, c, "SET sql_mode = DEFAULT")
+	_, got = rows(t, c, `SELECT "name"`)
+	require.Equal(t, []string{"name"}, got)
+	rows(t, c, "SELECT @a := @a + 1")
+	_, got = rows(t, c, "SELECT @a")
+	require.Equal(t, []string{"6"}, got)
+	exec(t, c, "SET time_zone = '+05:00'")
+	_, got = rows(t, c, "SELECT @@time_zone, FROM_UNIXTIME(0)")
+	require.Equal(t, []string{"+05:00,1970-01-01 05:00:00"}, got)
+	exec(t, c, "SET @old = @@sql_mode, sql_mode = 'NO_BACKSLASH_ESCAPES'")
+	_, got = rows(t, c, `SELECT 'a\'`)
+	require.Equal(t, []string{`a\`}, got)
+	exec(t, c, "SET sql_mode = @old")
+	exec(t, c, "SET NAMES latin1")
+	_, got = rows(t, c, "SELECT @@character_set_client, @@character_set_results, @@collation_connection")
+	require.Equal(t, []string{"latin1,latin1,latin1_swedish_ci"}, got)
+	exec(t, c, "SET NAMES utf8mb4 COLLATE utf8mb4_bin")
+	_, got = rows(t, c, "SELECT @@collation_connection, 'a' = 'A'")
+	require.Equal(t, []string{"utf8mb4_bin,0"}, got)
+	_, err := c.ExecContext(context.Background(), "SET nonsense = 1")
+	require.EqualValues(t, 1193, code(err))
+	exec(t, c, "USE information_schema")
+	cols, got = rows(t, c, "SELECT DATABASE()")
+	require.Equal(t, "DATABASE()", cols)
+	require.Equal(t, []string{"information_schema"}, got)
+	exec(t, c, "USE shop")
+	_, err = c.ExecContext(context.Background(), "USE nowhere")
+	require.EqualValues(t, 1049, code(err))
+	rows(t, c, "SELECT CAST('abc' AS SIGNED)")
+	_, got = rows(t, c, "SHOW WARNINGS")
+	require.Equal(t, []string{"Warning,1292,Truncated incorrect INTEGER value: 'abc'"}, got)
+	_, got = rows(t, c, "SHOW WARNINGS")
+	require.Len(t, got, 1, "SHOW WARNINGS leaves them")
+}
+
+func numbersOn(t *testing.T, c *sql.Conn) {
+	exec(t, c, "INSERT INTO notes (txt) VALUES ('n')")
+	_, got := rows(t, c, "SELECT LAST_INSERT_ID(), txt FROM notes")
+	require.Equal(t, []string{"1,n"}, got)
+	r := exec(t, c, "INSERT INTO comments (body) VALUES ('one'),('two'),('three')")
+	first, err := r.LastInsertId()
+	require.NoError(t, err)
+	require.EqualValues(t, 1, first)
+	n, _ := r.RowsAffected()
+	require.EqualValues(t, 3, n)
+	exec(t, c, "INSERT INTO comments (id, body) VALUES (5000, 'x')")
+	exec(t, c, "INSERT INTO comments (body) VALUES (?)", "y")
+	_, got = rows(t, c, "SELECT id, body FROM comments ORDER BY id")
+	require.Equal(t, []string{"1,one", "2,two", "3,three", "5000,x", "5001,y"}, got)
+	_, got = rows(t, c, "SELECT LAST_INSERT_ID()")
+	require.Equal(t, []string{"5001"}, got)
+	exec(t, c, "DELETE FROM comments WHERE id < 3")
+	_, got = rows(t, c, "SELECT ROW_COUNT()")
+	require.Equal(t, []string{"2"}, got)
+}
+
+func transactionsOn(t *testing.T, c *sql.Conn) {
+	all := "SELECT name FROM users ORDER BY id"
+	exec(t, c, "BEGIN")
+	exec(t, c, "UPDATE users SET name = 'x' WHERE id = 1")
+	exec(t, c, "SAVEPOINT s")
+	exec(t, c, "UPDATE users SET name = 'y'")
+	_, got := rows(t, c, all)
+	require.Equal(t, []string{"y", "y", "y", "y", "y"}, got)
+	exec(t, c, "ROLLBACK TO s")
+	_, err := c.ExecContext(context.Background(), "INSERT INTO users VALUES (6,'f'),(7,'g'),(8,'h'),(9,'i'),(1,'a')")
+	require.EqualValues(t, 1062, code(err))
+	exec(t, c, "COMMIT")
+	_, got = rows(t, c, all)
+	require.Equal(t, []string{"x", "b", "c", "d", "e"}, got, "the failed INSERT left nothing, on no shard")
+	exec(t, c, "SET autocommit = 0")
+	exec(t, c, "UPDATE users SET name = 'z'")
+	exec(t, c, "ROLLBACK")
+	exec(t, c, "SET autocommit = 1")
+	exec(t, c, "UPDATE users SET name = 'a' WHERE id = 1")
+	exec(t, c, "SET TRANSACTION ISOLATION LEVEL READ COMMITTED")
+	exec(t, c, "START TRANSACTION READ ONLY")
+	_, err = c.ExecContext(context.Background(), "UPDATE users SET name = 'a' WHERE id = 1")
+	require.EqualValues(t, 1792, code(err))
+	exec(t, c, "COMMIT")
+	_, got = rows(t, c, all)
+	require.Equal(t, []string{"a", "b", "c", "d", "e"}, got)
+}
+
+func keptOn(t *testing.T, s *stand, c *sql.Conn) {
+	exec(t, c, "CREATE TEMPORARY TABLE tt (a INT)")
+	exec(t, c, "INSERT INTO tt VALUES (1), (2)")
+	_, got := rows(t, c, "SELECT SUM(a) FROM tt")
+	require.Equal(t, []string{"3"}, got)
+	_, got = rows(t, c, "SELECT GET_LOCK('l', 1)")
+	require.Equal(t, []string{"1"}, got)
+	other := s.conn(t, "")
+	_, got = rows(t, other, "SELECT GET_LOCK('l', 0)")
+	require.Equal(t, []string{"0"}, got)
+	exec(t, c, "LOCK TABLES users WRITE")
+	exec(t, c, "UPDATE users SET name = 'b' WHERE id = 2")
+	_, got = rows(t, c, "SELECT COUNT(*) FROM users")
+	require.Equal(t, []string{"5"}, got)
+	exec(t, c, "UNLOCK TABLES")
+	exec(t, other, "UPDATE users SET name = 'b' WHERE id = 2")
+}
+
+func textKeysOn(t *testing.T, c *sql.Conn) {
+	exec(t, c, "INSERT INTO tags VALUES ('rot', 1), ('grün', 2), ('Blau', 3)")
+	for _, key := range []string{"GRÜN", "grun", "grün  "} {
+		_, got := rows(t, c, "SELECT n FROM tags WHERE id = '"+key+"'")
+		require.Equal(t, []string{"2"}, got, key)
+		_, got = rows(t, c, "SELECT n FROM tags WHERE id = ?", key)
+		require.Equal(t, []string{"2"}, got, key)
+	}
+}
+
+func endsOn(t *testing.T, s *stand) {
+	ctx := context.Background()
+	c := s.conn(t, "")
+	exec(t, c, "SET serval_timeout = 0.2")
+	// SLEEP alone would be answered with 1 when it is interrupted.
+	require.EqualValues(t, 3024, code(drain(c, "SELECT id FROM users WHERE id = 1 AND SLEEP(10)")))
+	_, got := rows(t, c, "SELECT 1")
+	require.Equal(t, []string{"1"}, got, "the session goes on")
+
+	victim := s.conn(t, "")
+	_, id := rows(t, victim, "SELECT CONNECTION_ID()")
+	ended := make(chan error, 1)
+	go func() {
+		ended <- drain(victim, "SELECT id FROM users WHERE id = 1 AND SLEEP(20)")
+	}()
+	require.Eventually(t, func() bool {
+		_, list := rows(t, c, "SHOW PROCESSLIST")
+		return strings.Contains(strings.Join(list, "\n"), "SLEEP(20)")
+	}, 5*time.Second, 5*time.Millisecond)
+	exec(t, c, "KILL QUERY "+id[0])
+	require.EqualValues(t, 1317, code(<-ended))
+	_, got = rows(t, victim, "SELECT 1")
+	require.Equal(t, []string{"1"}, got)
+	exec(t, c, "KILL "+id[0])
+	require.Error(t, victim.PingContext(ctx))
+}
+
+// drain reads a query to its end and gives its error.
+func drain(c *sql.Conn, query string) error {
+	r, err := c.QueryContext(context.Background(), query)
+	if err != nil {
+		return err
+	}
+	for r.Next() {
+	}
+	return errors.Join(r.Err(), r.Close())
+}
+
+func usersOn(t *testing.T, s *stand) {
+	db, err := sql.Open("mysql", "report:r3port@tcp("+s.addr+")/shop")
+	require.NoError(t, err)
+	defer db.Close()
+	var n int
+	require.NoError(t, db.QueryRow("SELECT COUNT(*) FROM users").Scan(&n))
+	require.Equal(t, 5, n)
+	_, err = db.Exec("DELETE FROM users")
+	require.EqualValues(t, 1142, code(err))
+	wrong, err := sql.Open("mysql", "report:r3port@tcp("+s.addr+")/mysql")
+	require.NoError(t, err)
+	defer wrong.Close()
+	require.EqualValues(t, 1044, code(wrong.Ping()))
+}
+
+// TestTransfersAddUp: transactions over both clusters from many sessions at
+// once lose and invent nothing.
+func TestTransfersAddUp(t *testing.T) {
+	s := newStand(t, mysqlproc.MariaDB)
+	ctx := context.Background()
+	seed := s.conn(t, "")
+	const accounts, workers, transfers, start = 20, 8, 40, 1000
+	for i := range accounts {
+		exec(t, seed, "INSERT INTO users VALUES (?, ?)", i, strconv.Itoa(start))
+	}
+	db := s.open(t, "")
+	db.SetMaxOpenConns(workers)
+	var done sync.WaitGroup
+	failures := make(chan error, workers*transfers)
+	for w := range workers {
+		done.Go(func() {
+			for i := range transfers {
+				from, to := (w*7+i)%accounts, (w*3+i*5+1)%accounts
+				if err := transfer(ctx, db, from, to); err != nil {
+					failures <- err
+				}
+			}
+		})
+	}
+	done.Wait()
+	close(failures)
+	for err := range failures {
+		require.Contains(t, []uint16{1213, 1205}, code(err), "%v", err)
+	}
+	_, got := rows(t, seed, "SELECT SUM(CAST(name AS SIGNED)) FROM users")
+	require.Equal(t, []string{strconv.Itoa(accounts * start)}, got)
+}
+
+func transfer(ctx context.Context, db *sql.DB, from, to int) error {
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }()
+	if from > to { // in one order, so that deadlocks stay rare
+		from, to = to, from
+	}
+	if _, err := tx.ExecContext(ctx, "UPDATE users SET name = name - 1 WHERE id = ?", from); err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, "UPDATE users SET name = name + 1 WHERE id = ?", to); err != nil {
+		return err
+	}
+	return tx.Commit()
 }
