@@ -21,7 +21,7 @@ build: ## build bin/serval, one static binary
 
 .PHONY: test
 test: setup-test build ## vet and all tests, on real MySQL and MariaDB servers
-	$(GO) vet ./...
+	$(GO) vet -tags soak ./...
 	$(GO) test -timeout 280s ./...
 
 .PHONY: race
@@ -57,7 +57,7 @@ demo: build ## a sharded shop on real servers: two clusters, Serval, things to p
 .PHONY: soak
 soak: setup-test build ## a minute of sysbench on each engine, the union of the shards checked; a million rows streamed
 	scripts/setup.sh sysbench
-	SERVAL_SOAK=1 $(GO) test -v -timeout 1800s -run 'Soak' ./integration
+	$(GO) test -tags soak -v -timeout 1800s -run 'Soak' ./integration
 
 .PHONY: clean
 clean: ## remove what the build made (the unpacked MySQL stays in the user's cache)

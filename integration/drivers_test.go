@@ -214,7 +214,7 @@ func TestCommandLineClients(t *testing.T) {
 			require.Equal(t, "1\tname 1\n2\tname 2\n3\tname 3\n30\n", out)
 			out = runClient(t, "SHOW TABLES;\nSHOW CREATE TABLE t;\nDESCRIBE t;\nSHOW INDEX FROM t;\nSHOW VARIABLES LIKE 'version';\n", c.Client, clientArgs(p, "cli")...)
 			require.Contains(t, out, "CREATE TABLE `t`")
-			out = runClient(t, "EXPLAIN FORMAT='route' SELECT * FROM t WHERE id = 5\\G\n", c.Client, clientArgs(p, "cli")...)
+			out = runClient(t, "EXPLAIN FORMAT='route' SELECT * FROM t WHERE id = 5;\n", c.Client, clientArgs(p, "cli")...)
 			require.Contains(t, out, "single", "the route is one shard: %s", out)
 		})
 	})

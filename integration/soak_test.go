@@ -1,20 +1,16 @@
+//go:build soak
+
 package integration
 
 import (
-	"context"
 	"database/sql"
-	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os/exec"
 	"regexp"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/go-sql-driver/mysql"
 	"github.com/stretchr/testify/require"
 
 	"github.com/servaldb/serval/internal/mysqlproc"
@@ -31,9 +27,6 @@ const (
 // and inserts it again, so that afterwards every id must be there once, on its
 // shard, the same through Serval, on the primaries and on the replicas.
 func TestSoakSysbench(t *testing.T) {
-	if !soaking() {
-		return // TestNoAcknowledgedWriteIsLost is the short form and always runs
-	}
 	sysbench, err := exec.LookPath("sysbench")
 	require.NoError(t, err, "run scripts/setup.sh sysbench")
 	for _, e := range mysqlproc.Engines { // one after the other: it is also a measurement
@@ -122,72 +115,6 @@ func requireSysbenchRows(t *testing.T, p *serval, clusters []*mysqlproc.Cluster)
 	}
 }
 
-// What was acknowledged is there: transactions over one and over several
-// shards add to counters and keep a journal of themselves; afterwards the
-// counters, the journal and the acknowledgements agree.
-func TestNoAcknowledgedWriteIsLost(t *testing.T) {
-	long := 4 * time.Second
-	if soaking() {
-		long = 60 * time.Second
-	}
-	eachEngine(t, func(t *testing.T, s *serverSet) {
-		p := startWithT(t, s, "acknowledged")
-		db := p.open(t, "acknowledged")
-		fillT(t, db, 200)
-		mustExec(t, db, "UPDATE t SET n = 0")
-		ctx, cancel := context.WithTimeout(t.Context(), long)
-		defer cancel()
-		var committed, retried atomic.Int64
-		var errs errorList
-		var workers sync.WaitGroup
-		for w := range 8 {
-			conn := oneConn(t, db)
-			r := rand.New(rand.NewPCG(uint64(w), 11))
-			workers.Go(func() {
-				for i := 0; ctx.Err() == nil; i++ {
-					switch err := addTwice(context.WithoutCancel(ctx), conn, r, int64(1_000_000*(w+1)+i)); {
-					case err == nil:
-						committed.Add(1)
-					case deadlock(err):
-						retried.Add(1)
-					default:
-						errs.add(err)
-						return
-					}
-				}
-			})
-		}
-		workers.Wait()
-		require.NoError(t, errs.first())
-		require.NotZero(t, committed.Load())
-		t.Logf("%d transactions committed, %d ended by a deadlock or lock wait", committed.Load(), retried.Load())
-		require.Equal(t, fmt.Sprint(2*committed.Load()), one(t, db, "SELECT SUM(n) FROM t WHERE id <= 200"), "each transaction added two")
-		require.Equal(t, fmt.Sprint(committed.Load()), one(t, db, "SELECT COUNT(*) FROM t WHERE id >= 1000000"), "each left one row")
-	})
-}
+func TestSoakStreamingSelect(t *testing.T) { streaming(t, 1_000_000) }
 
-// addTwice is one transaction: two counters and one row of the journal. The
-// counters are locked in order, so that transactions wait for each other and
-// do not deadlock across servers.
-func addTwice(ctx context.Context, conn *sql.Conn, r *rand.Rand, journal int64) error {
-	a, b := 1+r.IntN(200), 1+r.IntN(200)
-	tx, err := conn.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	for _, id := range []int{min(a, b), max(a, b)} {
-		if _, err := tx.ExecContext(ctx, "UPDATE t SET n = n + 1 WHERE id = ?", id); err != nil {
-			return errors.Join(err, tx.Rollback())
-		}
-	}
-	if _, err := tx.ExecContext(ctx, "INSERT INTO t (id, n) VALUES (?, 0)", journal); err != nil {
-		return errors.Join(err, tx.Rollback())
-	}
-	return tx.Commit()
-}
-
-// deadlock: the server ended the transaction for the benefit of others.
-func deadlock(err error) bool {
-	var e *mysql.MySQLError
-	return errors.As(err, &e) && (e.Number == 1213 || e.Number == 1205)
-}
+func TestSoakNoAcknowledgedWriteIsLost(t *testing.T) { acknowledged(t, 60*time.Second) }

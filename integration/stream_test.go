@@ -3,7 +3,6 @@ package integration
 import (
 	"context"
 	"database/sql"
-	"os"
 	"os/exec"
 	"sync/atomic"
 	"testing"
@@ -11,9 +10,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 )
-
-// soaking: `make soak` asks for the long forms.
-func soaking() bool { return os.Getenv("SERVAL_SOAK") != "" }
 
 // runServal runs one command of the binary to its end.
 func runServal(args ...string) (string, error) {
@@ -25,13 +21,6 @@ func runServal(args ...string) (string, error) {
 // memory stays flat.
 func TestStreamingSelect(t *testing.T) {
 	streaming(t, 100_000)
-}
-
-func TestSoakStreamingSelect(t *testing.T) {
-	if !soaking() {
-		return // the short form above always runs
-	}
-	streaming(t, 1_000_000)
 }
 
 func streaming(t *testing.T, rows int) {
