@@ -153,8 +153,9 @@ func (l *lease) Release(c *backend.Conn, err error) {
 	switch {
 	case h.shared && !broken(c, err):
 	case h.shared:
-		s.tx.Break(h.cluster)
-		if p := s.pinned[h.cluster]; p != nil && p.conn == c && s.tx.State() != txn.Open {
+		if own, ok := s.tx.Conn(h.cluster); ok && own == c {
+			s.tx.Break(h.cluster) // Settle ends the transaction and a pin with it
+		} else if p := s.pinned[h.cluster]; p != nil && p.conn == c {
 			s.losePin(h.cluster)
 		}
 	case l.pins != "" && !broken(c, err):

@@ -52,10 +52,14 @@ type statements struct {
 	nextID   uint32
 	max      int
 	longRoom int // bytes of long data that may still come
+	textRoom int // bytes of statements' texts that may still come
 }
 
+// maxPreparedText bounds the texts of a session's prepared statements together.
+const maxPreparedText = 64 << 20
+
 func (t *statements) init(l Limits) {
-	*t = statements{byID: map[uint32]*prepared{}, nextID: t.nextID, max: l.MaxStatements, longRoom: l.MaxLongData}
+	*t = statements{byID: map[uint32]*prepared{}, nextID: t.nextID, max: l.MaxStatements, longRoom: l.MaxLongData, textRoom: maxPreparedText}
 }
 
 // prepareCommand answers COM_STMT_PREPARE.
@@ -68,6 +72,7 @@ func (s *Session) prepareCommand(ctx context.Context, body []byte) {
 		return
 	}
 	s.stmts.byID[p.id] = p
+	s.stmts.textRoom -= len(p.text)
 	s.answerPrepare(p)
 }
 
@@ -76,6 +81,9 @@ func (s *Session) prepare(ctx context.Context, body []byte) (*prepared, error) {
 		e := sqlerr.New(errMaxPrepared, "Can't create more than max_prepared_stmt_count statements (current value: %d)", s.stmts.max)
 		e.State = "42000"
 		return nil, e
+	}
+	if len(body) > s.stmts.textRoom {
+		return nil, sqlerr.Refuse("another prepared statement", "the texts of this session's statements would take more than 64 MB", "close some")
 	}
 	s.stmts.nextID++
 	p := &prepared{id: s.stmts.nextID, text: append([]byte(nil), body...)}
@@ -404,6 +412,7 @@ func (s *Session) closeCommand(payload []byte) error {
 	}
 	if p := s.stmts.byID[id]; p != nil {
 		s.dropLong(p)
+		s.stmts.textRoom += len(p.text)
 		delete(s.stmts.byID, id)
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 func (s *Session) query(ctx context.Context, text []byte) {
 	ctx, cancel := s.begin(ctx, "Query", text)
 	defer s.end(cancel)
+	defer s.letGo()
 	for {
 		rest, err := s.one(ctx, text)
 		if err != nil {
@@ -26,6 +27,23 @@ func (s *Session) query(ctx context.Context, text []byte) {
 			return
 		}
 		text = rest
+	}
+}
+
+// keptBytes is what a session's buffers may keep between statements, each.
+const keptBytes = 256 << 10
+
+// letGo gives back what one big statement made grow, and the packet it was in.
+func (s *Session) letGo() {
+	s.args = textArgs{}
+	if cap(s.fp.Key) > keptBytes || cap(s.fp.Literals) > keptBytes/64 {
+		s.fp, s.lexer = parser.Fingerprint{}, parser.Lexer{}
+	}
+	if cap(s.buf) > keptBytes {
+		s.buf = nil
+	}
+	if cap(s.keyBuf) > keptBytes {
+		s.keyBuf = nil
 	}
 }
 
