@@ -33,7 +33,7 @@ func ddl(p *planning) (*plan.Plan, error) {
 	r.Target = topology.TargetPrimary
 	pl := &plan.Plan{Root: r, Why: "every shard of " + tables[0].Name}
 	if _, ok := p.st.Node.(*ast.CreateTableStmt); ok {
-		pl.Root = &plan.Sequence{Steps: []plan.Node{createDatabase(tables[0].Placement), r}}
+		pl.Root = &plan.Sequence{Steps: append(createDatabases(tables[0].Placement), r)}
 		pl.Describe = r
 	}
 	pl.Effects.Schema = p.tableNames()
@@ -55,13 +55,28 @@ func everywhere(p *shardrule.Placement) plan.Choice {
 	return plan.Choice{Kind: plan.ChooseByKey, Placement: p}
 }
 
-// createDatabase makes the physical databases that are missing.
-func createDatabase(p *shardrule.Placement) *plan.Route {
-	return &plan.Route{
+// createDatabases makes the databases that are missing: the shards' own, and
+// on each of their clusters the logical one, which connections are in where a
+// server insists on a current database.
+func createDatabases(p *shardrule.Placement) []plan.Node {
+	steps := []plan.Node{&plan.Route{
 		Choice: plan.Choice{Kind: plan.ChooseDatabases, Placement: p},
 		Tables: []plan.TableRef{{Placement: p}},
 		SQL:    plan.Template{{Text: "CREATE DATABASE IF NOT EXISTS "}, {Kind: plan.ChunkDatabase}},
+	}}
+	var without []string
+	for _, s := range p.Shards {
+		if s.Database == p.Schema {
+			return steps
+		}
+		if !hasName(without, s.Cluster) {
+			without = append(without, s.Cluster)
+		}
 	}
+	return append(steps, &plan.Route{
+		Choice: plan.Choice{Kind: plan.ChooseClusters, Clusters: without},
+		SQL:    text("CREATE DATABASE IF NOT EXISTS " + quoteName(p.Schema)),
+	})
 }
 
 func refuseDDL(what string, t *catalog.Table, why, instead string) error {
@@ -368,23 +383,23 @@ type databasePlace struct {
 	clusters []string
 }
 
-// schemaPlaces are the physical databases of a schema but the home's own.
+// schemaPlaces are the physical databases of a schema, and the logical one on
+// each of their clusters, but the home's own.
 func schemaPlaces(s *catalog.Schema, name, home string) []databasePlace {
-	on := map[string]map[string]bool{}
+	on := map[string]map[string]bool{name: {}}
 	for _, t := range s.Tables {
 		if t.Placement == nil {
 			continue
 		}
 		for _, sh := range t.Placement.Shards {
-			if sh.Database == name && sh.Cluster == home {
-				continue
-			}
 			if on[sh.Database] == nil {
 				on[sh.Database] = map[string]bool{}
 			}
 			on[sh.Database][sh.Cluster] = true
+			on[name][sh.Cluster] = true
 		}
 	}
+	delete(on[name], home)
 	var out []databasePlace
 	for db, clusters := range on {
 		place := databasePlace{database: db}
@@ -392,7 +407,9 @@ func schemaPlaces(s *catalog.Schema, name, home string) []databasePlace {
 			place.clusters = append(place.clusters, c)
 		}
 		sort.Strings(place.clusters)
-		out = append(out, place)
+		if len(place.clusters) > 0 {
+			out = append(out, place)
+		}
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].database < out[j].database })
 	return out

@@ -189,7 +189,7 @@ func (p *planning) showTables(n *ast.ShowStmt) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := append(append(text("SELECT "+columns+" FROM ("+inner+") AS t"), where...), text(" ORDER BY 1")...)
+	t := append(append(text("SELECT "+columns+" FROM ("+inner+") AS t"), where...), text(" ORDER BY CAST("+quoteName(column)+" AS BINARY)")...)
 	return p.homeQuery(compact(t), p.cat.HomeOf(db)), nil
 }
 

@@ -29,10 +29,16 @@ func write(p *planning) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !p.hasSharded() {
-		return p.writeGlobal(targets, limited)
+	planned := p.writeGlobal
+	if p.hasSharded() {
+		planned = p.writeSharded
 	}
-	return p.writeSharded(targets, limited)
+	pl, err := planned(targets, limited)
+	if n, ok := p.st.Node.(*ast.DeleteStmt); ok && n.IsMultiTable && err == nil {
+		// Servers look the aliases behind DELETE up in the current database.
+		pl.NeedsDB = p.db != ""
+	}
+	return pl, err
 }
 
 // block0 is the statement's own block.
