@@ -83,6 +83,12 @@ func (s *scatter) class(t sortTerm) class {
 		}
 	case ast.ValueExpr:
 		return classConst
+	case *ast.SubqueryExpr:
+		if sel, ok := e.Query.(*ast.SelectStmt); ok && sel.Fields != nil && len(sel.Fields.Fields) == 1 && sel.Fields.Fields[0].Expr != nil {
+			if f, ok := strip(sel.Fields.Fields[0].Expr).(*ast.AggregateFuncExpr); ok {
+				return s.class(sortTerm{expr: f})
+			}
+		}
 	case *ast.ColumnNameExpr: // of an unknown table: it could be an ENUM
 		return classNone
 	case *ast.BinaryOperationExpr:

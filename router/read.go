@@ -20,6 +20,11 @@ func read(p *planning) (*plan.Plan, error) {
 		}
 		return nil, err
 	}
+	if u, ok := p.st.Node.(*ast.SetOprStmt); ok && l.choice.Single != nil {
+		if pl, err := p.union(u); err == nil { // the arms' keys may be on different shards
+			return pl, nil
+		}
+	}
 	if l.one {
 		r, err := p.route(l.choice, nil)
 		if err != nil {
