@@ -60,6 +60,10 @@ type Conn struct {
 	// queued commands are not written yet, outstanding ones not answered;
 	// sentBefore is w.Written() when the first of the queue came.
 	queued, outstanding int
+	// answerSeqs are the sequence numbers the answers of the queued and
+	// outstanding commands begin with: a command of several frames is answered
+	// from where it ended.
+	answerSeqs []uint8
 	sentBefore          int64
 
 	phase   phase
@@ -164,6 +168,7 @@ func (c *Conn) queueCommand() {
 	}
 	c.queued++
 	c.endCommand()
+	c.answerSeqs = append(c.answerSeqs, c.w.Seq())
 }
 
 // write sends what is framed.

@@ -57,7 +57,7 @@ func (c *Conn) begin() (columns int, first []byte, err error) {
 	}
 	switch {
 	case c.phase == idle && c.outstanding > 0:
-		c.r.SetSeq(1)
+		c.beginAnswer()
 	case c.phase != moreResults:
 		return 0, nil, c.lost(fmt.Errorf("%w: an answer was read that nobody asked for", wire.ErrMalformed))
 	}
@@ -86,6 +86,12 @@ func (c *Conn) begin() (columns int, first []byte, err error) {
 	}
 	c.phase, c.partial = inRows, false
 	return int(n), first, nil
+}
+
+// beginAnswer expects the first packet of the oldest command's answer.
+func (c *Conn) beginAnswer() {
+	c.r.SetSeq(c.answerSeqs[0])
+	c.answerSeqs = append(c.answerSeqs[:0], c.answerSeqs[1:]...)
 }
 
 // maxColumns is far above what a server can send (4096 in a table).

@@ -92,7 +92,7 @@ func (c *Conn) prepare(sql []byte) (*Stmt, error) {
 	if err := c.Flush(); err != nil {
 		return nil, err
 	}
-	c.r.SetSeq(1)
+	c.beginAnswer()
 	payload, err := c.r.Packet()
 	switch {
 	case err != nil:
