@@ -224,7 +224,7 @@ func writeConfig(file string, opt Options, clusters []*mysqlproc.Cluster) error 
 // unlessEnded drops the errors that the demo's own end causes.
 func unlessEnded(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // what fails while everything is being stopped is no news
 	}
 	return err
 }
