@@ -2,9 +2,11 @@ package session
 
 import (
 	"context"
-	"log/slog"
+	"io"
+	"strings"
 
 	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/internal/wire"
 	"github.com/servaldb/serval/parser"
 )
 
@@ -12,11 +14,9 @@ import (
 // go, as lines to print, without running it. Values only a server can compute
 // are asked for through deps.Fleet.
 func Explain(ctx context.Context, deps Deps, schema, sql string) ([]string, error) {
-	s := &Session{
-		deps: deps, c: &Client{User: &catalog.User{}}, log: slog.New(slog.DiscardHandler),
-		settings: newSettings(), options: defaultOptions(), autocommit: true,
-	}
-	s.lease.s = s
+	s := New(deps, &Client{
+		User: &catalog.User{}, Reader: wire.NewReader(strings.NewReader(""), 1), Writer: wire.NewWriter(io.Discard),
+	})
 	s.settings.use(schema)
 	var fp parser.Fingerprint
 	if err := s.lexer.Fingerprint([]byte(sql), s.settings.mode, &fp); err != nil {

@@ -197,16 +197,13 @@ func (l *lease) abandon(err error) {
 	}
 }
 
-// ask implements asker on the home cluster, for Serval's own questions. They
-// go to any server and are no part of the transaction.
+// ask implements asker, for Serval's own questions (weight strings). They go to
+// any server and are no part of the transaction.
 func (s *Session) ask(ctx context.Context, sql string) ([][][]byte, error) {
-	w := s.wantPrimary(s.deps.Catalog.Load().HomeOf(s.settings.db), 1)
-	w.Target = topology.TargetReplica
-	conns, err := s.deps.Fleet.Acquire(ctx, w)
+	c, err := s.anyServer(ctx, s.deps.Catalog.Load().HomeOf(s.settings.db))
 	if err != nil {
 		return nil, err
 	}
-	c := conns[0]
 	_, rows, err := c.Select(ctx, sql)
 	c.Release(err)
 	return rows, err

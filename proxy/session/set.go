@@ -121,8 +121,8 @@ func boolean(value string) (on, ok bool) {
 	return false, false
 }
 
-// onHome runs do on a connection of the current schema's home cluster in the
-// session's state: the transaction's or a pinned one where there is one.
+// onHome runs do on a connection in the session's state: the transaction's or
+// a pinned one on the current schema's home cluster, else any server's.
 func (s *Session) onHome(ctx context.Context, do func(*backend.Conn) error) error {
 	cluster := s.deps.Catalog.Load().HomeOf(s.settings.db)
 	c, owned := s.tx.Conn(cluster)
@@ -130,13 +130,10 @@ func (s *Session) onHome(ctx context.Context, do func(*backend.Conn) error) erro
 		c, owned = p.conn, true
 	}
 	if !owned {
-		w := s.wantPrimary(cluster, 1)
-		w.Target = topology.TargetReplica // a SET needs no primary
-		conns, err := s.deps.Fleet.Acquire(ctx, w)
-		if err != nil {
+		var err error
+		if c, err = s.anyServer(ctx, cluster); err != nil {
 			return err
 		}
-		c = conns[0]
 	}
 	disarm := c.Arm(ctx)
 	c.Want(s.settings.state(false))
@@ -153,6 +150,27 @@ func (s *Session) onHome(ctx context.Context, do func(*backend.Conn) error) erro
 		}
 	}
 	return err
+}
+
+// anyServer gives a connection to some server, of the home cluster if that can
+// be reached: what SET means does not depend on it, and every client begins
+// with a SET, so a home that is down must not keep the other clusters' data
+// from anybody.
+func (s *Session) anyServer(ctx context.Context, home string) (*backend.Conn, error) {
+	clusters := slices.Sorted(maps.Keys(s.deps.Catalog.Load().Clusters))
+	var first error
+	for _, cluster := range append([]string{home}, slices.DeleteFunc(clusters, func(c string) bool { return c == home })...) {
+		w := s.wantPrimary(cluster, 1)
+		w.Target = topology.TargetReplica
+		conns, err := s.deps.Fleet.Acquire(ctx, w)
+		if err == nil {
+			return conns[0], nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return nil, first
 }
 
 // setOnServer runs the assignments and takes over what came of them.

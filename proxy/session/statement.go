@@ -93,7 +93,7 @@ func (s *Session) dispatch(ctx context.Context, e *planned, args plan.Args, para
 		return err
 	}
 	s.diag.reset()
-	written, buffered := s.out.Written(), s.out.Buffered()
+	written, buffered, seq := s.out.Written(), s.out.Buffered(), s.out.Seq()
 	var out executor.Outcome
 	var bound *plan.Bound
 	for attempt := 1; ; attempt++ {
@@ -106,7 +106,7 @@ func (s *Session) dispatch(ctx context.Context, e *planned, args plan.Args, para
 			break
 		}
 		s.finished.Retried = true
-		s.takeBack(buffered)
+		s.takeBack(buffered, seq)
 	}
 	if alone {
 		err = s.endAlone(ctx, err)
@@ -238,12 +238,11 @@ func ended(err error) bool {
 
 // takeBack drops what a failed attempt has put into the client's buffer; the
 // caller has seen that nothing of it has left.
-func (s *Session) takeBack(buffered int) {
-	if s.out.Buffered() == buffered {
-		return
+func (s *Session) takeBack(buffered int, seq uint8) {
+	if s.out.Buffered() != buffered {
+		s.out.Reset(s.sink) // it was empty before the attempt
 	}
-	s.out.Reset(s.sink)
-	s.out.SetSeq(s.in.Seq())
+	s.out.SetSeq(seq)
 }
 
 // failed follows an error: what it means for the transaction.

@@ -5,9 +5,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/internal/wire"
+	"github.com/servaldb/serval/topology"
 )
 
 // useStatement answers USE x.
@@ -57,8 +59,12 @@ func CheckSchema(ctx context.Context, deps Deps, user *catalog.User, name string
 	if cat.Schemas[name] != nil || alwaysThere(name) {
 		return nil
 	}
-	s := Session{deps: deps, c: &Client{User: user}, settings: newSettings()}
-	rows, err := s.ask(ctx, "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = "+quoteText(name))
+	conns, err := deps.Fleet.Acquire(ctx, backend.Want{Cluster: cat.HomeOf(name), Target: topology.TargetPrimary, N: 1, Zone: deps.Zone})
+	if err != nil {
+		return err
+	}
+	_, rows, err := conns[0].Select(ctx, "SELECT 1 FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = "+quoteText(name))
+	conns[0].Release(err)
 	if err != nil {
 		return err
 	}
