@@ -64,7 +64,7 @@ type Conn struct {
 	// outstanding commands begin with: a command of several frames is answered
 	// from where it ended.
 	answerSeqs []uint8
-	sentBefore          int64
+	sentBefore int64
 
 	phase   phase
 	partial bool // the last frame read goes on in the next one

@@ -192,7 +192,8 @@ func (p *Pool) takeIdle(foundRows bool) *Conn {
 		idle[len(idle)-1] = nil
 		p.mu.idle[k] = idle[:len(idle)-1]
 		p.mu.Unlock()
-		if !p.expired(c) && c.peek.ok() {
+		now := p.cfg.Now()
+		if !p.expired(c, now) && (now.Sub(c.idleSince) < freshFor || c.peek.ok()) {
 			return c
 		}
 		c.close()
@@ -200,8 +201,12 @@ func (p *Pool) takeIdle(foundRows bool) *Conn {
 	}
 }
 
-func (p *Pool) expired(c *Conn) bool {
-	now := p.cfg.Now()
+// freshFor is how long a connection that came back is taken without a look
+// whether it still is one: the look is a system call, one in ten of a point
+// select's.
+const freshFor = 20 * time.Millisecond
+
+func (p *Pool) expired(c *Conn, now time.Time) bool {
 	return now.Sub(c.created) > p.cfg.MaxLifetime || now.Sub(c.idleSince) > p.cfg.IdleTimeout
 }
 
@@ -296,10 +301,11 @@ func (p *Pool) reapLoop(every time.Duration) {
 
 func (p *Pool) reap() {
 	var old []*Conn
+	now := p.cfg.Now()
 	p.mu.Lock()
 	for k := range p.mu.idle {
 		p.mu.idle[k] = slices.DeleteFunc(p.mu.idle[k], func(c *Conn) bool {
-			if p.expired(c) {
+			if p.expired(c, now) {
 				old = append(old, c)
 				return true
 			}

@@ -69,10 +69,12 @@ func TestPoolReuse(t *testing.T) {
 		found[0].Release(nil)
 	})
 	t.Run("a server restarted meanwhile is noticed before anything is sent", func(t *testing.T) {
-		p, s := poolTo(t, Config{}, okHandler)
+		clk := &clock{t: time.Unix(1e9, 0)}
+		p, s := poolTo(t, Config{Now: clk.now}, okHandler)
 		c := take(t, p, 1)[0]
 		c.Release(nil)
 		s.HangUpAll()
+		clk.add(freshFor)
 		require.Eventually(t, func() bool { return !c.peek.ok() }, 5*time.Second, time.Millisecond)
 		again := take(t, p, 1)[0]
 		require.NotSame(t, c, again)

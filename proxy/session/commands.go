@@ -59,8 +59,8 @@ func (s *Session) command(ctx context.Context, payload []byte) (quit bool, err e
 }
 
 func (s *Session) initDBCommand(ctx context.Context, body []byte) {
-	ctx, cancel := s.begin(ctx, "Init DB", body)
-	defer s.end(cancel)
+	ctx = s.begin(ctx, "Init DB", body)
+	defer s.end()
 	if err := s.initDB(ctx, string(body)); err != nil {
 		s.fail(err)
 	}
@@ -108,8 +108,8 @@ func (s *Session) setOption(body []byte) error {
 // transaction is rolled back, its state, statements and pins are gone, the
 // database stays.
 func (s *Session) resetConnection(ctx context.Context) {
-	ctx, cancel := s.begin(ctx, "Reset connection", nil)
-	defer s.end(cancel)
+	ctx = s.begin(ctx, "Reset connection", nil)
+	defer s.end()
 	_ = s.tx.Rollback(ctx)
 	s.unpinAll(func(c *backend.Conn) { c.Discard() })
 	db := s.settings.db

@@ -10,8 +10,8 @@ import (
 // fieldList answers COM_FIELD_LIST, the deprecated way the mysql client learns
 // column names for completion: the definitions of a table's columns.
 func (s *Session) fieldList(ctx context.Context, body []byte) {
-	ctx, cancel := s.begin(ctx, "Field List", body)
-	defer s.end(cancel)
+	ctx = s.begin(ctx, "Field List", body)
+	defer s.end()
 	table, _, _ := bytes.Cut(body, []byte{0})
 	p, err := s.prepare(ctx, []byte("SELECT * FROM "+quoteName(string(table))))
 	if err != nil {

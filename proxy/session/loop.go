@@ -29,6 +29,7 @@ func (s *Session) Serve(ctx context.Context) error {
 	defer s.deps.Registry.remove(s.c.ID)
 	stop := context.AfterFunc(ctx, s.killConnection)
 	defer stop()
+	defer s.stopLimit()
 	defer s.giveBack()
 
 	loginErr := s.login(ctx)
@@ -156,46 +157,5 @@ func (s *Session) giveBack() {
 	s.unpinAll(func(c *backend.Conn) { c.Discard() })
 }
 
-// begin notes a command for the process list and gives the context it runs in.
-// Without a time limit the same context serves all statements until one of
-// them is killed: making one for each would be a fifth of a point select's
-// allocations.
-func (s *Session) begin(ctx context.Context, command string, text []byte) (context.Context, context.CancelFunc) {
-	timeout := s.deps.Limits.StatementTimeout
-	if s.options.timeout > 0 {
-		timeout = s.options.timeout
-	}
-	done := context.CancelFunc(nothing)
-	var cancel context.CancelFunc
-	if timeout > 0 {
-		ctx, cancel = context.WithTimeout(ctx, timeout)
-		done = cancel
-	} else {
-		if s.running == nil || s.running.Err() != nil {
-			s.running, s.cancelRunning = context.WithCancel(ctx)
-		}
-		ctx, cancel = s.running, s.cancelRunning
-	}
-	s.statements.Add(1)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.mu.command, s.mu.cancel = command, cancel
-	s.mu.statement = append(s.mu.statement[:0], text[:min(len(text), maxShownStatement)]...)
-	if s.mu.killed {
-		cancel()
-	}
-	return ctx, done
-}
-
-func nothing() {}
-
 // maxShownStatement bounds the text the process list shows.
 const maxShownStatement = 16 << 10
-
-// end is behind a command: a KILL QUERY from here on finds nothing to end.
-func (s *Session) end(done context.CancelFunc) {
-	s.mu.Lock()
-	s.mu.cancel = nil
-	s.mu.Unlock()
-	done()
-}

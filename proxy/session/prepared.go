@@ -64,8 +64,8 @@ func (t *statements) init(l Limits) {
 
 // prepareCommand answers COM_STMT_PREPARE.
 func (s *Session) prepareCommand(ctx context.Context, body []byte) {
-	ctx, cancel := s.begin(ctx, "Prepare", body)
-	defer s.end(cancel)
+	ctx = s.begin(ctx, "Prepare", body)
+	defer s.end()
 	p, err := s.prepare(ctx, body)
 	if err != nil {
 		s.fail(because(ctx, err))
@@ -260,8 +260,8 @@ func (s *Session) executeCommand(ctx context.Context, payload []byte) error {
 		return err
 	}
 	defer s.dropLong(p)
-	ctx, cancel := s.begin(ctx, "Execute", p.text)
-	defer s.end(cancel)
+	ctx = s.begin(ctx, "Execute", p.text)
+	defer s.end()
 	s.binary, s.more, s.finished = true, false, Finished{}
 	start := time.Now()
 	err = because(ctx, s.executePrepared(ctx, p))

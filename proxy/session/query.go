@@ -12,8 +12,8 @@ import (
 // query answers COM_QUERY: one statement, or several where the client may send
 // them. The first that fails ends the packet.
 func (s *Session) query(ctx context.Context, text []byte) {
-	ctx, cancel := s.begin(ctx, "Query", text)
-	defer s.end(cancel)
+	ctx = s.begin(ctx, "Query", text)
+	defer s.end()
 	defer s.letGo()
 	for {
 		rest, err := s.one(ctx, text)

@@ -169,11 +169,11 @@ type Session struct {
 	padWeight   func(collation uint16) []byte
 	endOfResult func(ok wire.OK, columns int) error
 
-	// running is the context of statements without a time limit.
-	running       context.Context
-	cancelRunning context.CancelFunc
-	weigher       weigher
-	request       executor.Request
+	// running is the context statements run in, one after the other, until one
+	// of them is ended by it.
+	running *statementContext
+	weigher weigher
+	request executor.Request
 
 	statements atomic.Uint64
 
@@ -188,6 +188,7 @@ type Session struct {
 		pins      map[string][]string
 		killed    bool
 		cancel    context.CancelFunc // of the running statement, nil when idle
+		limit     timeLimit
 	}
 }
 
