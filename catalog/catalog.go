@@ -27,6 +27,10 @@ type Catalog struct {
 	FoldNames bool
 	// Collations by name, as the servers list them.
 	Collations map[string]Collation
+	// Information are the tables of information_schema that tell of tables
+	// (they have TABLE_SCHEMA and TABLE_NAME), by name in upper case, with
+	// their columns in upper case and in order.
+	Information map[string][]string
 }
 
 // Collation is what a merge must know to order text exactly.

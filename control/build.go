@@ -25,7 +25,7 @@ func Build(cfg *config.Config, facts Facts) (*catalog.Catalog, error) {
 	b := &builder{cfg: cfg, facts: facts, taken: map[topology.Shard]string{}}
 	c := &catalog.Catalog{
 		Clusters: map[string]*topology.Cluster{}, Schemas: map[string]*catalog.Schema{}, Users: map[string]*catalog.User{},
-		Home: cfg.Home, FoldNames: facts.FoldNames, Collations: facts.Collations,
+		Home: cfg.Home, FoldNames: facts.FoldNames, Collations: facts.Collations, Information: facts.Information,
 	}
 	for i := range cfg.Clusters {
 		cl := &cfg.Clusters[i]

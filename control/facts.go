@@ -21,6 +21,8 @@ type Facts struct {
 	// FoldNames: the servers compare table names in lower case.
 	FoldNames  bool
 	Collations map[string]catalog.Collation
+	// Information is as in catalog.Catalog.
+	Information map[string][]string
 	// Tables are the definitions, of those tables that exist; names are in
 	// lower case where FoldNames.
 	Tables map[TableName]*TableFact

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -152,6 +153,24 @@ func readPlaces(ctx context.Context, s Servers, cluster, where string) ([]place,
 		out[i] = place{cluster, string(r[0]), string(r[1])}
 	}
 	return out, nil
+}
+
+// readInformation are the tables of information_schema that tell of tables,
+// with their columns.
+func readInformation(ctx context.Context, s Servers, cluster string) (map[string][]string, error) {
+	rows, err := s.Select(ctx, cluster, "SELECT UPPER(TABLE_NAME), UPPER(COLUMN_NAME) FROM information_schema.COLUMNS"+
+		" WHERE TABLE_SCHEMA = 'information_schema' ORDER BY TABLE_NAME, ORDINAL_POSITION")
+	if err != nil {
+		return nil, err
+	}
+	all := map[string][]string{}
+	for _, r := range rows {
+		all[string(r[0])] = append(all[string(r[0])], string(r[1]))
+	}
+	maps.DeleteFunc(all, func(_ string, columns []string) bool {
+		return !slices.Contains(columns, "TABLE_SCHEMA") || !slices.Contains(columns, "TABLE_NAME")
+	})
+	return all, nil
 }
 
 // readCollations are all collations of a server, with the weight of a space

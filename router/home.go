@@ -74,6 +74,11 @@ func (p *planning) planHome() (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(tables) == 0 {
+		if tables, err = p.information(cluster); err != nil {
+			return nil, err
+		}
+	}
 	r.Tables = refs
 	r.SQL = splice(p.st, p.within, tables)
 	var root plan.Node = r

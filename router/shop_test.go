@@ -27,6 +27,10 @@ func shop(t testing.TB) *catalog.Catalog {
 		Version: 1, Home: "c0",
 		Clusters: map[string]*topology.Cluster{"c0": {Name: "c0"}, "c1": {Name: "c1"}},
 		Schemas:  map[string]*catalog.Schema{"shop": {Name: "shop", Home: "c0", Tables: tables}},
+		Information: map[string][]string{
+			"TABLES":  {"TABLE_CATALOG", "TABLE_SCHEMA", "TABLE_NAME"},
+			"COLUMNS": {"TABLE_SCHEMA", "TABLE_NAME", "COLUMN_NAME"},
+		},
 		Collations: map[string]catalog.Collation{
 			"utf8mb4_general_ci": {Name: "utf8mb4_general_ci", PadSpace: true, PadWeight: []byte{0, 0x20}},
 		},

@@ -77,7 +77,12 @@ func (s *Session) lockPart(part []token, byCluster map[string][]string) error {
 	if !allowed(s.c.User, schema) || s.c.User.ReadOnly && mode != "READ" && mode != "READ LOCAL" {
 		return sqlerr.New(sqlerr.TableAccessDenied, "LOCK TABLES command denied to user '%s'@'%s' for table '%s'", s.c.User.Name, host(s.c.Remote), table)
 	}
-	for _, shard := range s.places(schema, table) {
+	places := s.places(schema, table)
+	if sameDatabase(places) {
+		return sqlerr.Refuse("LOCK TABLES of "+table, "several of its shards are tables of one database, which a server cannot lock under one name",
+			"use a transaction (mysqldump --single-transaction --skip-lock-tables)")
+	}
+	for _, shard := range places {
 		physical := quoteName(shard.Database) + "." + quoteName(shard.Table)
 		list := byCluster[shard.Cluster]
 		if alias == "" {
@@ -90,6 +95,20 @@ func (s *Session) lockPart(part []token, byCluster map[string][]string) error {
 		byCluster[shard.Cluster] = list
 	}
 	return nil
+}
+
+// sameDatabase reports that two of the shards stand in one database.
+func sameDatabase(shards []topology.Shard) bool {
+	type database struct{ cluster, name string }
+	seen := map[database]bool{}
+	for _, s := range shards {
+		d := database{s.Cluster, s.Database}
+		if seen[d] {
+			return true
+		}
+		seen[d] = true
+	}
+	return false
 }
 
 func orWord(s, otherwise string) string {
