@@ -19,6 +19,8 @@ const (
 	// how long that may take.
 	refreshEvery  = 10 * time.Second
 	refreshWithin = 8 * time.Second
+	// refreshSoon is instead of refreshEvery while a cluster does not answer.
+	refreshSoon = time.Second
 )
 
 // Controller keeps the Catalog up to date: it alone publishes to its Store.
@@ -75,13 +77,13 @@ func (c *Controller) Reload(ctx context.Context, cfg *config.Config) error {
 
 // Run reads the definitions again and again until ctx ends. It returns nil.
 func (c *Controller) Run(ctx context.Context) error {
-	tick := time.NewTicker(refreshEvery)
-	defer tick.Stop()
 	for {
+		timer := time.NewTimer(c.pause())
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			return nil
-		case <-tick.C:
+		case <-timer.C:
 		}
 		within, cancel := context.WithTimeout(ctx, refreshWithin)
 		err := c.Load(within)
@@ -93,6 +95,16 @@ func (c *Controller) Run(ctx context.Context) error {
 			c.log.Warn("the tables' definitions could not be read again", "err", err)
 		}
 	}
+}
+
+// pause is how long to wait until the next look.
+func (c *Controller) pause() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.mu.down) > 0 {
+		return refreshSoon
+	}
+	return refreshEvery
 }
 
 // Refresh reads one table's definition again and publishes it: what the
@@ -243,7 +255,8 @@ func (r *factReader) ask(ctx context.Context, cluster string) (server, bool) {
 
 // all reads everything about the tables of a catalog.
 func (r *factReader) all(ctx context.Context, plain *catalog.Catalog) Facts {
-	facts := Facts{Now: r.now, FoldNames: r.old.FoldNames, Collations: r.old.Collations, Tables: map[TableName]*TableFact{}}
+	facts := Facts{Now: r.now, FoldNames: r.old.FoldNames, Collations: r.old.Collations, Information: r.old.Information,
+		Tables: map[TableName]*TableFact{}}
 	for i := range r.cfg.Clusters {
 		name := r.cfg.Clusters[i].Name
 		s, ok := r.ask(ctx, name)
@@ -258,6 +271,14 @@ func (r *factReader) all(ctx context.Context, plain *catalog.Catalog) Facts {
 				continue
 			}
 			facts.Collations = all
+		}
+		if facts.Information == nil {
+			all, err := readInformation(ctx, r.servers, name)
+			if err != nil {
+				r.fail(name, err)
+				continue
+			}
+			facts.Information = all
 		}
 		break
 	}
