@@ -188,10 +188,11 @@ func (c *Checker) take(l *loop, m Measurement) bool {
 		}
 	}
 	cfg := failover.Config{Cluster: l.cluster, Failures: c.cfg.Failures}
+	had := c.mu.states[l.cluster.Name].Primary != ""
 	state, actions := failover.Step(cfg, c.mu.states[l.cluster.Name], m.Observation)
 	c.mu.states[l.cluster.Name] = state
 	for _, a := range actions {
-		c.log(l.cluster.Name, a)
+		c.log(l.cluster.Name, a, had)
 		if a.Kind == failover.SetPrimary || a.Kind == failover.NoPrimary {
 			c.mu.changes++
 		}
@@ -207,9 +208,11 @@ func (c *Checker) Changes() uint64 {
 	return c.mu.changes
 }
 
-func (c *Checker) log(cluster string, a failover.Action) {
+// log tells of a change; a cluster that never had a primary, as at the start,
+// has lost none.
+func (c *Checker) log(cluster string, a failover.Action, had bool) {
 	level := slog.LevelInfo
-	if a.Kind == failover.NoPrimary || a.Kind == failover.MarkDown {
+	if a.Kind == failover.NoPrimary && had || a.Kind == failover.MarkDown {
 		level = slog.LevelWarn
 	}
 	c.cfg.Log.Log(context.Background(), level, "cluster "+a.Kind.String(), "cluster", cluster, "addr", a.Addr, "why", a.Why)
