@@ -59,6 +59,11 @@ type Request struct {
 	// Undone: where some shards fail the session takes back what the others
 	// applied, so the error need not tell of it.
 	Undone bool
+	// InTurn: clusters run their tasks one after the other, in the order of
+	// their names, and none after one has failed. Changes that keep their locks
+	// until all are done can then not wait for each other in a circle that no
+	// server sees.
+	InTurn bool
 }
 
 // defaultMemoryBudget is what one statement's merge may hold.

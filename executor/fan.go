@@ -136,6 +136,14 @@ func (f *fan) send() error {
 	}
 	for _, l := range f.links {
 		l.send()
+		if !f.req.InTurn {
+			continue
+		}
+		for _, p := range l.parts {
+			if err := p.begin(); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }

@@ -138,6 +138,7 @@ type Session struct {
 	multi      bool        // COM_SET_OPTION: multi-statements on
 	next       txn.Options // SET TRANSACTION, for the next transaction only
 	tx         *txn.Tx[*backend.Conn]
+	enclosed   bool            // tx is for the running statement, by Serval's own doing
 	pinned     map[string]*pin // by cluster
 	gtids      map[string]string
 	lease      lease

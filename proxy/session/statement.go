@@ -97,9 +97,16 @@ func (s *Session) dispatch(ctx context.Context, e *planned, args plan.Args, para
 	var out executor.Outcome
 	var bound *plan.Bound
 	for attempt := 1; ; attempt++ {
+		s.enclosed = false
 		bound, err = s.bind(ctx, e.plan, args, params)
 		if err == nil {
+			err = s.enclose(e, bound)
+		}
+		if err == nil {
 			out, err = s.guarded(ctx, e, bound, params)
+		}
+		if s.enclosed && err != nil {
+			s.undo(ctx)
 		}
 		untouched := s.out.Written() == written && (s.out.Buffered() == buffered || buffered == 0)
 		if err == nil || attempt > 1 || !untouched || !s.mayRetry(e, err) {
@@ -107,6 +114,9 @@ func (s *Session) dispatch(ctx context.Context, e *planned, args plan.Args, para
 		}
 		s.finished.Retried = true
 		s.takeBack(buffered, seq)
+	}
+	if s.enclosed {
+		s.enclosed, alone = false, err == nil
 	}
 	if alone {
 		err = s.endAlone(ctx, err)
@@ -154,6 +164,29 @@ func runsInTransaction(k parser.Kind) bool {
 	return false
 }
 
+// enclose begins a transaction for a change on several shards with autocommit
+// on: where one of them fails, the others must not keep their part. Under LOCK
+// TABLES it would free the locks.
+func (s *Session) enclose(e *planned, bound *plan.Bound) error {
+	if e.plan.ReadOnly || s.tx.State() == txn.Open || !runsInTransaction(e.kind) || tasks(bound) < 2 {
+		return nil
+	}
+	for _, p := range s.pinned {
+		if p.has(pinLockTables) {
+			return nil
+		}
+	}
+	s.enclosed = true
+	return s.tx.Begin(txn.Options{})
+}
+
+// undo rolls back though the statement's own time may be up.
+func (s *Session) undo(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTime)
+	defer cancel()
+	_ = s.tx.Rollback(ctx)
+}
+
 // endAlone ends the transaction of one statement.
 func (s *Session) endAlone(ctx context.Context, err error) error {
 	if err != nil {
@@ -166,7 +199,7 @@ func (s *Session) endAlone(ctx context.Context, err error) error {
 // guarded runs the bound plan once; in a transaction, a change on several
 // shards that fails on one is taken back on the others.
 func (s *Session) guarded(ctx context.Context, e *planned, bound *plan.Bound, params *preparedArgs) (executor.Outcome, error) {
-	if e.plan.ReadOnly || s.tx.State() == txn.Idle || tasks(bound) < 2 {
+	if e.plan.ReadOnly || s.tx.State() == txn.Idle || s.enclosed || tasks(bound) < 2 {
 		return s.attempt(ctx, e, bound, params)
 	}
 	if err := s.tx.Guard(ctx); err != nil {
@@ -208,7 +241,7 @@ func (s *Session) attempt(ctx context.Context, e *planned, bound *plan.Bound, pa
 		Bound: bound, Conns: l, Out: s.out, DeprecateEOF: s.c.Capabilities&wire.CapDeprecateEOF != 0,
 		Status: s.status(), MemoryBudget: s.deps.Limits.MemoryBudget, PadWeight: s.padWeight,
 		EndOfResult: s.endOfResult, KeepConns: s.tx.State() == txn.Open || len(s.pinned) > 0 || l.pins != "",
-		Undone: s.tx.Guarded(),
+		Undone: s.tx.Guarded() || s.enclosed, InTurn: s.enclosed,
 	}
 	if params != nil {
 		req.Params = params
@@ -225,6 +258,9 @@ func (s *Session) attempt(ctx context.Context, e *planned, bound *plan.Bound, pa
 // connection was lost. In a transaction only a failure to join may be tried
 // again, which leaves the transaction as it was.
 func (s *Session) mayRetry(e *planned, err error) bool {
+	if s.doomed {
+		return false // what the statement relied on went with a pinned connection
+	}
 	if sqlerr.SafeToRetry(err) {
 		return s.tx.State() == txn.Idle || !s.tx.Damaged()
 	}
