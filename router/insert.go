@@ -100,7 +100,21 @@ func (in *inserting) defaultKey() error {
 		return sqlerr.Refuse("an INSERT into "+in.to.table+" without its sharding column "+name, "the column's default is not known", "name the column")
 	}
 	op, err := in.columnDefault(c)
+	if err != nil {
+		err = in.unknownColumn(err)
+	}
 	in.byDefault, in.addKey = op, op.Unknown
+	return err
+}
+
+// unknownColumn is the error for a column the table does not have, where the
+// statement is in error anyway; else err.
+func (in *inserting) unknownColumn(err error) error {
+	for _, c := range in.columns {
+		if in.to.column(c) == nil {
+			return sqlerr.New(sqlerr.BadField, "Unknown column '%s' in 'field list'", c)
+		}
+	}
 	return err
 }
 

@@ -66,9 +66,12 @@ func (t *statements) init(l Limits) {
 func (s *Session) prepareCommand(ctx context.Context, body []byte) {
 	ctx = s.begin(ctx, "Prepare", body)
 	defer s.end()
+	s.diag.reset()
 	p, err := s.prepare(ctx, body)
 	if err != nil {
-		s.fail(because(ctx, err))
+		err = because(ctx, err)
+		s.diag.failed(sqlerr.From(err))
+		s.fail(err)
 		return
 	}
 	s.stmts.byID[p.id] = p
