@@ -79,6 +79,10 @@ type Conn struct {
 	broken error
 	// tainted: it works, but must not serve anyone else.
 	tainted bool
+	// stalled: the pool gave it up, its server does not answer. retired: its
+	// server was the cluster's primary and another one is now. Both are the
+	// pool's to set, at any time.
+	stalled, retired atomic.Bool
 	// changed: the server reported session state that no Adopt has named yet
 	// (user variables, temporary tables, locks).
 	changed bool
@@ -158,13 +162,14 @@ func (c *Conn) queueCommand() {
 		return
 	}
 	if c.queued == 0 {
+		c.inFlight.Store(true)
 		if c.stateAnswers > 0 {
 			// A long command would leave before the state is known to be right.
 			if err := c.readState(); err != nil {
+				c.inFlight.Store(false)
 				return
 			}
 		}
-		c.inFlight.Store(true)
 	}
 	c.queued++
 	c.endCommand()
@@ -182,6 +187,10 @@ func (c *Conn) write() {
 // asked for is confirmed. An error before the first of their bytes was sent is
 // SafeToRetry.
 func (c *Conn) Flush() error {
+	if c.broken == nil && c.retired.Load() {
+		c.inFlight.Store(false)
+		c.broken = sqlerr.New(sqlerr.ServerLost, "Server %s is no longer the primary of its cluster: what this connection held there, an open transaction included, is given up", c.addr)
+	}
 	if c.broken == nil && c.stateAnswers > 0 {
 		_ = c.readState() // sets broken
 	}
@@ -233,6 +242,8 @@ func (c *Conn) ioError(err error) error {
 	}
 	what := err.Error()
 	switch {
+	case c.stalled.Load():
+		what = "the server does not answer any more"
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		what = "the server closed the connection"
 	case errors.Is(err, wire.ErrTooLarge):
@@ -252,6 +263,9 @@ func (c *Conn) serverError(payload []byte) error {
 	switch {
 	case isReadOnlyRefusal(e):
 		c.readOnly, c.verified = true, 0
+		if c.pool != nil {
+			c.pool.doubts.Add(1) // the other connections were verified too early
+		}
 		c.cfg.OnLost(c.addr)
 		return e.Retryable() // the server did not run it
 	case e.Code == errNeedReprepare || e.Code == sqlerr.UnknownStatement:
@@ -321,6 +335,9 @@ func (c *Conn) close() {
 		c.broken = errClosed
 	}
 	_ = c.sock.Close()
+	if c.pool != nil {
+		c.pool.forget(c)
+	}
 }
 
 var errClosed = sqlerr.New(sqlerr.ServerLost, "Lost connection to MySQL server during query: Serval closed it")

@@ -48,6 +48,9 @@ type Want struct {
 	N int
 	// FoundRows: affected rows are the rows matched.
 	FoundRows bool
+	// NoHold: where there is no primary say so at once; for Serval's own needs,
+	// which are tried again anyway.
+	NoHold bool
 }
 
 // Fleet is the pools of all servers, and the way from a cluster's name to the
@@ -62,6 +65,8 @@ type Fleet struct {
 		sync.Mutex
 		// changed is closed, and replaced, with each new view.
 		changed chan struct{}
+		// primaries are the last primaries there were, by cluster.
+		primaries map[string]string
 	}
 	// epoch counts changes of any cluster's primary; a connection shown to be
 	// writable in an older one is asked again.
@@ -75,7 +80,14 @@ type server struct {
 	executed atomic.Pointer[string]
 	// out is until when (Unix nanoseconds) it is left out after a failure.
 	out atomic.Int64
+	// down is since when no probe has reached it, zero while they do; guarded
+	// by Fleet.mu.
+	down time.Time
 }
+
+// stallTime is how long a server may be down before the statements that still
+// wait for it are given up: long enough for probes that were late, not it.
+const stallTime = 3 * time.Second
 
 // outTime is how long a replica that failed is left out without asking; the
 // next probe knows better by then.
@@ -98,6 +110,7 @@ func NewFleet(cfg FleetConfig) *Fleet {
 	}
 	f := &Fleet{cfg: cfg}
 	f.mu.changed = make(chan struct{})
+	f.mu.primaries = map[string]string{}
 	f.epoch.Store(1)
 	f.view.Store(&topology.View{})
 	f.pools.Store(&map[string]*server{})
@@ -140,9 +153,46 @@ func (f *Fleet) Publish(v *topology.View) {
 	if primariesDiffer(f.view.Load(), v) {
 		f.epoch.Add(1)
 	}
+	old := f.view.Load()
 	f.view.Store(v)
+	f.followLocked(old, v)
 	close(f.mu.changed)
 	f.mu.changed = make(chan struct{})
+}
+
+// followLocked has the pools follow what the view says of their servers.
+func (f *Fleet) followLocked(old, v *topology.View) {
+	pools, now := *f.pools.Load(), time.Now()
+	for name, c := range v.Clusters {
+		if c.Primary != "" {
+			last := f.mu.primaries[name]
+			if s := pools[last]; s != nil && last != c.Primary {
+				s.pool.retire()
+			}
+			f.mu.primaries[name] = c.Primary
+		}
+		was := old.Cluster(name)
+		for i := range c.Instances {
+			in := &c.Instances[i]
+			s := pools[in.Addr]
+			if s == nil {
+				continue
+			}
+			if was == nil || i >= len(was.Instances) || was.Instances[i].Executed != in.Executed {
+				// The view is newer; and a server that came back from a crash
+				// or a backup may have less than it had.
+				s.executed.Store(nil)
+			}
+			switch {
+			case in.Up:
+				s.down = time.Time{}
+			case s.down.IsZero():
+				s.down = now
+			case now.Sub(s.down) >= stallTime:
+				s.pool.stall()
+			}
+		}
+	}
 }
 
 func primariesDiffer(a, b *topology.View) bool {
@@ -207,11 +257,16 @@ func (f *Fleet) Acquire(ctx context.Context, want Want) ([]*Conn, error) {
 			return conns, nil
 		}
 	}
+	var last error
 	if c := f.View().Cluster(want.Cluster); c != nil && c.Primary != "" {
 		conns, err := f.primary(ctx, c.Primary, want)
 		if err == nil || !worthHolding(ctx, err) {
 			return conns, err
 		}
+		last = err
+	}
+	if want.NoHold {
+		return nil, f.noPrimary(want.Cluster, "", last)
 	}
 	return f.hold(ctx, want)
 }
@@ -293,7 +348,7 @@ func (f *Fleet) primary(ctx context.Context, addr string, want Want) ([]*Conn, e
 	if s == nil {
 		return nil, sqlerr.New(sqlerr.CannotConnect, "Server %s is no longer part of the configuration", addr).Retryable()
 	}
-	epoch := f.epoch.Load()
+	epoch := f.epoch.Load() + s.pool.doubts.Load() // both only grow
 	conns, err := s.pool.Acquire(ctx, want.N, want.FoundRows)
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/servaldb/serval/internal/mysqltest"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/wire"
 	"github.com/servaldb/serval/topology"
 )
 
@@ -251,4 +252,107 @@ func TestFleetUpdate(t *testing.T) {
 		Config:  Config{ConnectTimeout: time.Second, Password: "new"},
 	}})
 	require.NotSame(t, kept, (*pr.f.pools.Load())[pr.p.Addr], "a new password needs new connections")
+}
+
+// publishDown says that the replica is not reached.
+func (pr *pair) publishDown() {
+	pr.f.Publish(&topology.View{Clusters: map[string]*topology.ClusterView{"c0": {Name: "c0", Primary: pr.p.Addr, Instances: []topology.InstanceView{
+		{Instance: topology.Instance{Addr: pr.p.Addr}, Up: true, Role: topology.RolePrimary},
+		{Instance: topology.Instance{Addr: pr.r.Addr, Weight: 1}},
+	}}}})
+}
+
+// A server that was frozen, or whose network swallows packets, takes no
+// statement with it for longer than its probes need to be sure.
+func TestFleetGivesUpAServerThatDoesNotAnswer(t *testing.T) {
+	asked := make(chan struct{})
+	pr := newPair(t, nil)
+	pr.r = mysqltest.Start(t, func(s *mysqltest.Session, _ byte, _ []byte) error {
+		close(asked)
+		s.WaitClosed()
+		return nil
+	})
+	pr.f.Update([]ClusterConfig{{
+		Cluster: topology.Cluster{Name: "c0", Instances: []topology.Instance{{Addr: pr.p.Addr}, {Addr: pr.r.Addr, Weight: 1}}},
+		Config:  Config{ConnectTimeout: time.Second},
+	}})
+	pr.publish(pr.p.Addr)
+	conns, err := pr.f.Acquire(context.Background(), Want{Cluster: "c0", Target: topology.TargetReplica})
+	require.NoError(t, err)
+	require.Equal(t, pr.r.Addr, conns[0].Addr())
+	failed := make(chan error, 1)
+	go func() {
+		_, err := conns[0].Exec(context.Background(), "SELECT 1")
+		conns[0].Release(err)
+		failed <- err
+	}()
+	<-asked
+	pr.publishDown()
+	select {
+	case err := <-failed:
+		t.Fatalf("given up at the first sign: %v", err)
+	case <-time.After(50 * time.Millisecond): // it must still wait: there is no event to wait for
+	}
+	s := (*pr.f.pools.Load())[pr.r.Addr]
+	pr.f.mu.Lock()
+	s.down = s.down.Add(-stallTime)
+	pr.f.mu.Unlock()
+	pr.publishDown()
+	err = <-failed
+	require.Equal(t, sqlerr.ServerLost, code(err))
+	require.ErrorContains(t, err, "does not answer any more")
+	require.Zero(t, s.pool.Stats().Idle, "its connection is not used again")
+}
+
+func TestFleetFollowsAPromotion(t *testing.T) {
+	ctx := context.Background()
+	t.Run("what is open on the old primary is not written to any more", func(t *testing.T) {
+		pr := newPair(t, nil)
+		pr.publish(pr.p.Addr)
+		conns, err := pr.f.Acquire(ctx, Want{Cluster: "c0"})
+		require.NoError(t, err)
+		_, err = conns[0].Exec(ctx, "BEGIN")
+		require.NoError(t, err)
+		pr.publish("")
+		_, err = conns[0].Exec(ctx, "UPDATE t SET a = 1")
+		require.NoError(t, err, "there is no other primary yet")
+		pr.publish(pr.r.Addr)
+		_, err = conns[0].Exec(ctx, "COMMIT")
+		require.ErrorContains(t, err, "no longer the primary")
+		require.True(t, sqlerr.SafeToRetry(err), "nothing was sent")
+		require.NotContains(t, pr.p.Log(), "query COMMIT")
+		conns[0].Release(err)
+		require.Zero(t, (*pr.f.pools.Load())[pr.p.Addr].pool.Stats().Idle)
+	})
+	t.Run("one refusal to write puts every connection in doubt", func(t *testing.T) {
+		pr := newPair(t, func(cfg *FleetConfig) { cfg.HoldTimeout = 10 * time.Millisecond })
+		pr.publish(pr.p.Addr)
+		conns, err := pr.f.Acquire(ctx, Want{Cluster: "c0", N: 3})
+		require.NoError(t, err)
+		pr.p.SetReadOnly(true)
+		_ = conns[0].serverError(wire.AppendErr(nil, sqlerr.New(sqlerr.OptionPreventsWrite, "running with the --read-only option")))
+		for _, c := range conns {
+			c.outstanding = 0 // no command was sent for that answer
+			c.Release(nil)
+		}
+		_, err = pr.f.Acquire(ctx, Want{Cluster: "c0"})
+		require.Equal(t, sqlerr.OptionPreventsWrite, code(err), "any of them would have been refused again")
+	})
+	t.Run("who may not wait is told at once", func(t *testing.T) {
+		pr := newPair(t, nil)
+		pr.publish("")
+		_, err := pr.f.Acquire(ctx, Want{Cluster: "c0", NoHold: true})
+		require.ErrorContains(t, err, "a test says so")
+		require.Zero(t, pr.f.Holding())
+	})
+	t.Run("what a replica was seen to have is forgotten with the next view", func(t *testing.T) {
+		pr := newPair(t, nil)
+		pr.publish(pr.p.Addr)
+		want := Want{Target: topology.TargetReplica, GTID: gtidUUID + ":40"}
+		require.Equal(t, pr.r.Addr, pr.goes(t, want))
+		pr.publishDown() // its last seconds may be lost
+		pr.gtidWait = "1"
+		pr.publish(pr.p.Addr)
+		require.Equal(t, pr.p.Addr, pr.goes(t, want))
+	})
 }

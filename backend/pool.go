@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/servaldb/serval/internal/sqlerr"
@@ -19,13 +20,17 @@ type Pool struct {
 
 	stop chan struct{} // closed by Close; ends the reaper
 	wg   sync.WaitGroup
+	// doubts counts the server's refusals to write: it is no primary any more,
+	// whatever was known of its connections.
+	doubts atomic.Uint64
 
 	mu struct {
 		sync.Mutex
 		// idle connections, the most recently used last; affected rows mean
 		// different things on the two kinds, so they are kept apart.
 		idle    [2][]*Conn
-		busy    int // taken, or promised to a waiter and being dialled
+		open    map[*Conn]struct{} // all that are not closed
+		busy    int                // taken, or promised to a waiter and being dialled
 		waiters []*waiter
 		closed  bool
 		stats   counters
@@ -58,6 +63,7 @@ type waiter struct {
 // NewPool makes a pool; it dials nothing yet. Close ends its reaper.
 func NewPool(addr string, cfg Config) *Pool {
 	p := &Pool{addr: addr, cfg: cfg.withDefaults(), dial: dial, stop: make(chan struct{})}
+	p.mu.open = map[*Conn]struct{}{}
 	p.wg.Add(1)
 	go p.reapLoop(min(p.cfg.IdleTimeout/2, 30*time.Second))
 	return p
@@ -236,6 +242,7 @@ func (p *Pool) dialAll(ctx context.Context, n int, foundRows bool) ([]*Conn, err
 		}
 		p.mu.stats.dialed++
 		conns[i].pool = p
+		p.mu.open[conns[i]] = struct{}{}
 	}
 	p.mu.Unlock()
 	if failed == nil {
@@ -250,6 +257,38 @@ func (p *Pool) dialAll(ctx context.Context, n int, foundRows bool) ([]*Conn, err
 		p.cfg.OnLost(p.addr)
 	}
 	return nil, failed
+}
+
+func (p *Pool) forget(c *Conn) {
+	p.mu.Lock()
+	delete(p.mu.open, c)
+	p.mu.Unlock()
+}
+
+// stall gives up the statements that wait for a server which does not answer:
+// without it they would wait as long as the kernel believes in the connection.
+func (p *Pool) stall() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.mu.open {
+		if c.inFlight.Load() {
+			c.stalled.Store(true)
+			_ = c.sock.SetDeadline(time.Unix(1, 0))
+		}
+	}
+}
+
+// retire lets no further command go out on the connections that are in use:
+// another server is the primary, and a transaction open here would be written
+// to the wrong one. What is under way may end.
+func (p *Pool) retire() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for c := range p.mu.open {
+		if !slices.Contains(p.mu.idle[kind(c.foundRows)], c) {
+			c.retired.Store(true)
+		}
+	}
 }
 
 // makeRoom closes idle connections, so that with n more there are at most
@@ -372,7 +411,7 @@ func (c *Conn) Release(err error) {
 // reusable reports whether the stream stands between two commands and nothing
 // speaks against the next user.
 func (c *Conn) reusable(err error) bool {
-	if c.broken != nil || c.tainted || c.changed || c.outstanding > 0 || c.queued > 0 || c.phase != idle {
+	if c.broken != nil || c.tainted || c.changed || c.stalled.Load() || c.retired.Load() || c.outstanding > 0 || c.queued > 0 || c.phase != idle {
 		return false
 	}
 	if err != nil {

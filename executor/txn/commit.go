@@ -83,6 +83,9 @@ func (t *Tx[C]) commitOne(ctx context.Context, i int, gtids *map[string]string) 
 	p.conn.Query([]byte("COMMIT"))
 	if err := p.conn.Flush(); err != nil {
 		p.broken = true
+		if sqlerr.SafeToRetry(err) { // COMMIT was not sent
+			return failed, err
+		}
 		return unknown, err
 	}
 	h, err := p.conn.Header()
