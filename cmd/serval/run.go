@@ -35,11 +35,11 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger, reload *re
 		store: catalog.NewStore(&catalog.Catalog{}), started: time.Now()}
 	first, cancel := context.WithTimeout(ctx, startTimeout)
 	p.awaitPrimaries(first)
+	cancel()
 	p.control, err = control.New(cfg, fleetServers{srv.fleet}, p.store, log)
 	if err == nil {
-		err = p.control.Load(first)
+		err = p.load(ctx)
 	}
-	cancel()
 	if err != nil {
 		return err
 	}
@@ -104,6 +104,19 @@ func (p *process) awaitPrimaries(ctx context.Context) {
 		case <-tick.C:
 		}
 	}
+}
+
+// load reads the tables' definitions for the first time. Servers that do not
+// answer in time are no reason not to start: they are asked again later.
+func (p *process) load(ctx context.Context) error {
+	within, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	err := p.control.Load(within)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		p.log.Warn("starting without the definitions of all tables", "err", err)
+		return nil
+	}
+	return err
 }
 
 func (p *process) withoutPrimary() []string {

@@ -177,12 +177,24 @@ func certPool(file string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// fleetServers is the fleet as control asks it.
+// fleetServers is the fleet as control asks it: nothing is held, for a cluster
+// without a primary must not keep the others' tables from being read.
 type fleetServers struct{ *backend.Fleet }
+
+// Select runs one query on the cluster's primary.
+func (f fleetServers) Select(ctx context.Context, cluster, sql string) (rows [][][]byte, err error) {
+	conns, err := f.Acquire(ctx, backend.Want{Cluster: cluster, N: 1, NoHold: true})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { conns[0].Release(err) }()
+	_, rows, err = conns[0].Select(ctx, sql)
+	return rows, err
+}
 
 // Exec runs one statement on the cluster's primary.
 func (f fleetServers) Exec(ctx context.Context, cluster, sql string) (err error) {
-	conns, err := f.Acquire(ctx, backend.Want{Cluster: cluster, N: 1})
+	conns, err := f.Acquire(ctx, backend.Want{Cluster: cluster, N: 1, NoHold: true})
 	if err != nil {
 		return err
 	}
