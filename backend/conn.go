@@ -357,7 +357,7 @@ func (c *Conn) Exec(ctx context.Context, sql string) (wire.OK, error) {
 		for h.Columns != nil && err == nil {
 			_, err = c.Row()
 		}
-		if err != nil && err != io.EOF {
+		if err != nil && !errors.Is(err, io.EOF) {
 			return wire.OK{}, err
 		}
 		if c.phase == idle {

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -415,7 +416,8 @@ func (c *Conn) reusable(err error) bool {
 		return false
 	}
 	if err != nil {
-		if _, ok := err.(*sqlerr.Error); !ok {
+		var answered *sqlerr.Error
+		if !errors.As(err, &answered) {
 			return false
 		}
 	}

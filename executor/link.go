@@ -259,13 +259,13 @@ const rowOverhead = 40
 // answer's own comes when it is asked for.
 func (p *part) readAhead() error {
 	if p.begin() != nil {
-		return nil
+		return nil //nolint:nilerr // it is kept and comes when the answer is asked for
 	}
 	p.spooled = true
 	for {
 		row, err := p.row()
 		if err != nil {
-			return nil
+			return nil //nolint:nilerr // it is kept and comes when the answer is asked for
 		}
 		if err := p.link.fan.budget.Take(len(row)+rowOverhead,
 			"merging the shards of cluster "+p.link.cluster+" over one connection, as a transaction does,"); err != nil {

@@ -22,7 +22,6 @@ type outline struct {
 	shadows []shadow
 
 	verb    keyword
-	head    int  // tokens up to here belong to the statement's head
 	targets bool // within the table list of a multi-table DELETE
 	// lastRow: the tuple being read.
 	rows bool

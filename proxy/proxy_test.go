@@ -304,7 +304,7 @@ func TestVersionInTheGreeting(t *testing.T) {
 	require.NotEqual(t, g.nonce, g2.nonce)
 	require.Len(t, g.nonce, wire.NonceSize)
 	require.NotContains(t, string(g.nonce), "\x00")
-	require.Equal(t, uint32(offered), g.capabilities)
+	require.Equal(t, offered, g.capabilities)
 }
 
 func TestAPanicEndsOneConnection(t *testing.T) {

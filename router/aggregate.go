@@ -379,7 +379,7 @@ func (a *aggregation) aggregateKey(t sortTerm, k *plan.SortKey) error {
 	if !ok {
 		return refuseScatter("ordering groups by "+t.label, "it is neither a group key nor an aggregate")
 	}
-	o := plan.Output{}
+	var o plan.Output
 	if t.shown >= 0 {
 		k.Column, o = t.shown, a.out[t.shown]
 	} else {

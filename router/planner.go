@@ -275,8 +275,8 @@ func opaque(p *planning) (*plan.Plan, error) {
 	if p.st.Node != nil && p.facts.Doubt == "" {
 		return nil, nil
 	}
-	for _, t := range p.spread() {
-		why := p.facts.Doubt
+	if tables := p.spread(); len(tables) > 0 {
+		t, why := tables[0], p.facts.Doubt
 		if p.st.Node == nil {
 			why = "Serval's parser does not know this syntax"
 		}

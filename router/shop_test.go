@@ -183,7 +183,7 @@ func planText(t testing.TB, cat *catalog.Catalog, db, sql string) (*plan.Plan, *
 	var opt plan.Options
 	for range 3 {
 		b, err := p.Bind(argsOf(t, sql), opt)
-		switch need := err.(type) {
+		switch need := err.(type) { //nolint:errorlint // Bind returns them bare
 		case nil:
 			return p, b, nil
 		case *plan.ErrNeedNumbers:

@@ -30,10 +30,9 @@ type fakeConn struct {
 	// unsent are statements whose Flush fails.
 	unsent map[string]error
 
-	queue   []string
-	status  uint16
-	armed   bool
-	failErr error
+	queue  []string
+	status uint16
+	armed  bool
 }
 
 func (c *fakeConn) Arm(context.Context) (disarm func()) {

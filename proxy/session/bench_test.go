@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"testing"
@@ -133,7 +134,7 @@ func exchange(b *testing.B, in *wire.Reader, out *wire.Writer, command []byte, p
 	in.SetSeq(1)
 	for range packets {
 		p, err := in.Packet()
-		if err != nil && err != io.EOF || wire.IsErr(p) {
+		if err != nil && !errors.Is(err, io.EOF) || wire.IsErr(p) {
 			b.Fatalf("%v %q", err, p)
 		}
 	}

@@ -24,7 +24,7 @@ const errInteractionTimeout = 4031
 func (s *Session) Serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer s.c.Conn.Close()
+	defer func() { _ = s.c.Conn.Close() }()
 	s.deps.Registry.add(s)
 	defer s.deps.Registry.remove(s.c.ID)
 	stop := context.AfterFunc(ctx, s.killConnection)

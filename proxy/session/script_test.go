@@ -60,7 +60,6 @@ type world struct {
 	caps     uint32
 	draining chan struct{}
 	served   chan error
-	seq      uint8
 	stmts    map[string]uint32
 
 	mu    sync.Mutex

@@ -201,7 +201,7 @@ func (q *ServerSequences) largestOn(ctx context.Context, shard topology.Shard, c
 	}
 	n, err := strconv.ParseUint(string(rows[0][0]), 10, 64)
 	if err != nil {
-		return 0, nil // negative: numbers start at 1
+		return 0, nil //nolint:nilerr // negative: numbers start at 1
 	}
 	return n, nil
 }
