@@ -2,6 +2,7 @@ package merge
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"slices"
 
@@ -95,9 +96,9 @@ func (a *aggregate) first() error {
 	case err == nil:
 		a.state = groupsGoOn
 		a.group, a.key = a.key, a.group
-	case err == io.EOF && len(a.node.Group) == 0:
+	case errors.Is(err, io.EOF) && len(a.node.Group) == 0:
 		a.state = groupsGoOn
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		a.state = groupsOver
 	default:
 		return err
@@ -114,7 +115,7 @@ func (a *aggregate) take() error {
 			}
 		}
 		if err := a.pull(); err != nil {
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				break
 			}
 			return err

@@ -8,14 +8,15 @@ import (
 )
 
 // agree says how the columns of one shard's answer differ from another's, in
-// what rows are read and shown by; empty if they don't.
-func agree(a, b []wire.Column) string {
+// what rows are read and shown by; empty if they don't. same says which types
+// are none.
+func agree(a, b []wire.Column, same func(x, y *wire.Column) bool) string {
 	if len(a) != len(b) {
 		return fmt.Sprintf("one has %d columns, another %d", len(a), len(b))
 	}
 	for i := range a {
 		x, y := &a[i], &b[i]
-		if x.Type != y.Type || x.Unsigned() != y.Unsigned() || isBinary(x) != isBinary(y) {
+		if !same(x, y) || x.Unsigned() != y.Unsigned() || isBinary(x) != isBinary(y) {
 			return fmt.Sprintf("column %s is %s in one, %s in another", x.Name, typeName(x), typeName(y))
 		}
 		if fixedScale(x.Type) && x.Decimals != y.Decimals {
@@ -38,7 +39,7 @@ func fixedScale(typ byte) bool {
 }
 
 func shardsAgree(a, b []wire.Column) error {
-	if diff := agree(a, b); diff != "" {
+	if diff := agree(a, b, alike); diff != "" {
 		return sqlerr.New(sqlerr.UnknownError, "the shards' answers differ: %s; their tables have drifted apart, "+
 			"`serval check --live` shows where", diff)
 	}
@@ -46,7 +47,7 @@ func shardsAgree(a, b []wire.Column) error {
 }
 
 func armsAgree(a, b []wire.Column) error {
-	if diff := agree(a, b); diff != "" {
+	if diff := agree(a, b, func(x, y *wire.Column) bool { return x.Type == y.Type }); diff != "" {
 		return sqlerr.Refuse("this UNION ALL", "its parts are answered by different shards and their columns differ: "+diff,
 			"CAST the columns of both parts to one type")
 	}

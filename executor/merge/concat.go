@@ -1,6 +1,7 @@
 package merge
 
 import (
+	"errors"
 	"io"
 
 	"github.com/servaldb/serval/internal/sqlerr"
@@ -12,17 +13,18 @@ import (
 // rows don't wait for the last shard; parts whose columns differ are therefore
 // found out late, and the error then ends a result that has begun.
 type concat struct {
-	parts []Rows
-	union bool
-	cols  []wire.Column
-	at    int
+	parts  []Rows
+	union  bool
+	binary bool
+	cols   []wire.Column
+	at     int
 }
 
-func newConcat(parts []Rows, union bool) Rows {
+func newConcat(parts []Rows, union, binary bool) Rows {
 	if len(parts) == 1 {
 		return parts[0]
 	}
-	return &concat{parts: parts, union: union}
+	return &concat{parts: parts, union: union, binary: binary}
 }
 
 func (c *concat) Open() ([]wire.Column, error) {
@@ -37,26 +39,30 @@ func (c *concat) Open() ([]wire.Column, error) {
 func (c *concat) Next() ([]byte, error) {
 	for c.at < len(c.parts) {
 		row, err := c.parts[c.at].Next()
-		if err != io.EOF {
+		if !errors.Is(err, io.EOF) {
 			return row, err
 		}
 		if c.at++; c.at == len(c.parts) {
 			break
 		}
-		if err := c.open(c.parts[c.at]); err != nil {
+		if err := c.open(c.at); err != nil {
 			return nil, err
 		}
 	}
 	return nil, io.EOF
 }
 
-func (c *concat) open(part Rows) error {
-	cols, err := part.Open()
+func (c *concat) open(i int) error {
+	cols, err := c.parts[i].Open()
 	if err != nil {
 		return err
 	}
 	if c.union {
 		return armsAgree(c.cols, cols)
 	}
-	return shardsAgree(c.cols, cols)
+	if err := shardsAgree(c.cols, cols); err != nil {
+		return err
+	}
+	c.parts[i] = fit(c.cols, cols, c.parts[i], c.binary)
+	return nil
 }

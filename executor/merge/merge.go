@@ -63,7 +63,7 @@ func build(n plan.Node, opt *Options) (Rows, error) {
 		if err != nil {
 			return nil, err
 		}
-		return newConcat(parts, false), nil
+		return newConcat(parts, false, opt.Binary), nil
 	case *plan.MergeSort:
 		parts, err := streams(n.Input, opt)
 		if err != nil {
@@ -75,7 +75,7 @@ func build(n plan.Node, opt *Options) (Rows, error) {
 		if err != nil {
 			return nil, err
 		}
-		return newConcat(parts, true), nil
+		return newConcat(parts, true, opt.Binary), nil
 	}
 	return buildUnary(n, opt)
 }

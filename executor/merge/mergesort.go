@@ -53,6 +53,8 @@ func (m *mergeSort) Open() ([]wire.Column, error) {
 			first = cols
 		} else if err := shardsAgree(first, cols); err != nil {
 			return nil, err
+		} else {
+			s.in = fit(first, cols, s.in, m.opt.Binary)
 		}
 		s.shape = newShape(first, m.opt.Binary)
 	}

@@ -101,7 +101,7 @@ func TestSortIsMergeSortOfSingleRows(t *testing.T) {
 		budget := &Budget{Limit: 1 << 20}
 		opt := &Options{Budget: budget}
 		parts := deal(rt, t, cols, lines, false, nil)
-		_, got, err := collect(t, newSort(newConcat(parts, false), []plan.SortKey{{Column: 0, Weight: -1}}, opt), false)
+		_, got, err := collect(t, newSort(newConcat(parts, false, false), []plan.SortKey{{Column: 0, Weight: -1}}, opt), false)
 		require.NoError(t, err)
 		slices.SortFunc(lines, func(a, b string) int { return compareLines(a, b, false) })
 		require.True(t, slices.Equal(lines, got))

@@ -126,7 +126,7 @@ func TestALimitPullsNoMoreThanItShows(t *testing.T) {
 func TestALaterShardIsOpenedOnlyInItsTurn(t *testing.T) {
 	cols := testColumns(t, "a int")
 	first, second := &fakeRows{cols: cols, rows: [][]byte{testRow(t, cols, "1", false)}}, &fakeRows{cols: cols}
-	c := newConcat([]Rows{first, second}, false)
+	c := newConcat([]Rows{first, second}, false, false)
 	_, err := c.Open()
 	require.NoError(t, err)
 	_, err = c.Next()
