@@ -159,10 +159,22 @@ func (s *scatter) keyOf(t sortTerm, desc bool) (plan.SortKey, error) {
 			k.Column = s.hide(sql)
 		}
 		weight, pad := s.weight(sql, t.expr, t.ref, t.column)
+		if t.ref == nil && s.grouped && ofRows(t.expr) {
+			// Only the expression itself is known to be one value a group
+			// (ONLY_FULL_GROUP_BY), not what is computed of it.
+			weight = join(text("MIN("), weight, text(")"))
+		}
 		k.Weight, k.Pad = s.hide(weight), pad
 	case classConst, classNone:
 	}
 	return k, nil
+}
+
+// ofRows: the expression is one value a row, made of no aggregate or window.
+func ofRows(e ast.ExprNode) bool {
+	var f aggregateFinder
+	e.Accept(&f)
+	return len(f.found)+len(f.windows) == 0
 }
 
 // orderTerm resolves an ORDER BY item as MySQL does: a position, a column of

@@ -66,6 +66,8 @@ type scatter struct {
 	fields []field
 	// shown is the number of shown columns, -1 where a * hides it.
 	shown int
+	// grouped: GROUP BY or aggregates.
+	grouped bool
 	// hidden are the columns added behind the shown ones.
 	hidden []plan.Template
 	edits  []edit
@@ -111,11 +113,11 @@ func (s *scatter) plan() (plan.Node, error) {
 		return nil, err
 	}
 	sel := s.sel
-	grouped := sel.GroupBy != nil || s.aggregates()
+	s.grouped = sel.GroupBy != nil || s.aggregates()
 	switch {
 	case sel.GroupBy != nil && sel.GroupBy.Rollup:
 		return nil, refuseScatter("GROUP BY … WITH ROLLUP", "its totals are over all shards")
-	case grouped && !s.groupsAreLocal():
+	case s.grouped && !s.groupsAreLocal():
 		if local {
 			return nil, refuseScatter("a window over groups", "the groups are spread over the shards")
 		}
