@@ -84,6 +84,12 @@ func (f *fakeServers) Select(_ context.Context, cluster, sql string) ([][][]byte
 		}, nil
 	case strings.HasPrefix(sql, "SELECT WEIGHT_STRING"):
 		return [][][]byte{slices.Repeat(row("\x00 "), strings.Count(sql, "WEIGHT_STRING"))}, nil
+	case strings.HasPrefix(sql, "SELECT COUNT(*), MIN("):
+		f.executed = append(f.executed, sql)
+		if strings.Contains(sql, "`shop_1`") {
+			return [][][]byte{row("3", "bob")}, nil
+		}
+		return [][][]byte{row("0", "NULL")}, nil
 	case strings.HasPrefix(sql, "SHOW CREATE TABLE"):
 		m := quotedRef.FindStringSubmatch(sql)
 		return [][][]byte{row(m[2], "CREATE TABLE `"+m[2]+"` (\n  "+strings.Join(f.tables[place{cluster, m[1], m[2]}], ",\n  ")+"\n) COMMENT='a (b)'")}, nil

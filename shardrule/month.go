@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/servaldb/serval/internal/sqlerr"
 )
@@ -41,7 +42,10 @@ type Month struct {
 	index []int32
 }
 
-var _ Ranger = (*Month)(nil)
+var (
+	_ Ranger  = (*Month)(nil)
+	_ SQLTwin = (*Month)(nil)
+)
 
 // maxMonths bounds the months from the first period to the last.
 const maxMonths = 12 * 1000
@@ -198,4 +202,13 @@ func startsMonth(text []byte) bool {
 		}
 	}
 	return true
+}
+
+// ShardExpr implements SQLTwin; a date in a period that has no shard is -1.
+func (m *Month) ShardExpr(column string, _ Column) string {
+	list := make([]string, len(m.periods))
+	for i, p := range m.periods {
+		list[i] = p.String()
+	}
+	return "CAST(FIELD(YEAR(" + column + ") * 100 + MONTH(" + column + "), " + strings.Join(list, ", ") + ") AS SIGNED) - 1"
 }

@@ -27,13 +27,14 @@ func (f finding) String() string { return config.Finding(f).String() }
 
 func checkCommand() *cobra.Command {
 	var file, output string
-	var live bool
+	var live, placement bool
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Say what is wrong with a configuration, and with the servers",
 		Long: `Validates a configuration file. With --live it also compares it with the servers: missing
-tables, columns that differ between shards, sharding columns no rule can take.
+tables, columns that differ between shards, sharding columns no rule can take. With --placement the
+servers also compute every row's shard and count those on another one; that reads whole tables.
 
 Prints one line per finding: file:line, what is wrong, what to do. Exit status 1 if there are
 any, 0 if all is well.`,
@@ -42,7 +43,7 @@ any, 0 if all is well.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
 			defer cancel()
-			findings, err := check(ctx, file, live)
+			findings, err := check(ctx, file, live || placement, placement)
 			if err != nil {
 				return err
 			}
@@ -58,13 +59,14 @@ any, 0 if all is well.`,
 	f := cmd.Flags()
 	f.StringVarP(&file, "config", "c", "", "configuration file")
 	f.BoolVar(&live, "live", false, "compare with the servers too")
+	f.BoolVar(&placement, "placement", false, "look for rows on the wrong shard too (implies --live)")
 	f.StringVarP(&output, "output", "o", "text", "text or json")
 	f.DurationVar(&timeout, "timeout", time.Minute, "how long --live may take")
 	_ = cmd.MarkFlagRequired("config") // it fails for flags that do not exist
 	return cmd
 }
 
-func check(ctx context.Context, file string, live bool) ([]finding, error) {
+func check(ctx context.Context, file string, live, placement bool) ([]finding, error) {
 	findings := []finding{}
 	cfg, err := config.Load(file)
 	if err == nil {
@@ -89,7 +91,11 @@ func check(ctx context.Context, file string, live bool) ([]finding, error) {
 	wait, cancel := context.WithTimeout(ctx, startTimeout)
 	p.awaitPrimaries(wait)
 	cancel()
-	for _, f := range control.CheckLive(ctx, cfg, fleetServers{srv.fleet}, time.Now()) {
+	found := control.CheckLive(ctx, cfg, fleetServers{srv.fleet}, time.Now())
+	if placement {
+		found = append(found, control.CheckPlacement(ctx, cfg, fleetServers{srv.fleet}, time.Now())...)
+	}
+	for _, f := range found {
 		line := finding{File: file, Line: f.Line, Do: f.Do}
 		f.Do = ""
 		line.What = f.String()
