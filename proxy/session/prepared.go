@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/servaldb/serval/backend"
+	"github.com/servaldb/serval/executor/txn"
 	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/internal/wire"
 	"github.com/servaldb/serval/parser"
@@ -161,6 +162,14 @@ func (s *Session) describe(ctx context.Context, p *prepared) error {
 	if !ok {
 		return s.describeOwn(p)
 	}
+	err := s.describeOn(ctx, p, &task)
+	if txn.Broken(err) && !ended(err) && !s.doomed && !s.tx.Damaged() {
+		err = s.describeOn(ctx, p, &task) // nothing was run: another connection will do
+	}
+	return err
+}
+
+func (s *Session) describeOn(ctx context.Context, p *prepared, task *plan.Task) error {
 	s.lease.prepare(p.plan.plan.NeedsDB)
 	s.lease.describing = true
 	conns, err := s.lease.Acquire(ctx, task.Cluster, task.Target, 1)

@@ -169,6 +169,9 @@ func (w *world) handler(server int) mysqltest.Handler {
 		}
 		answer := w.answer(server, text)
 		if com == wire.ComStmtPrepare {
+			if w.answer(server, "prepare "+text) == "hangup" {
+				return mysqltest.ErrHangUp
+			}
 			return answerPrepare(s, text)
 		}
 		if com == wire.ComStmtExecute {
