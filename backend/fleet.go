@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,9 @@ type FleetConfig struct {
 	// MaxLag leaves out replicas that are further behind or whose lag is
 	// unknown; 0 leaves out none.
 	MaxLag time.Duration
+	// WaitForGTID is how long a read waits for a replica to have what its
+	// session wrote, before the primary answers. Default 30 ms.
+	WaitForGTID time.Duration
 	// Lost is told the address of a server that failed a statement, so that
 	// health looks at once. Must not block; nil is nobody.
 	Lost func(addr string)
@@ -101,6 +105,9 @@ func NewFleet(cfg FleetConfig) *Fleet {
 	}
 	if cfg.HoldMax <= 0 {
 		cfg.HoldMax = 1000
+	}
+	if cfg.WaitForGTID <= 0 {
+		cfg.WaitForGTID = 30 * time.Millisecond
 	}
 	if cfg.Random == nil {
 		cfg.Random = rand.Uint64
@@ -426,7 +433,7 @@ func (f *Fleet) replica(ctx context.Context, want Want) []*Conn {
 			s.out.Store(now + int64(outTime))
 			continue
 		}
-		if current || s.wait(ctx, conns[0], want.GTID) {
+		if current || s.wait(ctx, conns[0], want.GTID, f.cfg.WaitForGTID) {
 			return conns
 		}
 		for _, c := range conns {
@@ -437,19 +444,16 @@ func (f *Fleet) replica(ctx context.Context, want Want) []*Conn {
 	return nil
 }
 
-// waitGTID is how long a replica gets to catch up with what a session wrote,
-// in seconds: about a round trip to the primary and a commit.
-const waitGTID = "0.03"
-
 // wait has the server wait for the GTIDs, and remembers what it has executed
 // by then, so that later reads do not wait.
-func (s *server) wait(ctx context.Context, c *Conn, gtid string) bool {
+func (s *server) wait(ctx context.Context, c *Conn, gtid string, limit time.Duration) bool {
 	if strings.ContainsAny(gtid, "'\\") {
 		return false // not a GTID; it must not become SQL
 	}
-	sql := "SELECT WAIT_FOR_EXECUTED_GTID_SET('" + gtid + "', " + waitGTID + "), @@global.gtid_executed"
+	seconds := strconv.FormatFloat(limit.Seconds(), 'f', 3, 64)
+	sql := "SELECT WAIT_FOR_EXECUTED_GTID_SET('" + gtid + "', " + seconds + "), @@global.gtid_executed"
 	if c.flavor == topology.FlavorMariaDB {
-		sql = "SELECT MASTER_GTID_WAIT('" + gtid + "', " + waitGTID + "), @@global.gtid_slave_pos"
+		sql = "SELECT MASTER_GTID_WAIT('" + gtid + "', " + seconds + "), @@global.gtid_slave_pos"
 	}
 	_, rows, err := c.Select(ctx, sql)
 	if err != nil || len(rows) != 1 || len(rows[0]) != 2 || string(rows[0][0]) != "0" {

@@ -34,6 +34,9 @@ type Config struct {
 	// TLS is offered to clients if not nil. ClientAuth decides whether they
 	// need a certificate.
 	TLS *tls.Config
+	// RequireTLS refuses clients that come without TLS, but those over a unix
+	// socket. Requires: TLS.
+	RequireTLS bool
 	// MaxConnections bounds connections, those still logging in included.
 	MaxConnections int
 	// LoginTimeout bounds everything between accept and the end of the login.

@@ -11,6 +11,7 @@ import (
 const (
 	codeHandshake = 1043 // ER_HANDSHAKE_ERROR
 	codeOldAuth   = 1251 // ER_NOT_SUPPORTED_AUTH_MODE
+	codeInsecure  = 3159 // ER_SECURE_TRANSPORT_REQUIRED
 )
 
 // errTLS marks a TLS handshake that failed: a wrong or missing certificate, or
@@ -22,6 +23,13 @@ const maxShownName = 128
 
 func errBadHandshake() *sqlerr.Error {
 	return &sqlerr.Error{Code: codeHandshake, State: "08S01", Message: "Bad handshake"}
+}
+
+func errInsecure() *sqlerr.Error {
+	return &sqlerr.Error{
+		Code: codeInsecure, State: "HY000",
+		Message: "Connections using insecure transport are prohibited while --require_secure_transport=ON.",
+	}
 }
 
 func errOldAuth() *sqlerr.Error {

@@ -152,6 +152,9 @@ func (l *login) readResponse(ctx context.Context) error {
 	if l.resp.Capabilities&wire.CapSecureConnection == 0 {
 		return errOldAuth()
 	}
+	if l.srv.cfg.RequireTLS && !l.secure {
+		return errInsecure()
+	}
 	return nil
 }
 

@@ -256,6 +256,12 @@ func TestLoginOverTLS(t *testing.T) {
 	requireCode(t, sqlerr.AccessDenied, ping(t, dsn(r, "nobody", "wrong", "", "tls=skip-verify")))
 }
 
+func TestAClientWithoutTLSIsRefusedWhereItIsRequired(t *testing.T) {
+	r := start(t, func(cfg *Config) { cfg.TLS, cfg.RequireTLS = serverTLS(t), true })
+	requireCode(t, codeInsecure, ping(t, dsn(r, "app", "s3cret", "shop", "")))
+	require.NoError(t, ping(t, dsn(r, "app", "s3cret", "shop", "tls=skip-verify")))
+}
+
 func TestClientCertificateIsDemanded(t *testing.T) {
 	ca := newCA(t)
 	r := start(t, func(cfg *Config) {

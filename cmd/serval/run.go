@@ -144,7 +144,7 @@ func (p *process) deps() session.Deps {
 		Catalog: p.store, Plans: session.NewPlans(p.cfg.Limits.PlanCache), Fleet: p.servers.fleet,
 		Refresher: p.control, Sequences: session.NewSequences(p.store, p.servers.fleet), Weights: session.NewWeights(), Registry: p.registry,
 		Hooks: session.Hooks{Statement: p.finished}, Log: p.log, Version: p.serverVersion(),
-		Zone: p.cfg.Replicas.Zone, Started: p.started,
+		Zone: p.cfg.Replicas.Zone, Consistency: p.cfg.Replicas.Consistency, Started: p.started,
 		Limits: session.Limits{
 			MaxPacket: p.cfg.Limits.MaxPacket, StatementTimeout: p.cfg.Limits.StatementTimeout,
 			IdleTimeout: p.cfg.Limits.IdleTimeout, MemoryBudget: p.cfg.Limits.MemoryPerStatement,
@@ -160,7 +160,7 @@ func (p *process) front() (*proxy.Server, error) {
 	}
 	deps := p.deps()
 	return proxy.New(proxy.Config{
-		Listen: p.cfg.Listen, TLS: tlsConfig, MaxConnections: p.cfg.Limits.MaxConnections,
+		Listen: p.cfg.Listen, TLS: tlsConfig, RequireTLS: p.cfg.TLS != nil && p.cfg.TLS.Required, MaxConnections: p.cfg.Limits.MaxConnections,
 		LoginTimeout: p.cfg.Limits.LoginTimeout, DrainTimeout: p.cfg.Limits.DrainTimeout, MaxPacket: p.cfg.Limits.MaxPacket,
 		Users: func(name string) *catalog.User { return deps.Catalog.Load().Users[name] },
 		CheckSchema: func(ctx context.Context, user *catalog.User, schema string) error {

@@ -36,7 +36,7 @@ func newServers(cfg *config.Config, log *slog.Logger) (*servers, error) {
 	s := &servers{log: log}
 	s.fleet = backend.NewFleet(backend.FleetConfig{
 		Clusters: clusters, HoldTimeout: cfg.HoldWrites.Timeout, HoldMax: cfg.HoldWrites.Max,
-		MaxLag: cfg.Replicas.MaxLag, Lost: s.signal,
+		MaxLag: cfg.Replicas.MaxLag, WaitForGTID: cfg.Replicas.WaitForGTID, Lost: s.signal,
 	})
 	s.watch(cfg, clusters)
 	return s, nil

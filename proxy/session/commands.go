@@ -113,7 +113,7 @@ func (s *Session) resetConnection(ctx context.Context) {
 	_ = s.tx.Rollback(ctx)
 	s.unpinAll(func(c *backend.Conn) { c.Discard() })
 	db := s.settings.db
-	s.settings, s.options, s.autocommit = newSettings(), defaultOptions(), true
+	s.settings, s.options, s.autocommit = newSettings(), newOptions(s.deps.Consistency), true
 	s.next, s.lastInsertID, s.rowCount, s.foundRows = noOptions, 0, -1, 0
 	s.stmts.init(s.deps.Limits)
 	s.diag.reset()

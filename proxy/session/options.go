@@ -24,6 +24,8 @@ type options struct {
 	// consistency: eventual reads any replica, session only one that has what
 	// the session wrote, global the primary.
 	consistency string
+	// usual is the consistency of a session that asks for none.
+	usual string
 	// transaction: single refuses a second cluster in a transaction,
 	// best_effort commits them one after the other.
 	transaction string
@@ -31,8 +33,13 @@ type options struct {
 	timeout time.Duration
 }
 
-func defaultOptions() options {
-	return options{consistency: consistencySession, transaction: transactionBestEffort}
+// newOptions are those of a new session; consistency is the configured one,
+// session if empty.
+func newOptions(consistency string) options {
+	if consistency == "" {
+		consistency = consistencySession
+	}
+	return options{consistency: consistency, usual: consistency, transaction: transactionBestEffort}
 }
 
 // isOption reports whether a variable is Serval's own.
@@ -40,7 +47,7 @@ func isOption(name string) bool { return strings.HasPrefix(name, "serval_") }
 
 // set changes one; value is a literal without its quotes, or DEFAULT.
 func (o *options) set(name, value string) error {
-	def := defaultOptions()
+	def := newOptions(o.usual)
 	isDefault := strings.EqualFold(value, "DEFAULT")
 	lower := strings.ToLower(value)
 	switch name {

@@ -149,7 +149,7 @@ func TestSettings(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
-	o := defaultOptions()
+	o := newOptions("")
 	require.NoError(t, o.set("serval_consistency", "GLOBAL"))
 	require.NoError(t, o.set("serval_transaction", "single"))
 	require.NoError(t, o.set("serval_timeout", "1500ms"))
@@ -165,7 +165,7 @@ func TestOptions(t *testing.T) {
 	for _, name := range []string{"serval_consistency", "serval_transaction", "serval_timeout", "serval_max_rows"} {
 		require.NoError(t, o.set(name, "DEFAULT"))
 	}
-	require.Equal(t, defaultOptions(), o)
+	require.Equal(t, newOptions(""), o)
 }
 
 func TestSessionValuesArePutIn(t *testing.T) {

@@ -117,6 +117,9 @@ type Deps struct {
 	Log       *slog.Logger
 	// Version is the server version Serval tells clients.
 	Version string
+	// Consistency is what sessions read that do not say: eventual, session or
+	// global; empty is session.
+	Consistency string
 	// Zone is where this Serval stands; replicas of the same zone go first.
 	Zone string
 	// Started is when the process began, for COM_STATISTICS.
@@ -202,7 +205,7 @@ func New(deps Deps, c *Client) *Session {
 	s := &Session{
 		deps: deps, c: c, in: c.Reader, out: c.Writer,
 		log:      deps.Log.With("session", c.ID, "user", c.User.Name, "remote", c.Remote),
-		settings: newSettings(), options: defaultOptions(), autocommit: true,
+		settings: newSettings(), options: newOptions(deps.Consistency), autocommit: true,
 		multi: c.Capabilities&wire.CapMultiStatements != 0,
 		gtids: map[string]string{}, pinned: map[string]*pin{},
 		rowCount: -1,
