@@ -18,7 +18,9 @@ type location struct {
 	// roots are the tables of the outermost block whose key is the root's in
 	// every row of the result.
 	roots []*ref
-	why   string
+	// several: one, if its keys turn out to be on the same shard.
+	several bool
+	why     string
 }
 
 // locate proves that the statement can be answered shard by shard, or refuses
@@ -197,12 +199,20 @@ func (p *planning) pinned(sharded []*ref) (*location, error) {
 	l := &location{one: true, why: whyOf(parts)}
 	l.choice = plan.Choice{Kind: plan.ChooseByKey, Placement: first.placement(), Cond: parts}
 	if len(parts) == 1 {
-		l.choice.Cond = parts[0]
+		l.choice.Cond, l.choice.Single = parts[0], refuseUncertain()
 	} else {
+		l.several = true
 		l.choice.Single = sqlerr.Refuse("this statement", "its keys are on different shards, and its tables cannot be joined across shards",
 			"query them one after the other")
 	}
 	return l, nil
+}
+
+// refuseUncertain is for a statement that is only right within one shard, where
+// the key is compared with what is none by itself.
+func refuseUncertain() error {
+	return sqlerr.Refuse("this statement", "only a server can compare its sharding key with that value, so it could be on any shard",
+		"give the key a value of its column's type")
 }
 
 func (p *planning) refuseJoin(sharded []*ref, r *ref) error {

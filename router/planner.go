@@ -141,8 +141,7 @@ func (p *planning) collectWrite(n ast.Node) {
 func (p *planning) finish(pl *plan.Plan) (*plan.Plan, error) {
 	h := p.st.Hints
 	if h.NoScatter && mayScatter(pl.Root) {
-		return nil, sqlerr.Refuse("this statement", "it would go to several shards and the hint no_scatter forbids it",
-			"give the sharding key")
+		return nil, refuseNoScatter()
 	}
 	pl.Effects.UserVars = p.facts.UserVarsSet
 	pl.Effects.UsesLastInsertID = p.facts.LastInsertID
@@ -152,12 +151,16 @@ func (p *planning) finish(pl *plan.Plan) (*plan.Plan, error) {
 	return pl, nil
 }
 
+func refuseNoScatter() error {
+	return sqlerr.Refuse("this statement", "it would go to several shards and the hint no_scatter forbids it", "give the sharding key")
+}
+
 // mayScatter: the plan can send to more than one shard.
 func mayScatter(n plan.Node) bool {
 	if r, ok := n.(*plan.Route); ok {
 		switch r.Choice.Kind {
 		case plan.ChooseByKey:
-			return r.Choice.Single == nil && !atMostOne(r.Choice.Cond)
+			return !atMostOne(r.Choice.Cond) && (r.Choice.Single == nil || errors.Is(r.Choice.Single, plan.ErrSpread))
 		case plan.ChooseCopies, plan.ChooseClusters, plan.ChooseDatabases:
 			return true
 		case plan.ChooseOne, plan.ChooseAny, plan.ChooseFirst:

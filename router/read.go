@@ -20,22 +20,51 @@ func read(p *planning) (*plan.Plan, error) {
 		}
 		return nil, err
 	}
-	if u, ok := p.st.Node.(*ast.SetOprStmt); ok && l.choice.Single != nil {
+	if u, ok := p.st.Node.(*ast.SetOprStmt); ok && l.several {
 		if pl, err := p.union(u); err == nil { // the arms' keys may be on different shards
 			return pl, nil
 		}
 	}
 	if l.one {
-		r, err := p.route(l.choice, nil)
-		if err != nil {
-			return nil, err
-		}
-		return &plan.Plan{Root: r, ReadOnly: p.readOnly(), Why: l.why}, nil
+		return p.oneShard(l)
 	}
 	if err := p.scatterable(); err != nil {
 		return nil, err
 	}
 	return p.scatter(l)
+}
+
+// oneShard sends the statement as it is to the shard of its key. A value that
+// only a server can compare with the key (text with 7) leaves several shards;
+// then it is what it would be without the key.
+func (p *planning) oneShard(l *location) (*plan.Plan, error) {
+	out := &plan.Plan{ReadOnly: p.readOnly(), Why: l.why}
+	if l.root != nil {
+		err := p.scatterable()
+		if err == nil && merges(p.sel) {
+			out.Spread, err = p.scatter(l)
+		}
+		if p.st.Hints.NoScatter {
+			err = refuseNoScatter()
+		}
+		l.choice.Single = err
+		if err == nil && out.Spread != nil {
+			l.choice.Single = plan.ErrSpread
+		}
+	}
+	r, err := p.route(l.choice, nil)
+	out.Root = r
+	return out, err
+}
+
+// merges: the shards' rows one after the other are not the answer.
+func merges(sel *ast.SelectStmt) bool {
+	if sel == nil || sel.OrderBy != nil || sel.Limit != nil || sel.Distinct || sel.GroupBy != nil || sel.Having != nil {
+		return true
+	}
+	var f aggregateFinder
+	sel.Fields.Accept(&f)
+	return len(f.found)+len(f.windows) > 0
 }
 
 // scatterable refuses what must not run once on each shard.

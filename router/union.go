@@ -92,6 +92,9 @@ func (p *planning) planArm() (plan.Node, error) {
 		return nil, err
 	}
 	if l.one {
+		if l.root != nil && merges(p.sel) {
+			l.choice.Single = refuseUncertain()
+		}
 		return p.route(l.choice, nil)
 	}
 	if err := p.scatterable(); err != nil {

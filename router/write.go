@@ -102,13 +102,18 @@ func (p *planning) writeSharded(targets []*ref, limited bool) (*plan.Plan, error
 	if err != nil {
 		return nil, err
 	}
-	if !l.one {
-		if limited {
-			return nil, refuseScatter(strings.ToUpper(p.st.Verb)+" with LIMIT", "each shard would change that many rows")
-		}
-		if err := p.scatterable(); err != nil {
-			return nil, err
-		}
+	many := p.scatterable()
+	if limited && many == nil {
+		many = refuseScatter(strings.ToUpper(p.st.Verb)+" with LIMIT", "each shard would change that many rows")
+	}
+	if p.st.Hints.NoScatter && many == nil {
+		many = refuseNoScatter()
+	}
+	switch {
+	case !l.one && many != nil:
+		return nil, many
+	case l.root != nil && many != nil: // one, unless its value is no key
+		l.choice.Single = many
 	}
 	r, err := p.route(l.choice, nil)
 	if err != nil {
@@ -243,6 +248,9 @@ func (p *planning) insertSelect(n *ast.InsertStmt, to *ref) (*plan.Plan, error) 
 	f := s.fields[at]
 	if f.ref == nil || !f.ref.isKey(f.column) || !contains(l.roots, f.ref) || !colocated(f.ref, to) || !sameRange(f.ref, to) {
 		return nil, refuseInsertSelect(to)
+	}
+	if sel.Limit != nil {
+		l.choice.Single = refuseInsertSelect(to)
 	}
 	r, err := p.route(l.choice, nil)
 	if err != nil {

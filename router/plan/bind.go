@@ -98,6 +98,10 @@ type ErrNeedExprs struct {
 
 func (*ErrNeedExprs) Error() string { return "plan: expressions must be computed by a server" }
 
+// ErrSpread is the Choice.Single of a plan that has a Spread: "key = value" is
+// one shard unless the value can only be compared by a server (text with 7).
+var ErrSpread = errors.New("plan: one shard was expected")
+
 // Options of one Bind.
 type Options struct {
 	Weigher shardrule.Weigher
@@ -131,6 +135,9 @@ func (p *Plan) Bind(args Args, opt Options) (*Bound, error) {
 	b.env = Env{Args: args, Weigher: opt.Weigher}
 	b.Tasks = make(map[Node][]Task, 1)
 	if err := b.node(p.Root); err != nil {
+		if errors.Is(err, ErrSpread) && p.Spread != nil {
+			return p.Spread.Bind(args, opt)
+		}
 		return nil, err
 	}
 	return b.Bound, nil

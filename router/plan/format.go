@@ -16,6 +16,9 @@ const shownTasks = 16
 // (of each task, for an Insert). Without b, which may be nil, values and table
 // names are left open.
 func Format(p *Plan, b *Bound) string {
+	if b != nil && b.Plan != nil {
+		p = b.Plan // its Spread, perhaps
+	}
 	f := formatter{bound: b}
 	f.node(p.Root, "", "")
 	return f.String()

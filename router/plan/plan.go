@@ -27,6 +27,9 @@ type Plan struct {
 	// server for its columns and parameters (COM_STMT_PREPARE). Nil where the
 	// plan's first leaf serves.
 	Describe *Route
+	// Spread is run instead where a route's key turns out to leave several
+	// shards: its Choice.Single is ErrSpread then.
+	Spread *Plan
 }
 
 // Effects is what a statement does to its session beyond its result.
@@ -351,8 +354,9 @@ type Choice struct {
 	Shard     topology.Shard
 	// Cond over the sharding key; nil means all shards.
 	Cond Cond
-	// Single: the router relies on one shard being left (a join that is only
-	// right within one); Bind refuses otherwise, with Single as the refusal.
+	// Single: the router relies on one shard being left (a join or a LIMIT that
+	// is only right within one); Bind refuses otherwise, with Single as the
+	// refusal.
 	Single error
 	// Clusters of ChooseClusters.
 	Clusters []string
