@@ -359,7 +359,7 @@ func (a *aggregation) sortKeys() ([]plan.SortKey, error) {
 		case i >= 0:
 			k.Column, k.Weight = a.keep(a.keys[i].Column), -1
 			if a.keys[i].Weight >= 0 {
-				k.Weight = a.keep(a.keys[i].Weight)
+				k.Weight, k.Pad = a.keep(a.keys[i].Weight), a.keys[i].Pad
 			}
 		case a.class(t) == classConst:
 			continue
