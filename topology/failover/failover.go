@@ -73,6 +73,9 @@ type Instance struct {
 	Seen, Up bool
 	// Failures in a row.
 	Failures int
+	// Beside: it has taken writes while another one was the primary, and was
+	// not seen read_only or replicating since.
+	Beside bool
 }
 
 // State is the machine's memory. The zero State knows nothing.
@@ -139,6 +142,7 @@ func Step(cfg Config, s State, observed ...Observation) (State, []Action) {
 	primary, why := m.decide()
 	if primary != "" {
 		next.Known = primary
+		m.noteBeside()
 	}
 	switch {
 	case primary != s.Primary && primary != "":
@@ -157,7 +161,7 @@ func (in Instance) observe(o Observation, failures int) Instance {
 		failures = defaultFailures
 	}
 	if o.Reachable {
-		return Instance{Last: o, Seen: true, Up: true}
+		return Instance{Last: o, Seen: true, Up: true, Beside: in.Beside && !o.ReadOnly && !o.Replicating}
 	}
 	in.Failures++
 	in.Why = o.Why
@@ -221,17 +225,30 @@ func (m machine) fixed(addr string) (primary, why string) {
 
 // found decides where the primary is to be found.
 func (m machine) found() (primary, why string) {
-	var able, names []string
+	var able, stale, names []string
 	for _, addr := range m.addrs() {
 		if !m.state.Instances[addr].Seen {
 			// Deciding before everybody was asked could pick the wrong one of two.
 			return "", "not all servers have been asked yet"
 		}
-		if in := m.state.Instances[addr]; m.writable(addr) && (!in.Last.Replicating || in.Last.Group == GroupPrimary) {
+		switch {
+		case !m.able(addr):
+		case m.stale(addr):
+			stale = append(stale, addr)
+		default:
 			able = append(able, addr)
 		}
 		names = append(names, m.ailment(addr))
 	}
+	if len(able) == 0 && len(stale) > 0 {
+		return "", fmt.Sprintf("%s takes writes, but lacks transactions of the last primary %s, and nothing replicates from it: "+
+			"bring %s back, or let it or another one replicate from the server that is to be the primary",
+			strings.Join(stale, " and "), m.state.Known, m.state.Known)
+	}
+	if len(able) == 1 && able[0] != m.state.Known {
+		stale = nil // a promotion that can be told from what was left behind
+	}
+	able = append(able, stale...)
 	switch len(able) {
 	case 0:
 		return "", "no server takes writes: " + strings.Join(names, ", ")
@@ -249,6 +266,37 @@ func (m machine) found() (primary, why string) {
 		return known, ""
 	}
 	return "", fmt.Sprintf("%s take writes at the same time: set read_only=ON on all but the right one", strings.Join(able, " and "))
+}
+
+// able: it takes writes as a primary does.
+func (m machine) able(addr string) bool {
+	in := m.state.Instances[addr]
+	return m.writable(addr) && (!in.Last.Replicating || in.Last.Group == GroupPrimary)
+}
+
+// stale reports a server that takes writes but is no successor of the last
+// primary: it lacks some of its transactions though that one still answers, or
+// though it had been taking writes beside it all along (a primary of long ago
+// that came back). Where others replicate from it somebody has chosen it.
+func (m machine) stale(addr string) bool {
+	in, known := m.state.Instances[addr], m.state.Instances[m.state.Known]
+	if m.state.Known == "" || addr == m.state.Known || in.Last.Group == GroupPrimary {
+		return false
+	}
+	if topology.HasGTIDs(in.Last.Executed, known.Last.Executed) || m.sourceOfOthers(addr) {
+		return false
+	}
+	return in.Beside || known.Up
+}
+
+// noteBeside marks the servers that take writes beside the primary.
+func (m machine) noteBeside() {
+	for addr, in := range m.state.Instances {
+		if addr != m.state.Known && m.able(addr) {
+			in.Beside = true
+			m.state.Instances[addr] = in
+		}
+	}
 }
 
 // oneGroup: all are primaries of Group Replication, which keeps their writes
