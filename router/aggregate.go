@@ -379,6 +379,9 @@ func (a *aggregation) aggregateKey(t sortTerm, k *plan.SortKey) error {
 	if !ok {
 		return refuseScatter("ordering groups by "+t.label, "it is neither a group key nor an aggregate")
 	}
+	if a.class(t) == classNone {
+		return refuseScatter("ordering by "+t.label, "its type is ordered by no rule Serval knows")
+	}
 	var o plan.Output
 	if t.shown >= 0 {
 		k.Column, o = t.shown, a.out[t.shown]
@@ -426,7 +429,8 @@ func (s *scatter) distinct() (plan.Node, error) {
 	var keys []plan.SortKey
 	var by []string
 	used := make([]bool, s.shown)
-	add := func(t sortTerm, desc bool) error {
+	exact := true // the shards' DISTINCT drops all that is equal
+	add := func(t sortTerm, desc, asked bool) error {
 		if used[t.shown] {
 			return nil
 		}
@@ -436,7 +440,15 @@ func (s *scatter) distinct() (plan.Node, error) {
 			return err
 		}
 		keys = append(keys, k)
-		by = append(by, strconv.Itoa(t.shown+1)+pick(desc, " DESC", ""))
+		at := t.shown
+		if !asked { // MariaDB shows a BIT that it orders by as a number
+			at = k.Column
+		}
+		by = append(by, strconv.Itoa(at+1)+pick(desc, " DESC", ""))
+		if k.Weight >= 0 {
+			pad := s.pad(t.expr, t.ref, t.column)
+			exact = exact && pad.Known && len(pad.Space) == 0
+		}
 		return nil
 	}
 	if s.sel.OrderBy != nil {
@@ -448,13 +460,13 @@ func (s *scatter) distinct() (plan.Node, error) {
 			if t.shown < 0 {
 				return nil, refuseScatter("DISTINCT ordered by "+t.label, "it is not in the select list")
 			}
-			if err := add(t, item.Desc); err != nil {
+			if err := add(t, item.Desc, true); err != nil {
 				return nil, err
 			}
 		}
 	}
 	for i := range s.fields {
-		if err := add(s.term(i), false); err != nil {
+		if err := add(s.term(i), false, false); err != nil {
 			return nil, err
 		}
 	}
@@ -462,7 +474,14 @@ func (s *scatter) distinct() (plan.Node, error) {
 		return nil, refuseScatter("DISTINCT over constants", "there is nothing to sort by")
 	}
 	s.setOrder(strings.Join(by, ", "))
-	s.pushLimit()
+	switch {
+	case exact:
+		s.pushLimit()
+	case s.sel.Limit != nil:
+		// 'a' and 'a ' have unequal weights where they are equal themselves, and
+		// the weights are beside them.
+		s.edits = append(s.edits, edit{s.spans.Limit.Span, nil})
+	}
 	r, err := s.route(true)
 	if err != nil {
 		return nil, err

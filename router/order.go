@@ -80,6 +80,13 @@ func (s *scatter) class(t sortTerm) class {
 		switch lower(e.F) {
 		case "count", "sum", "avg":
 			return classPlain
+		case "min", "max":
+			// By its text to MIN(), by its number to some ORDER BYs of it.
+			if c, ok := strip(e.Args[0]).(*ast.ColumnNameExpr); ok {
+				if t, err := s.columnTerm(c); err == nil && s.class(t) == classEnum {
+					return classNone
+				}
+			}
 		}
 	case ast.ValueExpr:
 		return classConst
