@@ -209,6 +209,7 @@ func TestFleetHolds(t *testing.T) {
 		_, err := pr.f.Acquire(ctx, Want{Cluster: "c0"})
 		require.Equal(t, sqlerr.OptionPreventsWrite, code(err))
 		require.True(t, sqlerr.SafeToRetry(err))
+		require.ErrorIs(t, err, ErrWaited, "nobody need wait a second time")
 		require.Equal(t, "ERROR 1290 (HY000): Cluster c0 has no primary (read-only): a test says so; the statement waited 10ms. "+
 			"Bring it back, or promote a replica: end its replication and SET GLOBAL read_only=OFF", err.Error())
 	})
