@@ -80,14 +80,13 @@ func (p *Pool) sameLogin(cfg Config) bool {
 	return p.cfg.User == cfg.User && p.cfg.Password == cfg.Password && p.cfg.TLS == cfg.TLS
 }
 
-// Acquire takes n connections, all or none, waiting at most AcquireTimeout for
-// room, in the order of asking. foundRows asks for connections whose affected
+// Acquire takes n connections, or as many as the pool may ever have where that
+// is fewer; all of them or none, waiting at most AcquireTimeout for room, in
+// the order of asking. foundRows asks for connections whose affected
 // rows are the rows matched (CLIENT_FOUND_ROWS). Errors are *sqlerr.Error and
 // SafeToRetry.
 func (p *Pool) Acquire(ctx context.Context, n int, foundRows bool) ([]*Conn, error) {
-	if n < 1 || n > p.cfg.MaxConns {
-		return nil, sqlerr.New(sqlerr.TooManyConnections, "A statement needs %d connections to %s at once, the pool has %d", n, p.addr, p.cfg.MaxConns).Retryable()
-	}
+	n = min(max(n, 1), p.cfg.MaxConns)
 	if err := p.reserve(ctx, n); err != nil {
 		return nil, err
 	}
