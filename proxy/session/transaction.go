@@ -114,7 +114,7 @@ func (s *Session) commit(ctx context.Context) error {
 func (s *Session) wrote(gtids map[string]string) {
 	for cluster, g := range gtids {
 		if g != "" {
-			s.gtids[cluster] = g
+			s.gtids[cluster] = topology.JoinGTIDs(s.gtids[cluster], g)
 		}
 	}
 }
