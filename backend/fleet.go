@@ -315,6 +315,9 @@ func (f *Fleet) hold(ctx context.Context, want Want) ([]*Conn, error) {
 		case <-ctx.Done():
 			return nil, sqlerr.From(ctx.Err()).Retryable()
 		case <-deadline.C:
+			if last != nil && sqlerr.From(last).Code == sqlerr.TooManyConnections {
+				return nil, sqlerr.From(last).WithCause(ErrWaited)
+			}
 			return nil, f.noPrimary(want.Cluster, "; the statement waited "+f.cfg.HoldTimeout.String(), last).WithCause(ErrWaited)
 		}
 	}
@@ -333,6 +336,8 @@ func worthHolding(ctx context.Context, err error) bool {
 	switch sqlerr.From(err).Code {
 	case sqlerr.CannotConnect, sqlerr.ServerLost, sqlerr.ServerShutdown, sqlerr.OptionPreventsWrite:
 		return true
+	case sqlerr.TooManyConnections: // the server's max_connections: one of ours may become free
+		return !errors.Is(err, ErrWaited)
 	}
 	return false
 }
