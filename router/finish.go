@@ -80,8 +80,10 @@ func (p *planning) finisher() *plan.Finish {
 			return nil
 		}
 		name := plan.Template{{Kind: plan.ChunkScratch, Index: i}}
+		frag.Written = p.st.Slice(t.Span)
 		if t.Alias == "" {
-			name = append(name, text(" AS "+quoteName(t.Name.Table))...)
+			frag.Named = " AS " + quoteName(t.Name.Table)
+			name = append(name, text(frag.Named)...)
 		}
 		edits = append(edits, edit{t.Span, name})
 		n.Fragments = append(n.Fragments, frag)
@@ -91,8 +93,44 @@ func (p *planning) finisher() *plan.Finish {
 			edits = append(edits, edit{q.Schema, nil})
 		}
 	}
+	if !labelsStay(sp) {
+		return nil
+	}
 	n.SQL = splice(p.st, p.within, edits)
 	return n
+}
+
+// longLabel: a label may become longer by the names put into it; behind 256
+// characters a server cuts it off.
+const longLabel = 120
+
+// labelsStay: what an item's label has of a table's name can be undone.
+func labelsStay(sp *parser.Spans) bool {
+	for _, b := range sp.Blocks {
+		for _, item := range b.Items {
+			if !holdsTable(sp, item.Span) {
+				continue
+			}
+			if item.End-item.Start > longLabel {
+				return false
+			}
+			for _, q := range sp.Qualifiers {
+				if q.Start >= item.Start && q.End <= item.End && !q.Schema.Empty() {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+func holdsTable(sp *parser.Spans, in parser.Span) bool {
+	for _, t := range sp.Tables {
+		if t.Start >= in.Start && t.End <= in.End {
+			return true
+		}
+	}
+	return false
 }
 
 // bound: the reference asks for something only the real table has.
@@ -168,7 +206,7 @@ func (p *planning) fragment(r *ref) *plan.Fragment {
 		f.Columns = append(f.Columns, plan.FragmentColumn{Name: c.Name, Definition: def, Carry: carry})
 		list += pick(list == "", "", ", ") + expr
 	}
-	f.PrimaryKey = keyOf(r.entry, f.Columns)
+	f.PrimaryKey = keyOf(r, f.Columns)
 	sql := append(text("SELECT "+list+" FROM "), plan.Chunk{Kind: plan.ChunkTable})
 	first := " WHERE "
 	for _, c := range p.sc.conjuncts {
@@ -209,24 +247,21 @@ func (p *planning) fragmentChoice(r *ref) (*shardrule.Placement, plan.Choice) {
 }
 
 // neededColumns are the columns whose name is anywhere in the text, or all
-// where a * or NATURAL may mean any. One at least, for the rows to be counted.
+// where a * or NATURAL may mean any. The primary key is among them: rows are
+// then read in its order as from the table itself, which what depends on an
+// order nobody asked for (sums of floats, GROUP_CONCAT) shows.
 func (p *planning) neededColumns(t *catalog.Table) []*catalog.Column {
 	text := strings.ToLower(p.st.Text)
 	all := strings.Contains(strings.ReplaceAll(text, "(*)", ""), "*") || strings.Contains(text, "natural")
 	var out []*catalog.Column
 	for i := range t.Columns {
 		name := strings.ToLower(t.Columns[i].Name)
-		if all || !plainName(name) || strings.Contains(text, name) {
+		if all || !plainName(name) || strings.Contains(text, name) || containsFold(t.PrimaryKey, name) {
 			out = append(out, &t.Columns[i])
 		}
 	}
 	if len(out) > 0 {
 		return out
-	}
-	for i := range t.Columns {
-		if len(t.PrimaryKey) > 0 && strings.EqualFold(t.Columns[i].Name, t.PrimaryKey[0]) {
-			return []*catalog.Column{&t.Columns[i]}
-		}
 	}
 	return []*catalog.Column{&t.Columns[0]}
 }
@@ -241,9 +276,22 @@ func plainName(name string) bool {
 	return true
 }
 
-// keyOf is the primary key where all of its columns are copied. Keys on TEXT
-// need lengths that the catalog does not have.
-func keyOf(t *catalog.Table, columns []plan.FragmentColumn) []string {
+func containsFold(list []string, name string) bool {
+	for _, x := range list {
+		if strings.EqualFold(x, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// keyOf is the primary key where all of its columns are copied and it is one
+// over all shards. Keys on TEXT need lengths that the catalog does not have.
+func keyOf(r *ref, columns []plan.FragmentColumn) []string {
+	t := r.entry
+	if r.sharded() && !containsFold(t.PrimaryKey, r.placement().Column.Name) && !containsFold(t.PrimaryKey, t.AutoIncrement) {
+		return nil
+	}
 	for _, k := range t.PrimaryKey {
 		found := false
 		for i := range t.Columns {
@@ -286,6 +334,9 @@ func carried(c *catalog.Column, alias string) (def, expr string, carry plan.Carr
 		expr, carry = "CAST(CAST("+name+" AS UNSIGNED) AS BINARY)", plan.CarryNumber
 	case "enum", "set":
 		expr, carry, collated = "CAST(CAST("+name+" AS UNSIGNED) AS BINARY)", plan.CarryNumber, true
+		if c.DataType == "enum" {
+			carry = plan.CarryEnum
+		}
 	case "char", "varchar", "tinytext", "text", "mediumtext", "longtext":
 		collated = true
 	default:

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/servaldb/serval/topology"
 )
@@ -25,8 +26,10 @@ type Finish struct {
 type Fragment struct {
 	// Route selects Columns in their order, as binary strings (see Carry).
 	Route *Route
-	// Table is the logical table.
-	Table TableName
+	// Table is the logical table, Written the reference as the client wrote it,
+	// Named what stands for it in SQL behind the temporary table's name.
+	Table          TableName
+	Written, Named string
 	// Columns of the temporary table.
 	Columns []FragmentColumn
 	// PrimaryKey are the key's columns where all of them are copied: the
@@ -49,8 +52,10 @@ type Carry uint8
 const (
 	// CarryText: the value's bytes or its text; it is stored as a string.
 	CarryText Carry = iota
-	// CarryNumber: the number of an ENUM or SET value, or the bits of a BIT.
+	// CarryNumber: the bits of a SET or BIT value as a number.
 	CarryNumber
+	// CarryEnum: the number of an ENUM value, 0 for one that is not in the list.
+	CarryEnum
 	// CarryTimestamp: seconds since 1970 in UTC, 0 for the zero date.
 	CarryTimestamp
 )
@@ -128,6 +133,15 @@ func (p *Plan) BindFinish(args Args) (*Finish, *BoundFinish) {
 		shard = &pl.Shards[0]
 	}
 	return n, b.boundFinish(n, f, shard)
+}
+
+// Unscratch undoes in a column's label what Finish.SQL has put in the place of
+// the tables, where the label is a text of the query.
+func (n *Finish) Unscratch(database, label string) string {
+	for i, f := range n.Fragments {
+		label = strings.ReplaceAll(label, string(appendScratch(nil, database, i))+f.Named, f.Written)
+	}
+	return label
 }
 
 func appendScratch(dst []byte, database string, i int) []byte {
