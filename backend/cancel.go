@@ -14,6 +14,10 @@ const (
 	// long the server then has to answer before the connection is given up.
 	killTimeout = 2 * time.Second
 	cancelGrace = 2 * time.Second
+	// killAgain is the time between two kills of one connection, killLook
+	// between two looks whether one is still needed.
+	killAgain = 50 * time.Millisecond
+	killLook  = 2 * time.Millisecond
 )
 
 // armed is the context a connection obeys.
@@ -26,14 +30,17 @@ type armed struct {
 	cancel, disarm func()
 	// interrupted: the server said the statement was ended by the kill.
 	interrupted bool
+	// kills is how many were sent.
+	kills int
 }
 
 func notArmed() {}
 
 // Arm applies ctx to what follows: when it ends (deadline or cancellation),
 // the statement is killed on the server (KILL QUERY over a connection of its
-// own) and whoever reads its answer gets that as an error; a server that does
-// not answer even then loses the connection. disarm must be called before
+// own, again for each that is queued behind it) and whoever reads its answer
+// gets that as an error; a server that does not answer even then has the
+// connection killed and loses it. disarm must be called before
 // Release; it waits, for a bounded time, for a kill under way, so that it can't
 // hit the next statement.
 //
@@ -46,7 +53,7 @@ func (c *Conn) Arm(ctx context.Context) (disarm func()) {
 	if c.arm.ctx != nil {
 		c.disarm()
 	}
-	c.arm.ctx, c.arm.interrupted = ctx, false
+	c.arm.ctx, c.arm.interrupted, c.arm.kills = ctx, false, 0
 	c.arm.stop = context.AfterFunc(ctx, c.arm.cancel)
 	return c.arm.disarm
 }
@@ -82,8 +89,8 @@ func (c *Conn) disarm() {
 	}
 	if !c.arm.stop() {
 		<-c.arm.done
-		if !c.arm.interrupted {
-			// The kill may still be on its way to hit what runs next.
+		if !c.arm.interrupted || c.arm.kills > 1 {
+			// A kill may still be on its way to hit what runs next.
 			c.tainted = true
 		}
 		_ = c.sock.SetDeadline(time.Time{})
@@ -102,26 +109,52 @@ func (c *Conn) cancelStatement() {
 		return
 	}
 	_ = c.sock.SetDeadline(time.Now().Add(killTimeout + cancelGrace))
-	ctx, cancel := context.WithTimeout(context.Background(), killTimeout)
-	defer cancel()
-	if err := c.kill(ctx); err != nil {
+	if !c.kill() {
 		_ = c.sock.SetDeadline(time.Unix(1, 0))
-		return
 	}
-	_ = c.sock.SetDeadline(time.Now().Add(cancelGrace))
 }
 
-func (c *Conn) kill(ctx context.Context) error {
+// kill ends what runs on the connection and reports whether its answers are
+// read. Statements may be queued behind the one that is hit: the server runs
+// them next, so it is told again until nothing is in flight. Where that does
+// not help the connection is killed: closing it alone would leave its
+// statement running, its locks held, and in autocommit its work done.
+func (c *Conn) kill() bool {
+	ctx, cancel := context.WithTimeout(context.Background(), killTimeout)
+	defer cancel()
 	cfg := c.cfg
 	cfg.ConnectTimeout = killTimeout
 	k, err := dial(ctx, c.addr, cfg, false)
 	if err != nil {
-		return err
+		return false
 	}
 	defer k.close()
 	k.noKill = true
-	_, err = k.Exec(ctx, "KILL QUERY "+strconv.FormatUint(uint64(c.threadID), 10))
-	return err
+	id := strconv.FormatUint(uint64(c.threadID), 10)
+	for end := time.Now().Add(cancelGrace); time.Now().Before(end); {
+		c.arm.kills++
+		if _, err := k.Exec(ctx, "KILL QUERY "+id); err != nil {
+			return false
+		}
+		if c.endsWithin(killAgain) {
+			return true
+		}
+	}
+	last, cancelLast := context.WithTimeout(context.Background(), killTimeout)
+	defer cancelLast()
+	_, _ = k.Exec(last, "KILL "+id) // given up either way
+	return false
+}
+
+// endsWithin waits for the owner to have read all answers.
+func (c *Conn) endsWithin(d time.Duration) bool {
+	for end := time.Now().Add(d); c.inFlight.Load(); {
+		if time.Now().After(end) {
+			return false
+		}
+		time.Sleep(killLook)
+	}
+	return true
 }
 
 // interrupted is the server's answer to a kill, in the words of who asked for it.

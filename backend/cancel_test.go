@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -22,7 +23,10 @@ func silent(t *testing.T) string {
 }
 
 // slow answers SLEEP only when its query is killed, as servers do.
-type slow struct{ asked, killed chan struct{} }
+type slow struct {
+	asked, killed chan struct{}
+	once          sync.Once
+}
 
 func newSlow() *slow {
 	return &slow{asked: make(chan struct{}, 1), killed: make(chan struct{})}
@@ -35,7 +39,7 @@ func (h *slow) handle(s *mysqltest.Session, _ byte, arg []byte) error {
 		<-h.killed
 		s.Err(sqlerr.QueryInterrupted, "Query execution was interrupted")
 	case string(arg) == "KILL QUERY 1":
-		close(h.killed)
+		h.once.Do(func() { close(h.killed) }) // it may be told twice
 	default:
 		s.OK(autocommit)
 	}
@@ -69,9 +73,10 @@ func TestDeadlineIsAQueryTimeout(t *testing.T) {
 // the connection, for the kill may still be on its way.
 func TestKillThatMissedTaintsTheConnection(t *testing.T) {
 	killed, asked := make(chan struct{}), make(chan struct{})
+	var once sync.Once
 	c, _ := connTo(t, func(s *mysqltest.Session, _ byte, arg []byte) error {
 		if string(arg) == "KILL QUERY 1" {
-			close(killed)
+			once.Do(func() { close(killed) })
 			return nil
 		}
 		close(asked)
@@ -84,6 +89,77 @@ func TestKillThatMissedTaintsTheConnection(t *testing.T) {
 	_, err := c.Exec(ctx, "UPDATE")
 	require.NoError(t, err)
 	require.False(t, c.reusable(nil))
+}
+
+// Three statements are sent ahead; each runs until it is killed, as UPDATEs of
+// several shards over one connection do.
+func TestStatementsQueuedBehindAKilledOneAreKilledToo(t *testing.T) {
+	asked, kills := make(chan struct{}, 3), make(chan struct{}, 100)
+	c, _ := connTo(t, func(s *mysqltest.Session, _ byte, arg []byte) error {
+		switch string(arg) {
+		case "KILL QUERY 1":
+			kills <- struct{}{}
+			return nil // mysqltest says OK to every KILL
+		case "SLEEP":
+			asked <- struct{}{}
+			select {
+			case <-kills:
+			case <-time.After(2 * cancelGrace): // the test has failed
+			}
+			s.Err(sqlerr.QueryInterrupted, "Query execution was interrupted")
+			return nil
+		}
+		s.OK(autocommit)
+		return nil
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	disarm := c.Arm(ctx)
+	go func() { <-asked; cancel() }()
+	for range 3 {
+		c.Query([]byte("SLEEP"))
+	}
+	require.NoError(t, c.Flush())
+	start := time.Now()
+	for range 3 {
+		_, err := c.Header()
+		require.Equal(t, sqlerr.QueryInterrupted, code(err))
+	}
+	require.Less(t, time.Since(start), cancelGrace)
+	disarm()
+	require.True(t, c.Usable(), "a transaction may go on")
+	require.False(t, c.reusable(nil), "the last kill may be on its way")
+}
+
+// KILL QUERY does not end it: the connection is killed on the server, or its
+// statement would run on and keep its locks.
+func TestAConnectionThatIsGivenUpIsKilledOnTheServer(t *testing.T) {
+	asked, gone := make(chan struct{}, 1), make(chan struct{})
+	c, _ := connTo(t, func(s *mysqltest.Session, _ byte, arg []byte) error {
+		switch string(arg) {
+		case "KILL QUERY 1":
+			return nil
+		case "KILL 1":
+			close(gone)
+			return nil
+		case "SLEEP":
+			asked <- struct{}{}
+			<-gone
+			return mysqltest.ErrHangUp
+		}
+		s.OK(autocommit)
+		return nil
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { <-asked; cancel() }()
+	_, err := c.Exec(ctx, "SLEEP")
+	require.Equal(t, sqlerr.QueryInterrupted, code(err))
+	c.disarm()
+	require.False(t, c.Usable())
+	select {
+	case <-gone:
+	default:
+		t.Fatal("the connection was not killed")
+	}
 }
 
 func TestCancelGivesUpAServerThatDoesNotAnswer(t *testing.T) {

@@ -249,8 +249,15 @@ func (c *Conn) ioError(err error) error {
 	case errors.Is(err, wire.ErrTooLarge):
 		return sqlerr.New(sqlerr.PacketTooLarge, "Server %s sent a packet larger than %d bytes", c.addr, c.cfg.MaxPacket).WithCause(err)
 	}
-	c.cfg.OnLost(c.addr)
+	c.noteLost()
 	return sqlerr.New(sqlerr.ServerLost, "Lost connection to MySQL server %s during query: %s", c.addr, what).WithCause(err)
+}
+
+func (c *Conn) noteLost() {
+	if c.pool != nil {
+		c.pool.lost.Store(c.cfg.Now().UnixNano())
+	}
+	c.cfg.OnLost(c.addr)
 }
 
 // serverError reads an ERR and ends the command it answers.
@@ -277,7 +284,7 @@ func (c *Conn) serverError(payload []byte) error {
 		return c.interrupted(e)
 	case e.Code == sqlerr.ServerShutdown:
 		c.broken = e
-		c.cfg.OnLost(c.addr)
+		c.noteLost()
 	}
 	return e
 }

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -286,7 +287,7 @@ const retryEvery = 200 * time.Millisecond
 func (f *Fleet) hold(ctx context.Context, want Want) ([]*Conn, error) {
 	if f.holds.Add(1) > int64(f.cfg.HoldMax) {
 		f.holds.Add(-1)
-		return nil, f.noPrimary(want.Cluster, "and too many statements wait for one already", nil)
+		return nil, f.noPrimary(want.Cluster, "; too many statements wait for one already", nil).WithCause(ErrWaited)
 	}
 	defer f.holds.Add(-1)
 	deadline := time.NewTimer(f.cfg.HoldTimeout)
@@ -314,10 +315,17 @@ func (f *Fleet) hold(ctx context.Context, want Want) ([]*Conn, error) {
 		case <-ctx.Done():
 			return nil, sqlerr.From(ctx.Err()).Retryable()
 		case <-deadline.C:
-			return nil, f.noPrimary(want.Cluster, "; the statement waited "+f.cfg.HoldTimeout.String(), last)
+			if last != nil && sqlerr.From(last).Code == sqlerr.TooManyConnections {
+				return nil, sqlerr.From(last).WithCause(ErrWaited)
+			}
+			return nil, f.noPrimary(want.Cluster, "; the statement waited "+f.cfg.HoldTimeout.String(), last).WithCause(ErrWaited)
 		}
 	}
 }
+
+// ErrWaited is the cause of an error that came after a bounded wait, or for too
+// many that wait: SafeToRetry, but trying at once would only wait again.
+var ErrWaited = errors.New("backend: it has waited already")
 
 // worthHolding: the primary can't be reached or does not take writes. Waiting
 // does not help against a wrong password or a full pool.
@@ -328,13 +336,15 @@ func worthHolding(ctx context.Context, err error) bool {
 	switch sqlerr.From(err).Code {
 	case sqlerr.CannotConnect, sqlerr.ServerLost, sqlerr.ServerShutdown, sqlerr.OptionPreventsWrite:
 		return true
+	case sqlerr.TooManyConnections: // the server's max_connections: one of ours may become free
+		return !errors.Is(err, ErrWaited)
 	}
 	return false
 }
 
 // noPrimary is ER_OPTION_PREVENTS_STATEMENT, the code drivers know as a
 // failover under way.
-func (f *Fleet) noPrimary(cluster, more string, last error) error {
+func (f *Fleet) noPrimary(cluster, more string, last error) *sqlerr.Error {
 	why := "it is not one of the clusters"
 	if c := f.View().Cluster(cluster); c != nil {
 		why = c.Why
@@ -404,7 +414,10 @@ func (f *Fleet) replica(ctx context.Context, want Want) []*Conn {
 	now := time.Now().UnixNano()
 	need := topology.Need{
 		GTID: want.GTID, Zone: want.Zone, MaxLag: f.cfg.MaxLag,
-		Skip: func(addr string) bool { s := pools[addr]; return s == nil || s.out.Load() > now },
+		Skip: func(addr string) bool {
+			s := pools[addr]
+			return s == nil || max(s.out.Load(), s.pool.lost.Load()+int64(outTime)) > now
+		},
 	}
 	if want.GTID != "" {
 		need.Executed = func(addr string) string {

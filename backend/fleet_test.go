@@ -209,8 +209,14 @@ func TestFleetHolds(t *testing.T) {
 		_, err := pr.f.Acquire(ctx, Want{Cluster: "c0"})
 		require.Equal(t, sqlerr.OptionPreventsWrite, code(err))
 		require.True(t, sqlerr.SafeToRetry(err))
+		require.ErrorIs(t, err, ErrWaited, "nobody need wait a second time")
 		require.Equal(t, "ERROR 1290 (HY000): Cluster c0 has no primary (read-only): a test says so; the statement waited 10ms. "+
 			"Bring it back, or promote a replica: end its replication and SET GLOBAL read_only=OFF", err.Error())
+	})
+	t.Run("a server full of others' connections is asked again", func(t *testing.T) {
+		full := sqlerr.New(sqlerr.TooManyConnections, "Too many connections").Retryable()
+		require.True(t, worthHolding(ctx, full))
+		require.False(t, worthHolding(ctx, full.WithCause(ErrWaited)), "a full pool has waited already")
 	})
 	t.Run("not more than HoldMax wait", func(t *testing.T) {
 		pr := newPair(t, func(cfg *FleetConfig) { cfg.HoldMax = 1 })

@@ -24,6 +24,9 @@ type Pool struct {
 	// doubts counts the server's refusals to write: it is no primary any more,
 	// whatever was known of its connections.
 	doubts atomic.Uint64
+	// lost is when (Unix nanoseconds) a connection was lost last: others may
+	// have gone with it.
+	lost atomic.Int64
 
 	mu struct {
 		sync.Mutex
@@ -77,14 +80,13 @@ func (p *Pool) sameLogin(cfg Config) bool {
 	return p.cfg.User == cfg.User && p.cfg.Password == cfg.Password && p.cfg.TLS == cfg.TLS
 }
 
-// Acquire takes n connections, all or none, waiting at most AcquireTimeout for
-// room, in the order of asking. foundRows asks for connections whose affected
+// Acquire takes n connections, or as many as the pool may ever have where that
+// is fewer; all of them or none, waiting at most AcquireTimeout for room, in
+// the order of asking. foundRows asks for connections whose affected
 // rows are the rows matched (CLIENT_FOUND_ROWS). Errors are *sqlerr.Error and
 // SafeToRetry.
 func (p *Pool) Acquire(ctx context.Context, n int, foundRows bool) ([]*Conn, error) {
-	if n < 1 || n > p.cfg.MaxConns {
-		return nil, sqlerr.New(sqlerr.TooManyConnections, "A statement needs %d connections to %s at once, the pool has %d", n, p.addr, p.cfg.MaxConns).Retryable()
-	}
+	n = min(max(n, 1), p.cfg.MaxConns)
 	if err := p.reserve(ctx, n); err != nil {
 		return nil, err
 	}
@@ -148,7 +150,7 @@ func (p *Pool) await(ctx context.Context, w *waiter) error {
 		err = sqlerr.From(ctx.Err()).Retryable()
 	case <-timer.C:
 		err = sqlerr.New(sqlerr.TooManyConnections, "Too many connections: no connection to %s became free in %v, all %d are busy",
-			p.addr, p.cfg.AcquireTimeout, p.cfg.MaxConns).Retryable()
+			p.addr, p.cfg.AcquireTimeout, p.cfg.MaxConns).Retryable().WithCause(ErrWaited)
 	}
 	p.mu.Lock()
 	i := slices.Index(p.mu.waiters, w)
@@ -200,7 +202,7 @@ func (p *Pool) takeIdle(foundRows bool) *Conn {
 		p.mu.idle[k] = idle[:len(idle)-1]
 		p.mu.Unlock()
 		now := p.cfg.Now()
-		if !p.expired(c, now) && (now.Sub(c.idleSince) < freshFor || c.peek.ok()) {
+		if !p.expired(c, now) && (now.Sub(c.idleSince) < freshFor && !p.losing(now) || c.peek.ok()) {
 			return c
 		}
 		c.close()
@@ -212,6 +214,9 @@ func (p *Pool) takeIdle(foundRows bool) *Conn {
 // whether it still is one: the look is a system call, one in ten of a point
 // select's.
 const freshFor = 20 * time.Millisecond
+
+// losing reports that a connection was lost just now.
+func (p *Pool) losing(now time.Time) bool { return now.UnixNano()-p.lost.Load() < int64(time.Second) }
 
 func (p *Pool) expired(c *Conn, now time.Time) bool {
 	return now.Sub(c.created) > p.cfg.MaxLifetime || now.Sub(c.idleSince) > p.cfg.IdleTimeout

@@ -130,7 +130,10 @@ func (r *factReader) tableFindings(ctx context.Context, name TableName, t *catal
 	}
 	model := facts.Tables[name]
 	if model == nil {
-		return nil // it does not exist yet, or its clusters do not answer, which is said
+		if r.answers(ctx, t.Placement) { // else that is said of its clusters
+			add(-1, "create it through Serval: CREATE TABLE does so on all of them", "no shard has the table yet")
+		}
+		return out
 	}
 	if p := t.Placement; p.Kind == shardrule.Sharded {
 		if why := columnFinding(p, model); why != "" {
@@ -150,6 +153,16 @@ func (r *factReader) tableFindings(ctx context.Context, name TableName, t *catal
 		}
 	}
 	return out
+}
+
+// answers reports that all clusters of a placement were reached.
+func (r *factReader) answers(ctx context.Context, p *shardrule.Placement) bool {
+	for _, s := range p.Shards {
+		if _, ok := r.ask(ctx, s.Cluster); !ok {
+			return false
+		}
+	}
+	return true
 }
 
 func placeText(s topology.Shard) string { return s.Database + "." + s.Table }

@@ -329,6 +329,15 @@ func TestFindingsNameShardsThatAreMissingOrDiffer(t *testing.T) {
 	f.down = map[string]bool{}
 	f.tables[place{"c0", "shop_0", "users"}] = []string{"id bigint auto"}
 	require.Contains(t, strings.Join(texts(), "\n"), "shop.users: the table has no column name")
+
+	for at := range f.tables {
+		if at.table == "users" {
+			delete(f.tables, at)
+		}
+	}
+	require.Contains(t, strings.Join(texts(), "\n"), "shop.users: no shard has the table yet; create it through Serval")
+	f.down["c0"] = true
+	require.NotContains(t, strings.Join(texts(), "\n"), "no shard has the table", "a cluster that is down may have it")
 }
 
 func TestCheckFindsRulesThatContradictEachOther(t *testing.T) {

@@ -90,3 +90,19 @@ func TestInfoTextsAreAddedOnlyWhereTheyAreAlike(t *testing.T) {
 	require.Empty(t, info("", ""))
 	require.Empty(t, info("Records: 1", ""))
 }
+
+func TestLabelsOfSubqueriesSpeakOfLogicalNames(t *testing.T) {
+	r := &plan.Rename{Database: "shop_3", LogicalDatabase: "shop",
+		Tables: []plan.TableRename{{Physical: "users", Logical: "users"}, {Physical: "logs_1", Logical: "logs"}}}
+	n := columnNames{rename: r}
+	for _, c := range []struct{ label, want string }{
+		{"(SELECT MAX(id) FROM `shop_3`.`users` u)", "(SELECT MAX(id) FROM users u)"},
+		{"(SELECT MAX(id) FROM `shop_3`.`users` AS `users`)", "(SELECT MAX(id) FROM users)"},
+		{"EXISTS (SELECT 1 FROM `shop_3`.`logs_1` AS `logs`)", "EXISTS (SELECT 1 FROM logs)"},
+		{"`shop_3` + `users`", "`shop_3` + `users`"},
+	} {
+		col := wire.Column{Name: []byte(c.label)}
+		n.undo(&col)
+		require.Equal(t, c.want, string(col.Name))
+	}
+}

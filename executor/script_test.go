@@ -51,7 +51,15 @@ func (s *scripted) handle(sess *mysqltest.Session, com byte, arg []byte) error {
 	case wire.ComQuery:
 		if id, ok := strings.CutPrefix(string(arg), "KILL QUERY "); ok {
 			n, err := strconv.ParseUint(id, 10, 32)
-			close(s.kill(uint32(n)))
+			killed := s.kill(uint32(n))
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			select {
+			case <-killed: // a kill is repeated until it has ended something
+			default:
+				close(killed)
+			}
+			sess.OK(wire.OK{})
 			return err
 		}
 		return s.act(sess, string(arg), false)

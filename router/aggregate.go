@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
+	"github.com/pingcap/tidb/pkg/parser/opcode"
 
 	"github.com/servaldb/serval/router/plan"
 )
@@ -236,6 +237,7 @@ func (a *aggregation) combine(f *ast.AggregateFuncExpr, shown int) (plan.Output,
 		o.Func, o.Text = plan.FuncCount, label+"=sum"
 	case "sum":
 		o.Func, o.Text = plan.FuncSum, label+"=sum"
+		o.Digits = a.digits(f.Args[0], arg)
 	case "min", "max":
 		o.Func, o.Text = plan.FuncMin, label+"=min"
 		if name == "max" {
@@ -248,11 +250,35 @@ func (a *aggregation) combine(f *ast.AggregateFuncExpr, shown int) (plan.Output,
 	case "avg":
 		o.Func, o.Text = plan.FuncAvg, label+"=sum/count"
 		o.Column, o.Column2 = a.hide(wrap("SUM")), a.hide(wrap("COUNT"))
+		o.Digits = a.digits(f.Args[0], arg)
 	default:
 		return o, refuseScatter("the aggregate "+strings.ToUpper(name), "Serval combines COUNT, SUM, MIN, MAX and AVG only")
 	}
 	return o, nil
 }
+
+// digits hides the sum with all its digits where the argument is a quotient: a
+// server adds up more of them (nine and nine) than it shows.
+func (a *aggregation) digits(e ast.ExprNode, arg plan.Template) int {
+	var f divisionFinder
+	if e.Accept(&f); !f.found {
+		return 0
+	}
+	return a.hide(join(text("SUM(CAST("), arg, text(" AS DECIMAL(65,30)))")))
+}
+
+type divisionFinder struct{ found bool }
+
+// Enter implements ast.Visitor.
+func (f *divisionFinder) Enter(n ast.Node) (ast.Node, bool) {
+	if b, ok := n.(*ast.BinaryOperationExpr); ok && b.Op == opcode.Div {
+		f.found = true
+	}
+	return n, f.found
+}
+
+// Leave implements ast.Visitor.
+func (f *divisionFinder) Leave(n ast.Node) (ast.Node, bool) { return n, true }
 
 // aggregatesIn2 are the aggregates within an aggregate's arguments.
 func aggregatesIn2(f *ast.AggregateFuncExpr) []*ast.AggregateFuncExpr {

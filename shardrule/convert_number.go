@@ -178,11 +178,15 @@ func (c Column) matchInt(d decimal) (Key, Match) {
 	return Key{}, MatchNone
 }
 
+// maxScale is the most decimals a DECIMAL has; what a server makes of a literal
+// with more (it rounds, or does not) is its own.
+const maxScale = 30
+
 // compareInt: exact numbers compare exactly, the others as doubles.
 func (c Column) compareInt(v sqlval.Value) (Key, Match) {
 	switch v.Kind {
 	case sqlval.Int, sqlval.Decimal:
-		if d, ok := parseNumber(v.Text); ok {
+		if d, ok := parseNumber(v.Text); ok && len(d.frac) <= maxScale {
 			return c.matchInt(d)
 		}
 	case sqlval.Float:
@@ -299,7 +303,7 @@ func (c Column) compareDecimal(v sqlval.Value) (Key, Match) {
 		return Key{}, MatchUnknown
 	}
 	d, ok := parseNumber(text)
-	if !ok || v.Kind == sqlval.String && len(d.whole)+max(len(d.frac), c.Scale) > doubleDigits {
+	if !ok || len(d.frac) > maxScale || v.Kind == sqlval.String && len(d.whole)+max(len(d.frac), c.Scale) > doubleDigits {
 		return Key{}, MatchUnknown
 	}
 	if len(d.frac) > c.Scale && !allZero(d.frac[c.Scale:]) {

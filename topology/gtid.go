@@ -115,3 +115,57 @@ func mariaDB(s string) (domain string, sequence uint64, ok bool) {
 	sequence, err := strconv.ParseUint(seq, 10, 64)
 	return domain, sequence, err == nil
 }
+
+// JoinGTIDs gives what stands for both sets, for a session that is to see the
+// effects of both: a replica may apply transactions in another order than the
+// source did. MariaDB's positions keep the largest of each domain; MySQL's of
+// one server become the interval from the smallest to the largest, which may
+// hold transactions of others, all of them committed before the largest. What
+// can't be read is kept as it is.
+func JoinGTIDs(a, b string) string {
+	if a == "" || HasGTIDs(b, a) {
+		return b
+	}
+	parts := strings.Split(a, ",")
+next:
+	for one := range strings.SplitSeq(b, ",") {
+		one = strings.TrimSpace(one)
+		for i, p := range parts {
+			if joined, ok := joinOne(strings.TrimSpace(p), one); ok {
+				parts[i] = joined
+				continue next
+			}
+		}
+		parts = append(parts, one)
+	}
+	joined := strings.Join(parts, ",")
+	if len(joined) > maxJoined {
+		return b // tagged ones, mostly: the newest has to do
+	}
+	return joined
+}
+
+// maxJoined bounds what a session keeps, in bytes.
+const maxJoined = 4096
+
+// joinOne joins two GTIDs of one domain, or of one server without tags.
+func joinOne(a, b string) (string, bool) {
+	if domain, n, ok := mariaDB(a); ok {
+		other, m, ok := mariaDB(b)
+		if !ok || domain != other {
+			return "", false
+		}
+		if m > n {
+			return b, true
+		}
+		return a, true
+	}
+	ua, ra, _ := strings.Cut(a, ":")
+	ub, rb, _ := strings.Cut(b, ":")
+	af, at, okA := interval(ra)
+	bf, bt, okB := interval(rb)
+	if !okA || !okB || !strings.EqualFold(ua, ub) {
+		return "", false
+	}
+	return ua + ":" + strconv.FormatUint(min(af, bf), 10) + "-" + strconv.FormatUint(max(at, bt), 10), true
+}

@@ -85,3 +85,21 @@ func FuzzHasGTIDs(f *testing.F) {
 	f.Add("0-1-2", "0-1-2")
 	f.Fuzz(func(t *testing.T, executed, wanted string) { HasGTIDs(executed, wanted) })
 }
+
+func TestJoinGTIDs(t *testing.T) {
+	for name, tc := range map[string]struct{ a, b, joined string }{
+		"nothing and something":                       {"", a + ":5", a + ":5"},
+		"one server's become an interval":             {a + ":5", a + ":9", a + ":5-9"},
+		"in any order":                                {a + ":9", a + ":5", a + ":5-9"},
+		"an interval grows":                           {a + ":5-9", a + ":12", a + ":5-12"},
+		"another server's are kept beside":            {a + ":5", b + ":1", a + ":5," + b + ":1"},
+		"and found again":                             {a + ":5," + b + ":1", b + ":3", a + ":5," + b + ":1-3"},
+		"a tag is a sequence of its own":              {a + ":5", a + ":app:7", a + ":5," + a + ":app:7"},
+		"the same again changes nothing":              {a + ":app:7", a + ":app:7", a + ":app:7"},
+		"MariaDB: the newest of a domain":             {"0-1-5", "0-2-7", "0-2-7"},
+		"MariaDB: an older one takes nothing back":    {"0-2-7", "0-1-5", "0-2-7"},
+		"MariaDB: domains are kept beside each other": {"0-1-5", "3-1-2", "0-1-5,3-1-2"},
+	} {
+		t.Run(name, func(t *testing.T) { require.Equal(t, tc.joined, JoinGTIDs(tc.a, tc.b)) })
+	}
+}

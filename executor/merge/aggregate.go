@@ -191,6 +191,14 @@ func (c *accumulator) init(cols []wire.Column, out plan.Output, opt *Options) er
 		c.averageColumn()
 	case plan.FuncKeep:
 	}
+	if out.Digits > 0 && c.kind == sumExact {
+		if out.Digits >= len(cols) || !fixedScale(cols[out.Digits].Type) {
+			return sqlerr.New(sqlerr.UnknownError, "merge: %s needs a DECIMAL that is not among the columns", out.Text)
+		}
+		c.out.Column, c.in = out.Digits, &cols[out.Digits]
+	} else {
+		c.out.Digits = 0
+	}
 	c.scale = 0
 	if c.in.Type == wire.TypeNewDecimal || c.in.Type == wire.TypeDecimal {
 		c.scale = int(c.in.Decimals)

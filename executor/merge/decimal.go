@@ -210,6 +210,20 @@ func (e *exact) average(dst []byte, count int64, decimals int) []byte {
 	return appendBig(dst, q, decimals)
 }
 
+// quotient is sum/count rounded half away from zero to so many decimals, fewer
+// than the sum has.
+func (e *exact) quotient(dst []byte, count int64, decimals int) []byte {
+	computed := max(e.scale, decimals) + wordDigits
+	q := new(big.Int).Mul(e.value(), pow10(computed-e.scale))
+	q.Quo(q, big.NewInt(count))
+	half := new(big.Int).Mul(big.NewInt(5), pow10(computed-decimals-1))
+	if q.Sign() < 0 {
+		half.Neg(half)
+	}
+	q.Add(q, half)
+	return appendBig(dst, q.Quo(q, pow10(computed-decimals)), decimals)
+}
+
 // quickQuotient is average's quotient without its sign, where 64 bits hold it.
 func (e *exact) quickQuotient(count int64, computed, decimals int) (uint64, bool) {
 	extra := computed - decimals

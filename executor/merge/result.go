@@ -34,7 +34,11 @@ func (c *accumulator) result(b *rowBuilder) error {
 	}
 	switch c.kind {
 	case sumExact:
-		c.text = c.exact.append(c.text[:0])
+		if c.out.Digits > 0 {
+			c.text = c.exact.quotient(c.text[:0], 1, int(c.col.Decimals))
+		} else {
+			c.text = c.exact.append(c.text[:0])
+		}
 		b.text(c.text)
 		return nil
 	case sumFloat:
@@ -55,7 +59,11 @@ func (c *accumulator) average(b *rowBuilder) error {
 	if c.col.Type != wire.TypeNewDecimal {
 		decimals = avgDecimals
 	}
-	c.text = c.exact.average(c.text[:0], c.count, decimals)
+	if c.out.Digits > 0 {
+		c.text = c.exact.quotient(c.text[:0], c.count, decimals)
+	} else {
+		c.text = c.exact.average(c.text[:0], c.count, decimals)
+	}
 	b.text(c.text)
 	return nil
 }

@@ -171,3 +171,26 @@ func TestAKnownCollationIsTakenBeforeTheResults(t *testing.T) {
 		})
 	}
 }
+
+func TestQuotientsRoundAsTheServerShowsThem(t *testing.T) {
+	for _, c := range []struct {
+		parts    []string
+		count    int64
+		decimals int
+		want     string
+	}{
+		{[]string{"0.666666666000000000000000000000"}, 1, 8, "0.66666667"},
+		{[]string{"0.333333333000000000000000000000", "0.333333333000000000000000000000", "0.333333333000000000000000000000"}, 1, 4, "1.0000"},
+		{[]string{"-0.000050000000000000000000000000"}, 1, 4, "-0.0001"},
+		{[]string{"-0.000049999000000000000000000000"}, 1, 4, "0.0000"},
+		{[]string{"2.000000000000000000000000000000"}, 3, 8, "0.66666667"},
+		{[]string{"99999999999999999999999999999999999.5"}, 1, 0, "100000000000000000000000000000000000"},
+	} {
+		var e exact
+		e.reset(30)
+		for _, p := range c.parts {
+			require.NoError(t, e.add([]byte(p)))
+		}
+		require.Equal(t, c.want, string(e.quotient(nil, c.count, c.decimals)), "%v / %d", c.parts, c.count)
+	}
+}

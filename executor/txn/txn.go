@@ -181,6 +181,25 @@ func (t *Tx[C]) Join(cluster string, c C) error {
 		cluster, plainMessage(err)).WithCause(err)
 }
 
+// Leave takes back that the cluster joined: nothing has run there since, or
+// only what the server refused. It must be the last that joined.
+func (t *Tx[C]) Leave(ctx context.Context, cluster string) {
+	last := len(t.parts) - 1
+	if last < 0 || t.parts[last].cluster != cluster {
+		return
+	}
+	if !t.parts[last].broken {
+		t.rollbackOne(ctx, last)
+	}
+	p := t.parts[last]
+	t.parts = t.parts[:last]
+	var err error
+	if p.broken {
+		err = lost(cluster, nil)
+	}
+	t.release(cluster, p.conn, err)
+}
+
 // First is the cluster that joined first, empty if none has.
 func (t *Tx[C]) First() string {
 	if len(t.parts) == 0 {

@@ -23,7 +23,7 @@ func (s *Session) access(e *planned) error {
 			return err
 		}
 	}
-	if u.ReadOnly && !e.plan.ReadOnly && !reads(e.kind) {
+	if u.ReadOnly && !reads(e) {
 		table := ""
 		if len(e.tables) > 0 {
 			table = e.tables[0].Table
@@ -34,8 +34,14 @@ func (s *Session) access(e *planned) error {
 	return nil
 }
 
-func reads(k parser.Kind) bool {
-	return k == parser.KindShow || k == parser.KindExplain
+func reads(e *planned) bool {
+	switch e.kind {
+	case parser.KindShow:
+		return true
+	case parser.KindExplain:
+		return !e.beyond.writes
+	}
+	return e.plan.ReadOnly
 }
 
 // reach is what a statement touches besides the tables it names.
@@ -45,6 +51,18 @@ type reach struct {
 	// server: it reaches past schemas altogether (accounts, server
 	// administration, routines, whose bodies run with Serval's own account).
 	server string
+	// writes: an EXPLAIN that runs the change it explains (EXPLAIN ANALYZE, and
+	// MariaDB's ANALYZE).
+	writes bool
+}
+
+// mayReachBeyond reports kinds for which beyondTables has anything to read.
+func mayReachBeyond(k parser.Kind) bool {
+	switch k {
+	case parser.KindDDL, parser.KindShow, parser.KindOther, parser.KindAdmin, parser.KindCall, parser.KindLoad, parser.KindExplain:
+		return true
+	}
+	return false
 }
 
 // beyondTables reads it from the text.
@@ -65,6 +83,9 @@ func beyondTables(e *planned, tokens []token) reach {
 		return r
 	case parser.KindLoad:
 		r.server = "LOAD DATA"
+		return r
+	case parser.KindExplain:
+		r.writes = runsChange(tokens)
 		return r
 	default:
 		return r
@@ -87,10 +108,37 @@ func beyondTables(e *planned, tokens []token) reach {
 			r.server = words(tokens[:1]) + " " + strings.ToUpper(t.Text)
 		}
 	}
-	if e.kind == parser.KindAdmin && len(e.tables) == 0 || e.kind == parser.KindOther {
+	if e.kind == parser.KindAdmin && !onTables(e, tokens) || e.kind == parser.KindOther {
 		r.server = e.verb
 	}
 	return r
+}
+
+// runsChange reports an EXPLAIN that executes and whose statement may change
+// rows. A word too many only costs a read-only user an answer.
+func runsChange(tokens []token) bool {
+	runs, changes := false, false
+	for i, t := range tokens {
+		runs = runs || i < 2 && t.is("ANALYZE")
+		changes = changes || t.is("UPDATE") || t.is("DELETE") || t.is("INSERT") || t.is("REPLACE")
+	}
+	return runs && changes
+}
+
+// onTables reports administration that concerns nothing but the tables it
+// names. What else looks like a table's name (RESET MASTER, GRANT … ON t) is
+// none.
+func onTables(e *planned, tokens []token) bool {
+	if len(e.tables) == 0 {
+		return false
+	}
+	switch e.verb {
+	case "ANALYZE", "CHECK", "CHECKSUM", "OPTIMIZE", "REPAIR":
+		return true
+	case "FLUSH":
+		return len(tokens) > 1 && (tokens[1].is("TABLE") || tokens[1].is("TABLES"))
+	}
+	return false
 }
 
 // showsSchema: what stands between SHOW and FROM says that x is a database.

@@ -25,6 +25,7 @@ type lease struct {
 	pins       string
 	vars       []string // user variables the statement assigns
 	out        []held
+	joined     string // the cluster that last joined the transaction for it
 
 	// what was found on the connections
 	warned   bool
@@ -118,6 +119,7 @@ func (l *lease) join(ctx context.Context, cluster string, pinned *pin) ([]*backe
 		h.disarm()
 		return nil, sqlerr.From(err).Retryable()
 	}
+	l.joined = cluster
 	return []*backend.Conn{c}, nil
 }
 

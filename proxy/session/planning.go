@@ -159,7 +159,7 @@ func (s *Session) planNew(cat *catalog.Catalog, text []byte) (*planned, error) {
 	e := &planned{
 		plan: p, kind: st.Kind, verb: strings.ToUpper(st.Verb), tables: st.Tables, hints: st.Hints, cacheable: st.Params,
 	}
-	if len(s.c.User.Schemas) > 0 {
+	if mayReachBeyond(e.kind) { // whoever plans it: plans are shared by users
 		e.beyond = beyondTables(e, scan(string(text), s.settings.mode))
 	}
 	return e, nil

@@ -38,6 +38,9 @@ type sequence struct {
 	mu   sync.Mutex
 	next uint64 // the next number, if below end
 	end  uint64 // guarded by mu, as is next
+	// used is above every number handed out here: a promoted replica may have
+	// lost the row's last moves.
+	used uint64
 }
 
 // NewSequences makes the source.
@@ -68,7 +71,7 @@ func (q *ServerSequences) Reserve(ctx context.Context, schema, table string, n i
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.end-s.next < uint64(n) {
-		first, err := q.block(ctx, schema, table, uint64(max(n, sequenceBlock)))
+		first, err := q.block(ctx, schema, table, s.used, uint64(max(n, sequenceBlock)))
 		if err != nil {
 			return 0, err
 		}
@@ -76,6 +79,7 @@ func (q *ServerSequences) Reserve(ctx context.Context, schema, table string, n i
 	}
 	first := s.next
 	s.next += uint64(n)
+	s.used = s.next
 	return first, nil
 }
 
@@ -108,10 +112,10 @@ func rowOf(schema, table string) string {
 	return "schema_name = " + quoteText(schema) + " AND table_name = " + quoteText(table)
 }
 
-// block reserves n numbers in the row.
-func (q *ServerSequences) block(ctx context.Context, schema, table string, n uint64) (first uint64, err error) {
+// block reserves n numbers in the row, none below from.
+func (q *ServerSequences) block(ctx context.Context, schema, table string, from, n uint64) (first uint64, err error) {
 	err = q.onPrimary(ctx, schema, func(c *backend.Conn) error {
-		update := fmt.Sprintf("UPDATE serval_meta.sequences SET next = LAST_INSERT_ID(next) + %d WHERE %s", n, rowOf(schema, table))
+		update := fmt.Sprintf("UPDATE serval_meta.sequences SET next = LAST_INSERT_ID(GREATEST(next, %d)) + %d WHERE %s", from, n, rowOf(schema, table))
 		ok, err := c.Exec(ctx, update)
 		if missing(err) || err == nil && ok.AffectedRows == 0 {
 			if err = q.ensure(ctx, c, schema, table); err == nil {

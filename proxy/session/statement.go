@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/executor"
 	"github.com/servaldb/serval/executor/txn"
@@ -97,7 +98,7 @@ func (s *Session) dispatch(ctx context.Context, e *planned, args plan.Args, para
 	var out executor.Outcome
 	var bound *plan.Bound
 	for attempt := 1; ; attempt++ {
-		s.enclosed = false
+		s.enclosed, s.lease.joined = false, ""
 		bound, err = s.bind(ctx, e.plan, args, params)
 		if err == nil {
 			err = s.enclose(e, bound)
@@ -109,7 +110,7 @@ func (s *Session) dispatch(ctx context.Context, e *planned, args plan.Args, para
 			s.undo(ctx)
 		}
 		untouched := s.out.Written() == written && (s.out.Buffered() == buffered || buffered == 0)
-		if err == nil || attempt > 1 || !untouched || !s.mayRetry(e, err) {
+		if err == nil || attempt == maxAttempts || !untouched || !s.mayRetry(ctx, e, bound, err) {
 			break
 		}
 		s.finished.Retried = true
@@ -126,6 +127,10 @@ func (s *Session) dispatch(ctx context.Context, e *planned, args plan.Args, para
 	}
 	return s.conclude(ctx, e, bound, &out)
 }
+
+// maxAttempts bounds the attempts of one statement: several servers may go at
+// the same time.
+const maxAttempts = 4
 
 // boundary commits an open transaction before a statement that does so
 // implicitly, and begins one where autocommit is off or SET TRANSACTION asked
@@ -257,12 +262,20 @@ func (s *Session) attempt(ctx context.Context, e *planned, bound *plan.Bound, pa
 // mayRetry: the statement certainly did nothing, or it only reads and its
 // connection was lost. In a transaction only a failure to join may be tried
 // again, which leaves the transaction as it was.
-func (s *Session) mayRetry(e *planned, err error) bool {
-	if s.doomed {
-		return false // what the statement relied on went with a pinned connection
+func (s *Session) mayRetry(ctx context.Context, e *planned, bound *plan.Bound, err error) bool {
+	if s.doomed || errors.Is(err, backend.ErrWaited) {
+		return false // what it relied on went with a pinned connection, or it would wait again
 	}
 	if sqlerr.SafeToRetry(err) {
-		return s.tx.State() == txn.Idle || !s.tx.Damaged()
+		if s.tx.State() == txn.Idle {
+			return true
+		}
+		if joined := s.lease.joined; joined != "" && bound != nil && tasks(bound) == 1 && s.pinned[joined] == nil {
+			// The cluster took part for this statement alone, which a server
+			// that is no primary any more has refused.
+			s.tx.Leave(ctx, joined)
+		}
+		return !s.tx.Damaged()
 	}
 	return e.plan.ReadOnly && s.tx.State() == txn.Idle && len(s.pinned) == 0 && txn.Broken(err) && !ended(err)
 }

@@ -114,7 +114,7 @@ func (s *Session) commit(ctx context.Context) error {
 func (s *Session) wrote(gtids map[string]string) {
 	for cluster, g := range gtids {
 		if g != "" {
-			s.gtids[cluster] = g
+			s.gtids[cluster] = topology.JoinGTIDs(s.gtids[cluster], g)
 		}
 	}
 }
@@ -140,7 +140,7 @@ func (s *Session) endStatement(ctx context.Context, tokens []token) (bool, error
 	default:
 		return true, sqlerr.New(sqlerr.Parse, "You have an error in your SQL syntax near '%s'", w)
 	}
-	opts, open := s.tx.Options(), s.tx.State() == txn.Open
+	opts := s.tx.Options()
 	var err error
 	if isCommit {
 		err = s.commit(ctx)
@@ -150,7 +150,7 @@ func (s *Session) endStatement(ctx context.Context, tokens []token) (bool, error
 	if err != nil {
 		return true, err
 	}
-	if chain && open {
+	if chain { // also where there was none to end
 		if err := s.tx.Begin(opts); err != nil {
 			return true, err
 		}

@@ -229,6 +229,10 @@ type Output struct {
 	Column2 int // FuncAvg: the count's column
 	Weight  int // FuncMin, FuncMax on text: the column of the weight, or -1
 	Pad     Pad // of Weight
+	// Digits is FuncSum's and FuncAvg's column of the same sum with all digits
+	// that the server computes, where Column shows fewer; 0 where there is none.
+	// It counts only if Column is a DECIMAL.
+	Digits int
 	// Label is the output column's name; empty keeps the input column's.
 	Label string
 	// Text is how the plan prints it.
