@@ -218,10 +218,15 @@ func (p *planning) fragment(r *ref) *plan.Fragment {
 			first = " AND "
 		}
 	}
+	sql = append(sql, text(allRows)...)
 	f.Route = &plan.Route{Choice: choice, Target: p.target(), Tables: []plan.TableRef{{Placement: pl, Alias: r.alias}},
 		SQL: compact(sql), Columns: len(f.Columns)}
 	return f
 }
+
+// allRows is for sessions that have set sql_select_limit: it cuts the answer of
+// the query, not what it is made of.
+const allRows = " LIMIT 18446744073709551615"
 
 // fragmentChoice is where the rows of a reference are. A table without a rule
 // gets a placement of its own, for its name.

@@ -288,6 +288,8 @@ func (l *Load) Fill(ctx context.Context, c *backend.Conn) error {
 			h, err := c.Header()
 			if err == nil {
 				err = l.check(&batch[i], &h)
+			} else if batch[i].rows < 0 {
+				err = l.refused(&batch[i], err)
 			}
 			if first == nil {
 				first = err
@@ -317,6 +319,16 @@ func (l *Load) quiet(ctx context.Context, c *backend.Conn) error {
 	}
 	c.Adopt(loading) // or the next state would set it back
 	return nil
+}
+
+// refused is a server that will not have such a temporary table.
+func (l *Load) refused(s *statement, err error) error {
+	switch sqlerr.From(err).Code {
+	case sqlerr.ServerLost, sqlerr.QueryInterrupted, sqlerr.QueryTimeout, sqlerr.ServerShutdown:
+		return err
+	}
+	return sqlerr.Refuse("this query over several shards", "the server that was to finish it takes no copy of "+
+		l.Plan.Fragments[s.table].Table.Table+" ("+sqlerr.From(err).Message+")", "").WithCause(err)
 }
 
 // check: every value arrived as it was. A warning says that one was changed.
