@@ -3,6 +3,7 @@ package executor
 import (
 	"bytes"
 	"context"
+	"errors"
 	"time"
 
 	"github.com/servaldb/serval/backend"
@@ -11,6 +12,7 @@ import (
 	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/internal/wire"
 	"github.com/servaldb/serval/router/plan"
+	"github.com/servaldb/serval/topology"
 )
 
 // runFinish reads the fragments, gives their connections back, and runs the
@@ -29,14 +31,12 @@ func runFinish(ctx context.Context, req *Request, n *plan.Finish) (Outcome, erro
 		return Outcome{}, err
 	}
 	out := Outcome{Rows: -1, Shards: shards}
-	err = apart(ctx, req.Apart, load, func(c *backend.Conn) error {
+	err = apart(ctx, req.Apart, load, func(c *backend.Conn) (err error) {
 		if err := load.Fill(ctx, c); err != nil {
 			return err
 		}
 		c.Want(req.Apart.State())
-		task := &plan.Task{SQL: load.Bound.SQL, Markers: load.Bound.Markers}
-		err := send(c, req, task)
-		if err == nil {
+		if err = send(c, req, &plan.Task{SQL: load.Bound.SQL, Markers: load.Bound.Markers}); err == nil {
 			names := scratchNames{n, load.Bound.Database}
 			out.OK, out.Columns, err = c.Relay(req.Out, backend.RelayOptions{DeprecateEOF: req.DeprecateEOF, Status: req.Status, Column: names.undo})
 		}
@@ -84,9 +84,18 @@ func fragments(ctx context.Context, req *Request, n *plan.Finish, load *finish.L
 const cleanTime = 2 * time.Second
 
 // apart runs work on a connection that holds the temporary tables, and leaves
-// none of them.
+// none of them. Where a replica does not take them (it has not got the database
+// yet) the primary is asked.
 func apart(ctx context.Context, from Apart, load *finish.Load, work func(*backend.Conn) error) error {
-	c, err := from.TakeApart(ctx, load.Bound.Cluster, load.Bound.Target)
+	err := apartOn(ctx, from, load, load.Bound.Target, work)
+	if errors.Is(err, finish.ErrNotTaken) && load.Bound.Target == topology.TargetReplica {
+		err = apartOn(ctx, from, load, topology.TargetPrimary, work)
+	}
+	return err
+}
+
+func apartOn(ctx context.Context, from Apart, load *finish.Load, target topology.Target, work func(*backend.Conn) error) error {
+	c, err := from.TakeApart(ctx, load.Bound.Cluster, target)
 	if err != nil {
 		return err
 	}

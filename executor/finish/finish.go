@@ -278,7 +278,6 @@ func (l *Load) Fill(ctx context.Context, c *backend.Conn) error {
 		batch := l.statements[at:min(at+pipelined, len(l.statements))]
 		for i := range batch {
 			c.Query(batch[i].sql)
-			batch[i].sql = nil
 		}
 		if err := c.Flush(); err != nil {
 			return err
@@ -328,8 +327,12 @@ func (l *Load) refused(s *statement, err error) error {
 		return err
 	}
 	return sqlerr.Refuse("this query over several shards", "the server that was to finish it takes no copy of "+
-		l.Plan.Fragments[s.table].Table.Table+" ("+sqlerr.From(err).Message+")", "").WithCause(err)
+		l.Plan.Fragments[s.table].Table.Table+" ("+sqlerr.From(err).Message+")", "").WithCause(errors.Join(ErrNotTaken, err))
 }
+
+// ErrNotTaken is within the error of a Fill whose server makes no such
+// temporary tables; another one may.
+var ErrNotTaken = errors.New("finish: the server takes no copies")
 
 // check: every value arrived as it was. A warning says that one was changed.
 func (l *Load) check(s *statement, h *backend.Header) error {
@@ -387,6 +390,7 @@ func (l *Load) Drop(ctx context.Context, c *backend.Conn) error {
 
 // Describe prepares the query over empty tables, for its columns.
 func (l *Load) Describe(ctx context.Context, c *backend.Conn, want *backend.State) ([]wire.Column, error) {
+	l.statements = l.statements[:0]
 	for i, f := range l.Plan.Fragments {
 		l.statements = append(l.statements, statement{sql: definition(l.Bound.Database, i, f), table: i, rows: -1})
 	}

@@ -259,6 +259,7 @@ func TestAServerThatTakesNoCopyIsARefusal(t *testing.T) {
 	e := sqlerr.From(err)
 	require.Equal(t, uint16(sqlerr.NotSupported), e.Code)
 	require.Contains(t, e.Message, "users (Access denied)")
+	require.ErrorIs(t, err, ErrNotTaken, "so that another server is asked")
 	require.True(t, c.Usable(), "the answers behind the error are read, too")
 }
 
