@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/servaldb/serval/internal/sqlerr"
@@ -32,6 +33,8 @@ type armed struct {
 	interrupted bool
 	// kills is how many were sent.
 	kills int
+	// left: the owner reads no more and waits for the canceller.
+	left atomic.Bool
 }
 
 func notArmed() {}
@@ -54,6 +57,7 @@ func (c *Conn) Arm(ctx context.Context) (disarm func()) {
 		c.disarm()
 	}
 	c.arm.ctx, c.arm.interrupted, c.arm.kills = ctx, false, 0
+	c.arm.left.Store(false)
 	c.arm.stop = context.AfterFunc(ctx, c.arm.cancel)
 	return c.arm.disarm
 }
@@ -88,6 +92,7 @@ func (c *Conn) disarm() {
 		return
 	}
 	if !c.arm.stop() {
+		c.arm.left.Store(true)
 		<-c.arm.done
 		if !c.arm.interrupted || c.arm.kills > 1 {
 			// A kill may still be on its way to hit what runs next.
@@ -139,6 +144,9 @@ func (c *Conn) kill() bool {
 		if c.endsWithin(killAgain) {
 			return true
 		}
+		if c.arm.left.Load() {
+			break // what is queued will not be read
+		}
 	}
 	last, cancelLast := context.WithTimeout(context.Background(), killTimeout)
 	defer cancelLast()
@@ -146,10 +154,10 @@ func (c *Conn) kill() bool {
 	return false
 }
 
-// endsWithin waits for the owner to have read all answers.
+// endsWithin waits for the owner to have read all answers, or to read no more.
 func (c *Conn) endsWithin(d time.Duration) bool {
 	for end := time.Now().Add(d); c.inFlight.Load(); {
-		if time.Now().After(end) {
+		if c.arm.left.Load() || time.Now().After(end) {
 			return false
 		}
 		time.Sleep(killLook)

@@ -162,6 +162,37 @@ func TestAConnectionThatIsGivenUpIsKilledOnTheServer(t *testing.T) {
 	}
 }
 
+// Who reads no more does not wait for a server that is slow to end.
+func TestAnAnswerNobodyReadsDelaysNobody(t *testing.T) {
+	asked, gone := make(chan struct{}, 1), make(chan struct{})
+	c, _ := connTo(t, func(s *mysqltest.Session, _ byte, arg []byte) error {
+		switch string(arg) {
+		case "KILL QUERY 1":
+			return nil
+		case "KILL 1":
+			close(gone)
+			return nil
+		case "SLEEP":
+			asked <- struct{}{}
+			<-gone
+			return mysqltest.ErrHangUp
+		}
+		s.OK(autocommit)
+		return nil
+	})
+	ctx, cancel := context.WithCancel(context.Background())
+	disarm := c.Arm(ctx)
+	c.Query([]byte("SLEEP"))
+	require.NoError(t, c.Flush())
+	<-asked
+	cancel()
+	start := time.Now()
+	disarm()
+	require.Less(t, time.Since(start), cancelGrace/2)
+	<-gone
+	require.False(t, c.Usable())
+}
+
 func TestCancelGivesUpAServerThatDoesNotAnswer(t *testing.T) {
 	asked := make(chan struct{})
 	c, s := connTo(t, func(s *mysqltest.Session, _ byte, arg []byte) error {

@@ -62,15 +62,7 @@ func (c *Controller) Findings(ctx context.Context) []Finding {
 // must exist and be as the first one's, with a sharding column the rule can
 // take.
 func CheckLive(ctx context.Context, cfg *config.Config, servers Servers, now time.Time) []Finding {
-	c := &Controller{servers: servers, now: func() time.Time { return now }}
-	c.mu.facts.Now = now
-	r := c.reader(cfg)
-	plain, err := Build(cfg, Facts{Now: now})
-	if err != nil {
-		return []Finding{{Shard: -1, What: err.Error()}}
-	}
-	facts := r.all(ctx, plain)
-	cat, err := Build(cfg, facts)
+	r, cat, facts, err := readAll(ctx, cfg, servers, now)
 	if err != nil {
 		return []Finding{{Shard: -1, What: err.Error()}}
 	}
@@ -90,6 +82,21 @@ func CheckLive(ctx context.Context, cfg *config.Config, servers Servers, now tim
 		return a.Shard < b.Shard
 	})
 	return out
+}
+
+// readAll reads what the servers have of a configuration's tables, and makes
+// the catalog of it.
+func readAll(ctx context.Context, cfg *config.Config, servers Servers, now time.Time) (*factReader, *catalog.Catalog, Facts, error) {
+	c := &Controller{servers: servers, now: func() time.Time { return now }}
+	c.mu.facts.Now = now
+	r := c.reader(cfg)
+	plain, err := Build(cfg, Facts{Now: now})
+	if err != nil {
+		return nil, nil, Facts{}, err
+	}
+	facts := r.all(ctx, plain)
+	cat, err := Build(cfg, facts)
+	return r, cat, facts, err
 }
 
 // clusterFindings: clusters that do not answer, and those that differ in what

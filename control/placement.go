@@ -15,15 +15,7 @@ import (
 // tables and finds those on another one: what a changed rule or a write past
 // Serval leaves. It reads whole tables.
 func CheckPlacement(ctx context.Context, cfg *config.Config, servers Servers, now time.Time) []Finding {
-	c := &Controller{servers: servers, now: func() time.Time { return now }}
-	c.mu.facts.Now = now
-	r := c.reader(cfg)
-	plain, err := Build(cfg, Facts{Now: now})
-	if err != nil {
-		return []Finding{{Shard: -1, What: err.Error()}}
-	}
-	facts := r.all(ctx, plain)
-	cat, err := Build(cfg, facts)
+	r, cat, facts, err := readAll(ctx, cfg, servers, now)
 	if err != nil {
 		return []Finding{{Shard: -1, What: err.Error()}}
 	}

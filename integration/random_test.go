@@ -246,7 +246,7 @@ func loosen(columns []column) {
 		c := &columns[i]
 		c.nullable, c.precision = true, 0
 		switch {
-		case c.kind == "INT":
+		case c.kind == "INT", c.kind == "YEAR", c.kind == "UNSIGNED INT":
 			c.kind = "BIGINT"
 		case strings.HasSuffix(c.kind, "TEXT"), c.kind == "SET", c.kind == "ENUM", c.kind == "CHAR":
 			c.kind = "VARCHAR"

@@ -206,8 +206,8 @@ func (c Column) compareTime(v sqlval.Value) (Key, Match) {
 		return Key{}, MatchUnknown
 	}
 	if c.Type == TypeDate && !m.midnight() {
-		if v.Kind == sqlval.Int {
-			return Key{}, MatchUnknown // MySQL 9.7 compares the date only, MariaDB 10.11 all of it
+		if v.Kind == sqlval.Int || m.surplus(0) != 0 {
+			return Key{}, MatchUnknown // MySQL 9.7 and MariaDB 10.11 differ: the date only, or all of it
 		}
 		return Key{}, MatchNone
 	}

@@ -36,7 +36,7 @@ func intWidth(typ byte) int {
 func isString(c *wire.Column) bool {
 	switch c.Type {
 	case wire.TypeVarchar, wire.TypeVarString, wire.TypeString, wire.TypeTinyBlob, wire.TypeBlob, wire.TypeMediumBlob, wire.TypeLongBlob:
-		return c.Flags&(wire.FlagEnum|wire.FlagSet) == 0
+		return true // MIN of an ENUM, too
 	}
 	return false
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"strconv"
 	"strings"
@@ -22,6 +23,10 @@ func (s *Session) local(ctx context.Context, verb string, text []byte) (handled 
 	case "USE":
 		return s.useStatement(ctx, string(text))
 	case "":
+		if len(bytes.Trim(text, " \t\r\n\v\f;")) > 0 {
+			s.ok(wire.OK{}) // servers are content with a comment
+			return true, nil
+		}
 		const errEmptyQuery = 1065
 		e := sqlerr.New(errEmptyQuery, "Query was empty")
 		e.State = "42000"

@@ -11,6 +11,7 @@ import (
 	"github.com/servaldb/serval/internal/wire"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
+	"github.com/servaldb/serval/topology"
 )
 
 // errMaxPrepared is ER_MAX_PREPARED_STMT_COUNT_REACHED.
@@ -171,6 +172,10 @@ func (s *Session) describe(ctx context.Context, p *prepared) error {
 	err := s.describeOn(ctx, p, &task)
 	if txn.Broken(err) && !ended(err) && !s.doomed && !s.tx.Damaged() {
 		err = s.describeOn(ctx, p, &task) // nothing was run: another connection will do
+	}
+	if err != nil && unknownName(err) && task.Target == topology.TargetReplica && p.plan.hints.Target != "replica" {
+		task.Target = topology.TargetPrimary // the replica may be behind
+		err = s.describeOn(ctx, p, &task)
 	}
 	return err
 }

@@ -161,6 +161,9 @@ type Session struct {
 	more bool
 	// binary: the running statement came by COM_STMT_EXECUTE.
 	binary bool
+	// behind: the running statement reads the primary, because a replica did not
+	// know a name in it.
+	behind bool
 	// doomed: the session must end after this answer, because state that only
 	// lived on a server's connection is lost.
 	doomed   bool

@@ -13,6 +13,7 @@ import (
 	"github.com/servaldb/serval/internal/wire"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
+	"github.com/servaldb/serval/topology"
 )
 
 // The way of a statement, in the order of this file:
@@ -97,6 +98,7 @@ func (s *Session) dispatch(ctx context.Context, e *planned, args plan.Args, para
 	written, buffered, seq := s.out.Written(), s.out.Buffered(), s.out.Seq()
 	var out executor.Outcome
 	var bound *plan.Bound
+	s.behind = false
 	for attempt := 1; ; attempt++ {
 		s.enclosed, s.lease.joined = false, ""
 		bound, err = s.bind(ctx, e.plan, args, params)
@@ -239,7 +241,7 @@ func (s *Session) attempt(ctx context.Context, e *planned, bound *plan.Bound, pa
 		consistency = e.hints.Consistency
 	}
 	l.noGTID = consistency == consistencyEventual
-	l.primary = consistency == consistencyGlobal || e.hints.Target == "primary"
+	l.primary = consistency == consistencyGlobal || e.hints.Target == "primary" || s.behind
 	s.diag.bound = bound
 	req := &s.request
 	*req = executor.Request{
@@ -277,7 +279,41 @@ func (s *Session) mayRetry(ctx context.Context, e *planned, bound *plan.Bound, e
 		}
 		return !s.tx.Damaged()
 	}
-	return e.plan.ReadOnly && s.tx.State() == txn.Idle && len(s.pinned) == 0 && txn.Broken(err) && !ended(err)
+	if !e.plan.ReadOnly || s.tx.State() != txn.Idle || len(s.pinned) > 0 {
+		return false
+	}
+	if unknownName(err) && !s.lease.primary && e.hints.Target != "replica" && readsReplica(bound) {
+		s.behind = true
+		return true
+	}
+	return txn.Broken(err) && !ended(err)
+}
+
+// unknownName reports an error about a name the server does not know. A replica
+// that is behind does not know yet what another session has created.
+func unknownName(err error) bool {
+	switch sqlerr.From(err).Code {
+	case sqlerr.NoSuchTable, sqlerr.BadField, sqlerr.BadDB, errNoRoutine:
+		return true
+	}
+	return false
+}
+
+// errNoRoutine is ER_SP_DOES_NOT_EXIST.
+const errNoRoutine = 1305
+
+func readsReplica(b *plan.Bound) bool {
+	if b == nil {
+		return false
+	}
+	for _, tasks := range b.Tasks {
+		for i := range tasks {
+			if tasks[i].Target == topology.TargetReplica {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // ended reports an error that is the statement's own end, not a server's.
