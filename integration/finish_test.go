@@ -2,11 +2,13 @@ package integration
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/servaldb/serval/internal/mysqlproc"
 )
@@ -102,6 +104,7 @@ homey: {on: c0}
 		finishInTransaction(t, o)
 		finishCancelled(t, o)
 		finishTimes(t, o)
+		finishManyAtOnce(t, proxy)
 	})
 }
 
@@ -155,4 +158,35 @@ func finishTimes(t *testing.T, o *oracle) {
 		mustExec(t, o.plain, q)
 	}
 	t.Logf("a join across clusters took %v, on one server %v", through, time.Since(began)/n)
+}
+
+// finishManyAtOnce: sessions that finish at the same time, some of them giving
+// up, neither wait for each other in a circle nor see each other's tables.
+func finishManyAtOnce(t *testing.T, proxy *serval) {
+	db := proxy.open(t, "finishing")
+	db.SetMaxOpenConns(40)
+	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	defer cancel()
+	var g errgroup.Group
+	for i := range 40 {
+		g.Go(func() error {
+			for j := range 10 {
+				if (i+j)%5 == 0 {
+					short, stop := context.WithTimeout(ctx, 3*time.Millisecond)
+					_, _ = db.ExecContext(short, "SELECT COUNT(DISTINCT a.id) FROM things a, notes b, local c") // it may or may not be in time
+					stop()
+					continue
+				}
+				var n int
+				if err := db.QueryRowContext(ctx, "SELECT COUNT(DISTINCT a.id) * 100 + COUNT(*) FROM things a JOIN notes n ON n.id = a.id WHERE a.id <= ?", 1+i%2).Scan(&n); err != nil {
+					return err
+				}
+				if want := []int{101, 203}[i%2]; n != want {
+					return fmt.Errorf("%d, not %d", n, want)
+				}
+			}
+			return nil
+		})
+	}
+	require.NoError(t, g.Wait())
 }
