@@ -82,6 +82,8 @@ type Column struct {
 	Generated bool
 	// AutoIncrement: the server numbers it by itself.
 	AutoIncrement bool
+	// Invisible: SELECT * does not show it.
+	Invisible bool
 	// DataType is the bare type name in lower case: int, varchar, datetime, enum.
 	DataType string
 }

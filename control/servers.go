@@ -105,6 +105,7 @@ func columnOf(r [][]byte, flavor topology.Flavor) catalog.Column {
 		DataType:      strings.ToLower(string(r[1])),
 		Generated:     len(r[11]) > 0,
 		AutoIncrement: strings.Contains(extra, "auto_increment"),
+		Invisible:     strings.Contains(extra, "INVISIBLE"),
 	}
 	switch {
 	case c.Generated:

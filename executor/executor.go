@@ -59,11 +59,30 @@ type Request struct {
 	// Undone: where some shards fail the session takes back what the others
 	// applied, so the error need not tell of it.
 	Undone bool
+	// Apart gives the connection a plan.Finish is finished on. Nil refuses such
+	// plans.
+	Apart Apart
 	// InTurn: clusters run their tasks one after the other, in the order of
 	// their names, and none after one has failed. Changes that keep their locks
 	// until all are done can then not wait for each other in a circle that no
 	// server sees.
 	InTurn bool
+}
+
+// Apart gives connections that are no part of a transaction or anything else the
+// session holds. The session implements it.
+type Apart interface {
+	// TakeApart gives a connection to any server of the cluster that the
+	// target allows, armed with ctx, in no particular state.
+	TakeApart(ctx context.Context, cluster string, target topology.Target) (*backend.Conn, error)
+	// State is the session's, for statements that name their databases.
+	State() *backend.State
+	// Ended looks after what the client's statement left on the connection
+	// (warnings), before anything else is run there.
+	Ended(c *backend.Conn)
+	// ReturnApart ends its use. clean: it holds nothing more that is not in
+	// State; else it is closed.
+	ReturnApart(c *backend.Conn, clean bool)
 }
 
 // defaultMemoryBudget is what one statement's merge may hold.
@@ -102,6 +121,9 @@ func Run(ctx context.Context, req *Request) (Outcome, error) {
 	}
 	if seq, ok := root.(*plan.Sequence); ok {
 		return sequence(ctx, req, seq)
+	}
+	if n, ok := root.(*plan.Finish); ok {
+		return runFinish(ctx, req, n)
 	}
 	return fanOut(ctx, req, root)
 }

@@ -28,14 +28,8 @@ type fan struct {
 
 // fanOut runs what is below one node.
 func fanOut(ctx context.Context, req *Request, root plan.Node) (Outcome, error) {
-	f := &fan{req: req, root: root, budget: &merge.Budget{Limit: req.MemoryBudget}}
-	if f.budget.Limit == 0 {
-		f.budget.Limit = defaultMemoryBudget
-	}
-	// Cancelling is how answers nobody wants any more are ended on the servers.
-	f.ctx, f.cancel = context.WithCancel(ctx)
+	f := newFan(ctx, req, root)
 	defer f.cancel()
-	f.collect(root)
 	if len(f.parts) == 0 && len(f.leaves) > 0 {
 		return Outcome{}, sqlerr.New(sqlerr.UnknownError, "the plan has no task: no shard was chosen")
 	}
@@ -48,6 +42,18 @@ func fanOut(ctx context.Context, req *Request, root plan.Node) (Outcome, error) 
 	}
 	f.release()
 	return out, err
+}
+
+// newFan is the tasks below root; cancel must be called in the end.
+func newFan(ctx context.Context, req *Request, root plan.Node) *fan {
+	f := &fan{req: req, root: root, budget: &merge.Budget{Limit: req.MemoryBudget}}
+	if f.budget.Limit == 0 {
+		f.budget.Limit = defaultMemoryBudget
+	}
+	// Cancelling is how answers nobody wants any more are ended on the servers.
+	f.ctx, f.cancel = context.WithCancel(ctx)
+	f.collect(root)
+	return f
 }
 
 // collect makes the parts of all leaves.

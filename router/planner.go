@@ -32,6 +32,8 @@ type planning struct {
 
 	sc     *scopes
 	cached *parser.Spans
+	// refused is why no rule before the last ones took the statement.
+	refused error
 }
 
 // rule makes the plan of the statements it is for; nil, nil passes on to the
@@ -39,26 +41,29 @@ type planning struct {
 type rule struct {
 	name string
 	plan func(*planning) (*plan.Plan, error)
+	// finish: what it refuses may be finished on one server.
+	finish bool
 }
 
 // rules in their order: the first that answers decides.
 func rules() []rule {
 	return []rule{
-		{"a hint that cannot be obeyed is an error", badHint},
-		{"a text the parser rejects or doubts goes home if no sharded table is in it", opaque},
-		{"functions that only make sense on one connection", connectionFunctions},
-		{"SHOW answers for the logical schema", show},
-		{"EXPLAIN goes where its statement would read", explain},
-		{"databases are created and dropped on every cluster", databases},
-		{"tables are defined on every shard", ddl},
-		{"LOCK TABLES locks every shard", lockTables},
-		{"a statement without sharded or global tables goes to their cluster", home},
-		{"administration of sharded tables goes to every shard", adminTables},
-		{"INSERT is split by row", insert},
-		{"UPDATE and DELETE go where the rows are", write},
-		{"SELECT of global tables goes to any copy", readGlobal},
-		{"SELECT of sharded tables is sent or merged", read},
-		{"nothing else touches sharded tables", refuseRest},
+		{"a hint that cannot be obeyed is an error", badHint, false},
+		{"a text the parser rejects or doubts goes home if no sharded table is in it", opaque, false},
+		{"functions that only make sense on one connection", connectionFunctions, false},
+		{"SHOW answers for the logical schema", show, false},
+		{"EXPLAIN goes where its statement would read", explain, false},
+		{"databases are created and dropped on every cluster", databases, false},
+		{"tables are defined on every shard", ddl, false},
+		{"LOCK TABLES locks every shard", lockTables, false},
+		{"a statement without sharded or global tables goes to their cluster", home, true},
+		{"administration of sharded tables goes to every shard", adminTables, false},
+		{"INSERT is split by row", insert, false},
+		{"UPDATE and DELETE go where the rows are", write, false},
+		{"SELECT of global tables goes to any copy", readGlobal, true},
+		{"SELECT of sharded tables is sent or merged", read, true},
+		{"what no shard and no merge can do is finished on one server", finishRest, false},
+		{"nothing else touches sharded tables", refuseRest, false},
 	}
 }
 
@@ -69,11 +74,13 @@ func Plan(cat *catalog.Catalog, db string, st *parser.Statement) (*plan.Plan, er
 	if cat.FoldNames {
 		db = strings.ToLower(db)
 	}
-	p := &planning{cat: cat, db: db, st: st, facts: st.Facts(), within: parser.Span{End: len(st.Text)}}
-	p.sc = &scopes{cat: cat, st: st, db: db}
-	p.collect()
+	p := newPlanning(cat, db, st)
 	for _, r := range rules() {
 		pl, err := r.plan(p)
+		if err != nil && r.finish && p.mayFinish(err) {
+			p.refused = err
+			continue
+		}
 		if err != nil {
 			return nil, sqlerr.From(err)
 		}
@@ -84,9 +91,17 @@ func Plan(cat *catalog.Catalog, db string, st *parser.Statement) (*plan.Plan, er
 			// Its text has one tuple for many; sending it would lose rows.
 			return nil, sqlerr.Refuse("this INSERT", "its rows cannot be told apart", "write one row a statement")
 		}
+		p.finishSpread(pl)
 		return p.finish(pl)
 	}
 	return nil, sqlerr.Refuse("this statement", "no rule is for it", "")
+}
+
+func newPlanning(cat *catalog.Catalog, db string, st *parser.Statement) *planning {
+	p := &planning{cat: cat, db: db, st: st, facts: st.Facts(), within: parser.Span{End: len(st.Text)}}
+	p.sc = &scopes{cat: cat, st: st, db: db}
+	p.collect()
+	return p
 }
 
 // collect finds the query blocks of what has some.

@@ -94,7 +94,8 @@ func TestRoutedShardsCoverEveryMatchingRow(t *testing.T) {
 }
 
 // TestJoinsRunWhereTheirRowsAre: a join that is not refused finds, on the
-// shards it goes to, every pair of rows that belongs to the result.
+// shards it goes to, every pair of rows that belongs to the result; one that is
+// finished on one server copies both rows of every such pair.
 func TestJoinsRunWhereTheirRowsAre(t *testing.T) {
 	cat := shop(t)
 	placement := cat.Table("shop", "users").Placement
@@ -133,6 +134,10 @@ func TestJoinsRunWhereTheirRowsAre(t *testing.T) {
 		if err != nil {
 			return // refused
 		}
+		if n, ok := b.Plan.Root.(*plan.Finish); ok {
+			requireCopied(t, b, n, text, func(u, o int) bool { return holds(tests, u, o) }, shardOf)
+			return
+		}
 		for u := range 31 {
 			for o := range 31 {
 				if holds(tests, u, o) {
@@ -142,6 +147,26 @@ func TestJoinsRunWhereTheirRowsAre(t *testing.T) {
 			}
 		}
 	})
+}
+
+func requireCopied(t *testing.T, b *plan.Bound, n *plan.Finish, text string, test func(u, o int) bool, shardOf func(int) int) {
+	for u := range 31 {
+		for o := range 31 {
+			if test(u, o) {
+				require.True(t, taskOn(b.Tasks[n.Fragments[0].Route], shardOf(u)), "%s: user %d is not copied", text, u)
+				require.True(t, taskOn(b.Tasks[n.Fragments[1].Route], shardOf(o)), "%s: order of %d is not copied", text, o)
+			}
+		}
+	}
+}
+
+func taskOn(tasks []plan.Task, shard int) bool {
+	for _, task := range tasks {
+		if task.Shard == shard {
+			return true
+		}
+	}
+	return false
 }
 
 func holds(tests []func(u, o int) bool, u, o int) bool {

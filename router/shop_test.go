@@ -95,6 +95,7 @@ func keyColumn(t testing.TB, table *catalog.Table, name string) shardrule.Column
 
 var (
 	tableStart = regexp.MustCompile(`(?s)CREATE TABLE (\w+) \((.*?)\n\);`)
+	keyLine    = regexp.MustCompile(`(?m)^  (?:(\w+) .*PRIMARY KEY|PRIMARY KEY \(([^)]*)\))`)
 	columnLine = regexp.MustCompile(`^  (\w+) ((\w+)(?:\(([^)]*)\))?)(.*?),?$`)
 )
 
@@ -114,6 +115,9 @@ func tablesOfSchema(t testing.TB) map[string]*catalog.Table {
 			if strings.Contains(c[5], "AUTO_INCREMENT") {
 				table.AutoIncrement = c[1]
 			}
+		}
+		if k := keyLine.FindStringSubmatch(m[2]); k != nil {
+			table.PrimaryKey = strings.Split(k[1]+k[2], ", ")
 		}
 		out[m[1]] = table
 	}
@@ -139,6 +143,8 @@ func columnOf(c []string) catalog.Column {
 		col.Type = shardrule.TypeDatetime
 	case "date":
 		col.Type = shardrule.TypeDate
+	case "enum":
+		col.Collation = "utf8mb4_general_ci"
 	case "char", "varchar", "text":
 		col.Type, col.Collation, col.PadSpace = shardrule.TypeText, "utf8mb4_general_ci", true
 	}

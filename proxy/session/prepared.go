@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/servaldb/serval/backend"
+	"github.com/servaldb/serval/executor"
 	"github.com/servaldb/serval/executor/txn"
 	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/internal/wire"
@@ -161,6 +162,11 @@ func (s *Session) planPrepared(p *prepared) error {
 func (s *Session) describe(ctx context.Context, p *prepared) error {
 	task, ok := p.plan.plan.BindDescribe(&p.args)
 	if !ok {
+		columns, finished, err := executor.DescribeFinish(ctx, p.plan.plan, &p.args, &apart{s: s})
+		if finished {
+			p.columns = columns
+			return err
+		}
 		return s.describeOwn(p)
 	}
 	err := s.describeOn(ctx, p, &task)

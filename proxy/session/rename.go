@@ -17,6 +17,9 @@ func logicalNames(b *plan.Bound, message string) string {
 			message = renameIn(tasks[i].Rename, message)
 		}
 	}
+	if b.Finish != nil {
+		message = renameIn(b.Finish.Rename, message)
+	}
 	return message
 }
 

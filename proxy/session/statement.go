@@ -248,7 +248,7 @@ func (s *Session) attempt(ctx context.Context, e *planned, bound *plan.Bound, pa
 		Bound: bound, Conns: l, Out: s.out, DeprecateEOF: s.c.Capabilities&wire.CapDeprecateEOF != 0,
 		Status: s.status(), MemoryBudget: s.deps.Limits.MemoryBudget, PadWeight: s.padWeight,
 		EndOfResult: s.endOfResult, KeepConns: s.tx.State() == txn.Open || len(s.pinned) > 0 || l.pins != "",
-		Undone: s.tx.Guarded() || s.enclosed, InTurn: s.enclosed,
+		Undone: s.tx.Guarded() || s.enclosed, InTurn: s.enclosed, Apart: &apart{s: s},
 	}
 	if params != nil {
 		req.Params = params

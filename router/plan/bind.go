@@ -69,6 +69,10 @@ type Bound struct {
 	// themselves, 0 if none: Serval's sequence must go on above it.
 	MaxNumber uint64
 
+	// Finish is what runs behind the fragments of a plan that is a Finish,
+	// else nil.
+	Finish *BoundFinish
+
 	one [1]Task
 }
 
@@ -150,6 +154,9 @@ func (p *Plan) BindDescribe(args Args) (Task, bool) {
 	if p.Describe != nil {
 		return b.describe(p.Describe), true
 	}
+	if _, ok := p.Root.(*Finish); ok {
+		return Task{}, false // see BindFinish
+	}
 	for n := p.Root; n != nil; {
 		switch leaf := n.(type) {
 		case *Route:
@@ -189,6 +196,9 @@ func (b *binder) node(n Node) error {
 		if err := b.node(c); err != nil {
 			return err
 		}
+	}
+	if f, ok := n.(*Finish); ok {
+		b.finish(f)
 	}
 	return nil
 }

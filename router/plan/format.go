@@ -38,6 +38,8 @@ func (f *formatter) node(n Node, first, rest string) {
 		f.route(n, rest)
 	case *Insert:
 		f.insert(n, rest)
+	case *Finish:
+		f.finish(n, rest)
 	default:
 		f.WriteString(f.line(n) + "\n")
 	}
@@ -217,6 +219,18 @@ func (f *formatter) insert(n *Insert, rest string) {
 	}
 }
 
+// finish prints the query that is run on one server; the fragments follow as
+// its children, in the order of the temporary tables.
+func (f *formatter) finish(n *Finish, rest string) {
+	if f.bound == nil {
+		f.WriteString("Finish target=" + n.Target.String() + "\n" + rest + "│  " + templateString(n.SQL, nil) + "\n")
+		return
+	}
+	b := f.bound.Finish
+	f.WriteString("Finish cluster=" + b.Cluster + " target=" + b.Target.String() + "\n")
+	f.sql(&Task{SQL: b.SQL, Markers: b.Markers}, rest+"│  ")
+}
+
 func (f *formatter) sql(t *Task, indent string) {
 	f.WriteString(indent)
 	f.Write(t.SQL)
@@ -243,6 +257,8 @@ func templateString(t Template, tables []TableRef) string {
 			b.WriteString("{" + tables[c.Index].Placement.Table + "}")
 		case ChunkDatabase, ChunkDatabaseText:
 			b.WriteString("{database of " + tables[c.Index].Placement.Table + "}")
+		case ChunkScratch:
+			b.WriteString("{" + ScratchName(c.Index) + "}")
 		case ChunkRows:
 			b.WriteString("{rows}")
 		case ChunkLimit:

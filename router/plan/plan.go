@@ -317,6 +317,8 @@ const (
 	ChunkDatabaseText
 	// ChunkTableOnly is the quoted physical name without its database.
 	ChunkTableOnly
+	// ChunkScratch is the temporary table of a Finish's fragment Index.
+	ChunkScratch
 )
 
 // Chunk is a piece of a Template.

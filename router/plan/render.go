@@ -138,6 +138,8 @@ func (b *binder) render(dst []byte, markers []int, t Template, a at) ([]byte, []
 			dst = appendQuotedName(dst, a.tables[c.Index].on(a.shard).Database)
 		case ChunkDatabaseText:
 			dst = sqlval.StringValue(a.tables[c.Index].on(a.shard).Database).AppendSQL(dst, true)
+		case ChunkScratch:
+			dst = appendScratch(dst, a.shard.Database, c.Index)
 		case ChunkLimit:
 			dst = b.appendLimit(dst, c)
 		case ChunkNumber:

@@ -1,0 +1,272 @@
+package finish
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/servaldb/serval/backend"
+	"github.com/servaldb/serval/internal/mysqltest"
+	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/wire"
+	"github.com/servaldb/serval/router/plan"
+)
+
+func TestBytesAreWrittenSoThatTheyAreReadBack(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                   `_binary''`,
+		"it's":               `_binary'it\'s'`,
+		`back\slash`:         `_binary'back\\slash'`,
+		"\x00\n\r\x1a\t\xff": "_binary'\\0\\n\\r\\Z\t\xff'",
+	} {
+		require.Equal(t, want, string(appendBytes(nil, []byte(in))))
+	}
+}
+
+func TestTimestampsAreWrittenInUTC(t *testing.T) {
+	for in, want := range map[string]string{
+		"0":               `'0000-00-00 00:00:00'`, // the zero date
+		"0.000000":        `'0000-00-00 00:00:00'`,
+		"0.500000":        `'1970-01-01 00:00:00.500000'`,
+		"1":               `'1970-01-01 00:00:01'`,
+		"1793007000":      `'2026-10-26 09:30:00'`,
+		"1793007000.1230": `'2026-10-26 09:30:00.1230'`,
+		"2147483647.9999": `'2038-01-19 03:14:07.9999'`,
+	} {
+		got, err := appendTimestamp(nil, []byte(in))
+		require.NoError(t, err)
+		require.Equal(t, want, string(got), in)
+	}
+	for _, in := range []string{"", "x", "1.x", "1.2'", "2026-01-01"} {
+		_, err := appendTimestamp(nil, []byte(in))
+		require.Error(t, err, in)
+	}
+}
+
+func TestANumberIsNothingButDigits(t *testing.T) {
+	for _, in := range []string{"", "-1", "1 OR 1", "0x1", "1e5"} {
+		_, err := appendValue(nil, []byte(in), plan.CarryNumber)
+		require.Error(t, err, in)
+	}
+	got, err := appendValue(nil, []byte("18446744073709551615"), plan.CarryNumber)
+	require.NoError(t, err)
+	require.Equal(t, "18446744073709551615", string(got))
+}
+
+// listed are rows given as texts; NULL is "NULL".
+type listed struct {
+	rows   [][]string
+	binary bool
+	width  int
+	fails  error
+}
+
+func (l *listed) Open() ([]wire.Column, error) {
+	return make([]wire.Column, l.width), nil
+}
+
+func (l *listed) Next() ([]byte, error) {
+	if len(l.rows) == 0 {
+		if l.fails != nil {
+			return nil, l.fails
+		}
+		return nil, io.EOF
+	}
+	row := l.rows[0]
+	l.rows = l.rows[1:]
+	var b []byte
+	if l.binary {
+		b = make([]byte, 1+(len(row)+9)/8)
+	}
+	for i, v := range row {
+		switch {
+		case v == "NULL" && l.binary:
+			b[1+(i+2)/8] |= 1 << ((i + 2) % 8)
+		case v == "NULL":
+			b = append(b, 0xfb)
+		default:
+			b = wire.AppendLenEncString(b, v)
+		}
+	}
+	return b, nil
+}
+
+// stringColumns are VARCHAR columns, as CAST AS BINARY gives them.
+type stringColumns struct{ listed }
+
+func (s *stringColumns) Open() ([]wire.Column, error) {
+	cols := make([]wire.Column, s.width)
+	for i := range cols {
+		cols[i].Type = wire.TypeVarString
+	}
+	return cols, nil
+}
+
+func newLoad(binary bool) *Load {
+	f := &plan.Fragment{
+		Table:      plan.TableName{Schema: "shop", Table: "users"},
+		PrimaryKey: []string{"id"},
+		Columns: []plan.FragmentColumn{
+			{Name: "id", Definition: "bigint NOT NULL"},
+			{Name: "kind", Definition: "enum('a') NULL", Carry: plan.CarryEnum},
+			{Name: "o`dd", Definition: "varchar(9) COLLATE latin1_bin NULL"},
+		},
+	}
+	return &Load{
+		Plan:   &plan.Finish{Fragments: []*plan.Fragment{f}},
+		Bound:  &plan.BoundFinish{Database: "shop_0", SQL: []byte("SELECT 1")},
+		Binary: binary, MaxRows: 10, MaxBytes: 1 << 20,
+	}
+}
+
+func TestRowsBecomeInserts(t *testing.T) {
+	for _, binary := range []bool{false, true} {
+		l := newLoad(binary)
+		rows := &stringColumns{listed{width: 3, binary: binary, rows: [][]string{{"1", "0", "x'y"}, {"2", "NULL", "NULL"}, {"3", "1", ""}}}}
+		require.NoError(t, l.Fragment(0, rows, nil))
+		require.Len(t, l.statements, 2)
+		require.Equal(t, "CREATE TEMPORARY TABLE `shop_0`.`serval_f1` (`id` bigint NOT NULL, `kind` enum('a') NULL, "+
+			"`o``dd` varchar(9) COLLATE latin1_bin NULL, PRIMARY KEY (`id`)) ENGINE=InnoDB", string(l.statements[0].sql))
+		require.Equal(t, "INSERT INTO `shop_0`.`serval_f1` VALUES (_binary'1',0,_binary'x\\'y'),(_binary'2',NULL,NULL),(_binary'3',1,_binary'')",
+			string(l.statements[1].sql))
+		require.Equal(t, int64(3), l.statements[1].rows)
+		require.Equal(t, 1, l.statements[1].zeros, "one ENUM value is none of the list's")
+		require.Equal(t, int64(3), l.Rows())
+	}
+}
+
+func TestManyRowsAreSeveralInserts(t *testing.T) {
+	l := newLoad(false)
+	l.MaxBytes = 1 << 30
+	big := strings.Repeat("x", batchBytes/2)
+	require.NoError(t, l.Fragment(0, &stringColumns{listed{width: 3, rows: [][]string{{"1", "1", big}, {"2", "1", big}, {"3", "1", big}}}}, nil))
+	require.Len(t, l.statements, 3, "the definition and two inserts")
+	require.Equal(t, int64(2), l.statements[1].rows)
+	require.Equal(t, int64(1), l.statements[2].rows)
+}
+
+func TestTooMuchNamesTheTableAndItsStatement(t *testing.T) {
+	many := make([][]string, 11)
+	for i := range many {
+		many[i] = []string{"1", "1", "x"}
+	}
+	l := newLoad(false)
+	err := l.Fragment(0, &stringColumns{listed{width: 3, rows: many}}, []byte("SELECT id FROM `shop_0`.`users`"))
+	var e *sqlerr.Error
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, uint16(sqlerr.OutOfMemory), e.Code)
+	require.Contains(t, e.Message, "10 rows")
+	require.Contains(t, e.Message, "table users")
+	require.Contains(t, e.Message, "SELECT id FROM `shop_0`.`users`")
+
+	l = newLoad(false)
+	l.MaxBytes = 100
+	err = l.Fragment(0, &stringColumns{listed{width: 3, rows: [][]string{{"1", "1", strings.Repeat("x", 200)}}}}, []byte(strings.Repeat("S", 1000)))
+	require.ErrorAs(t, err, &e)
+	require.Less(t, len(e.Message), 700, "a long statement is cut off")
+}
+
+func TestAFragmentThatFailsFailsTheStatement(t *testing.T) {
+	lost := errors.New("lost")
+	require.ErrorIs(t, newLoad(false).Fragment(0, &stringColumns{listed{width: 3, fails: lost}}, nil), lost)
+	require.Error(t, newLoad(false).Fragment(0, &stringColumns{listed{width: 2}}, nil), "another width than the plan's")
+	require.Error(t, newLoad(false).Fragment(0, &stringColumns{listed{width: 3, rows: [][]string{{"1", "a", "x"}}}}, nil), "an ENUM that is no number")
+	require.Error(t, newLoad(false).Fragment(0, &stringColumns{listed{width: 3, rows: [][]string{{"1", "1"}}}}, nil), "a short row")
+}
+
+// served dials a server that answers each statement with what answer says.
+func served(t *testing.T, answer func(s *mysqltest.Session, sql string)) (*backend.Conn, *mysqltest.Server) {
+	srv := mysqltest.Start(t, func(s *mysqltest.Session, _ byte, arg []byte) error {
+		answer(s, string(arg))
+		return nil
+	})
+	c, err := backend.Dial(context.Background(), srv.Addr, backend.Config{User: "u"}, false)
+	require.NoError(t, err)
+	t.Cleanup(c.Discard)
+	return c, srv
+}
+
+func filled(t *testing.T, rows ...[]string) *Load {
+	l := newLoad(false)
+	require.NoError(t, l.Fragment(0, &stringColumns{listed{width: 3, rows: rows}}, nil))
+	return l
+}
+
+func TestFillRunsInAStateThatChangesNoValue(t *testing.T) {
+	c, srv := served(t, func(s *mysqltest.Session, sql string) {
+		ok := wire.OK{Status: wire.StatusAutocommit}
+		if strings.HasPrefix(sql, "INSERT") {
+			ok.AffectedRows = 1
+		}
+		s.OK(ok)
+	})
+	l := filled(t, []string{"1", "1", "x"})
+	require.NoError(t, l.Fill(t.Context(), c))
+	require.NoError(t, l.Drop(t.Context(), c))
+	log := strings.Join(srv.Log(), "\n")
+	for _, part := range []string{"sql_mode='ALLOW_INVALID_DATES'", "time_zone='+00:00'", "CREATE TEMPORARY TABLE", "INSERT INTO", "DROP TEMPORARY TABLE IF EXISTS `shop_0`.`serval_f1`"} {
+		i := strings.Index(log, part)
+		require.GreaterOrEqual(t, i, 0, "%s is sent, in this order:\n%s", part, log)
+		log = log[i:]
+	}
+	require.True(t, c.Usable())
+}
+
+func TestAValueThatDidNotArriveAsItWasIsARefusal(t *testing.T) {
+	for name, ok := range map[string]wire.OK{
+		"a warning":              {AffectedRows: 1, Warnings: 1},
+		"a row that is missing":  {AffectedRows: 0},
+		"a row that is too many": {AffectedRows: 2},
+	} {
+		c, _ := served(t, func(s *mysqltest.Session, sql string) {
+			if !strings.HasPrefix(sql, "INSERT") {
+				s.OK(wire.OK{Status: wire.StatusAutocommit})
+				return
+			}
+			ok.Status = wire.StatusAutocommit
+			s.OK(ok)
+		})
+		err := filled(t, []string{"1", "1", "x"}).Fill(t.Context(), c)
+		require.Equal(t, uint16(sqlerr.NotSupported), sqlerr.From(err).Code, name)
+		require.True(t, c.Usable(), "all answers are read")
+	}
+}
+
+func TestAnENUMOfNoneOfTheListMayWarnOnce(t *testing.T) {
+	c, _ := served(t, func(s *mysqltest.Session, sql string) {
+		ok := wire.OK{Status: wire.StatusAutocommit}
+		if strings.HasPrefix(sql, "INSERT") {
+			ok.AffectedRows, ok.Warnings = 2, 1
+		}
+		s.OK(ok)
+	})
+	require.NoError(t, filled(t, []string{"1", "0", "x"}, []string{"2", "1", "x"}).Fill(t.Context(), c))
+}
+
+func TestAServerThatTakesNoCopyIsARefusal(t *testing.T) {
+	c, _ := served(t, func(s *mysqltest.Session, sql string) {
+		if strings.HasPrefix(sql, "SET") {
+			s.OK(wire.OK{Status: wire.StatusAutocommit})
+			return
+		}
+		s.Err(1044, "Access denied")
+	})
+	err := filled(t, []string{"1", "1", "x"}).Fill(t.Context(), c)
+	e := sqlerr.From(err)
+	require.Equal(t, uint16(sqlerr.NotSupported), e.Code)
+	require.Contains(t, e.Message, "users (Access denied)")
+	require.ErrorIs(t, err, ErrNotTaken, "so that another server is asked")
+	require.True(t, c.Usable(), "the answers behind the error are read, too")
+}
+
+func TestErrorsOfTheCopiesAreNotShownAsTheTables(t *testing.T) {
+	l := newLoad(false)
+	for code, want := range map[uint16]uint16{1137: sqlerr.NotSupported, 1062: sqlerr.NotSupported, 1054: 1054, 1055: 1055} {
+		require.Equal(t, want, sqlerr.From(l.Error(&sqlerr.Error{Code: code, State: "HY000", Message: "x"})).Code)
+	}
+	require.NoError(t, l.Error(nil))
+}

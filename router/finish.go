@@ -1,0 +1,405 @@
+package router
+
+import (
+	"errors"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/pingcap/tidb/pkg/parser/ast"
+	"github.com/pingcap/tidb/pkg/parser/opcode"
+
+	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/parser"
+	"github.com/servaldb/serval/router/plan"
+	"github.com/servaldb/serval/shardrule"
+	"github.com/servaldb/serval/topology"
+)
+
+// mayFinish: the rules that follow may still take a query that err refuses.
+func (p *planning) mayFinish(err error) bool {
+	var e *sqlerr.Error
+	return p.st.Kind == parser.KindSelect && errors.As(err, &e) && e.Code == sqlerr.NotSupported
+}
+
+// finishRest finishes on one server what an earlier rule refused; where that
+// cannot be either, the refusal stands.
+func finishRest(p *planning) (*plan.Plan, error) {
+	if p.refused == nil {
+		return nil, nil
+	}
+	if n := newPlanning(p.cat, p.db, p.st).finisher(); n != nil {
+		return &plan.Plan{Root: n, ReadOnly: true, Why: "finished on one server"}, nil
+	}
+	return nil, p.refused
+}
+
+// finishSpread: a query that is only right within one shard, and is refused
+// where its values turn out to be on several, is finished then.
+func (p *planning) finishSpread(pl *plan.Plan) {
+	r, ok := pl.Root.(*plan.Route)
+	if !ok || pl.Spread != nil || !p.mayFinish(r.Choice.Single) {
+		return
+	}
+	if n := newPlanning(p.cat, p.db, p.st).finisher(); n != nil {
+		pl.Spread = &plan.Plan{Root: n, ReadOnly: true, Why: pl.Why}
+		r.Choice.Single = plan.ErrSpread
+	}
+}
+
+// finisher makes the Finish of a query, nil where something in it could mean
+// another thing over copies of its tables than over the tables.
+func (p *planning) finisher() *plan.Finish {
+	h, f := p.st.Hints, p.facts
+	switch p.st.Node.(type) {
+	case *ast.SelectStmt, *ast.SetOprStmt:
+	default:
+		return nil
+	}
+	if !p.readOnly() || h.HasShard || h.Cluster != "" || h.NoScatter || f.LastInsertID || f.FoundRows || f.RowCount ||
+		f.CalcFoundRows || p.st.Folded || p.needsTable() {
+		return nil
+	}
+	sp, err := p.spans()
+	if err != nil || len(sp.Tables) == 0 || len(sp.Tables) != len(p.sc.refs) {
+		return nil
+	}
+	refs := make(map[*ast.TableName]*ref, len(p.sc.refs))
+	for _, r := range p.sc.refs {
+		refs[r.name] = r
+	}
+	n := &plan.Finish{Target: p.target()}
+	var edits []edit
+	for i, t := range sp.Tables {
+		r := refs[t.Node]
+		if r == nil || !t.Aliasable || t.AliasAt != t.End || bound(t.Node) {
+			return nil
+		}
+		frag := p.fragment(r)
+		if frag == nil {
+			return nil
+		}
+		name := plan.Template{{Kind: plan.ChunkScratch, Index: i}}
+		frag.Written = p.st.Slice(t.Span)
+		if t.Alias == "" {
+			frag.Named = " AS " + quoteName(t.Name.Table)
+			name = append(name, text(frag.Named)...)
+		}
+		edits = append(edits, edit{t.Span, name})
+		n.Fragments = append(n.Fragments, frag)
+	}
+	for _, q := range sp.Qualifiers {
+		if sp.Tables[q.Table].Alias == "" && !q.Schema.Empty() {
+			edits = append(edits, edit{q.Schema, nil})
+		}
+	}
+	if !labelsStay(sp) {
+		return nil
+	}
+	n.SQL = splice(p.st, p.within, edits)
+	return n
+}
+
+// longLabel: a label may become longer by the names put into it; behind 256
+// characters a server cuts it off.
+const longLabel = 120
+
+// labelsStay: what an item's label has of a table's name can be undone.
+func labelsStay(sp *parser.Spans) bool {
+	for _, b := range sp.Blocks {
+		for _, item := range b.Items {
+			if !holdsTable(sp, item.Span) {
+				continue
+			}
+			if item.End-item.Start > longLabel {
+				return false
+			}
+			for _, q := range sp.Qualifiers {
+				if q.Start >= item.Start && q.End <= item.End && !q.Schema.Empty() {
+					return false
+				}
+			}
+		}
+	}
+	return true
+}
+
+func holdsTable(sp *parser.Spans, in parser.Span) bool {
+	for _, t := range sp.Tables {
+		if t.Start >= in.Start && t.End <= in.End {
+			return true
+		}
+	}
+	return false
+}
+
+// bound: the reference asks for something only the real table has.
+func bound(t *ast.TableName) bool {
+	return len(t.IndexHints) > 0 || len(t.PartitionNames) > 0 || t.TableSample != nil || t.AsOf != nil
+}
+
+// needsTable: the query reads its tables' indexes or defaults, or names one CTE
+// several times, which opens what is in it several times.
+func (p *planning) needsTable() bool {
+	v := finishVisitor{ctes: map[string]int{}}
+	p.st.Node.Accept(&v)
+	for _, n := range v.ctes {
+		if n > 1 && !p.sc.recursive {
+			return true
+		}
+	}
+	return v.found || strings.Contains(strings.ToUpper(p.st.Text), "DEFAULT")
+}
+
+// finishVisitor looks for what copies of tables cannot answer.
+type finishVisitor struct {
+	found bool
+	// ctes are how often a name in FROM that may be a CTE's is used.
+	declared []string
+	ctes     map[string]int
+}
+
+// Enter implements ast.Visitor.
+func (v *finishVisitor) Enter(n ast.Node) (ast.Node, bool) {
+	switch n := n.(type) {
+	case *ast.MatchAgainst, *ast.DefaultExpr, *ast.ValuesExpr:
+		v.found = true
+	case *ast.SelectStmt:
+		v.found = v.found || n.Kind != ast.SelectStmtKindSelect
+	case *ast.WithClause:
+		for _, c := range n.CTEs {
+			v.declared = append(v.declared, c.Name.L)
+		}
+	case *ast.TableName:
+		if n.Schema.L == "" && containsName(v.declared, n.Name.L) {
+			v.ctes[n.Name.L]++
+		}
+	}
+	return n, false
+}
+
+// Leave implements ast.Visitor.
+func (v *finishVisitor) Leave(n ast.Node) (ast.Node, bool) { return n, true }
+
+func containsName(list []string, name string) bool {
+	for _, x := range list {
+		if x == name {
+			return true
+		}
+	}
+	return false
+}
+
+// fragment is what is copied for one reference, nil where its table cannot be.
+func (p *planning) fragment(r *ref) *plan.Fragment {
+	pl, choice := p.fragmentChoice(r)
+	if pl == nil || !r.columnsKnown() {
+		return nil
+	}
+	f := &plan.Fragment{Table: plan.TableName{Schema: r.schema, Table: r.table}}
+	list := ""
+	for _, c := range p.neededColumns(r.entry) {
+		def, expr, carry, ok := carried(c, r.alias)
+		if !ok {
+			return nil
+		}
+		f.Columns = append(f.Columns, plan.FragmentColumn{Name: c.Name, Definition: def, Carry: carry})
+		list += pick(list == "", "", ", ") + expr
+	}
+	f.PrimaryKey = keyOf(r, f.Columns)
+	sql := append(text("SELECT "+list+" FROM "), plan.Chunk{Kind: plan.ChunkTable})
+	first := " WHERE "
+	for _, c := range p.sc.conjuncts {
+		if c.group != r.group || c.block != r.block || !p.pushable(c.expr, r) {
+			continue
+		}
+		if t, ok := exprSQL(p.st, c.expr); ok {
+			sql = append(append(append(sql, text(first+"(")...), t...), text(")")...)
+			first = " AND "
+		}
+	}
+	sql = append(sql, text(allRows)...)
+	f.Route = &plan.Route{Choice: choice, Target: p.target(), Tables: []plan.TableRef{{Placement: pl, Alias: r.alias}},
+		SQL: compact(sql), Columns: len(f.Columns)}
+	return f
+}
+
+// allRows is for sessions that have set sql_select_limit: it cuts the answer of
+// the query, not what it is made of.
+const allRows = " LIMIT 18446744073709551615"
+
+// fragmentChoice is where the rows of a reference are. A table without a rule
+// gets a placement of its own, for its name.
+func (p *planning) fragmentChoice(r *ref) (*shardrule.Placement, plan.Choice) {
+	pl := r.placement()
+	if pl == nil {
+		cluster, whole := p.clusterOf(parser.TableName{Schema: r.schema, Table: r.table})
+		if !whole || r.schema == "" {
+			return nil, plan.Choice{}
+		}
+		pl = &shardrule.Placement{Schema: r.schema, Table: r.table, Kind: shardrule.Whole,
+			Shards: []topology.Shard{{Index: -1, Cluster: cluster, Database: r.schema, Table: r.table}}}
+	}
+	switch pl.Kind {
+	case shardrule.Global:
+		return pl, plan.Choice{Kind: plan.ChooseAny, Placement: pl}
+	case shardrule.Sharded:
+		cond := p.sc.conditionOf(r, func(g *group) bool { return g == r.group })
+		return pl, plan.Choice{Kind: plan.ChooseByKey, Placement: pl, Cond: cond}
+	case shardrule.Whole:
+	}
+	return pl, plan.Choice{Kind: plan.ChooseOne, Shard: topology.Shard{Index: -1, Cluster: pl.Shards[0].Cluster}}
+}
+
+// neededColumns are the columns whose name is anywhere in the text, or all
+// where a * or NATURAL may mean any. The primary key is among them: rows are
+// then read in its order as from the table itself, which what depends on an
+// order nobody asked for (sums of floats, GROUP_CONCAT) shows.
+func (p *planning) neededColumns(t *catalog.Table) []*catalog.Column {
+	text := strings.ToLower(p.st.Text)
+	all := strings.Contains(strings.ReplaceAll(text, "(*)", ""), "*") || strings.Contains(text, "natural")
+	var out []*catalog.Column
+	for i := range t.Columns {
+		name := strings.ToLower(t.Columns[i].Name)
+		if all || !plainName(name) || strings.Contains(text, name) || containsFold(t.PrimaryKey, name) {
+			out = append(out, &t.Columns[i])
+		}
+	}
+	if len(out) > 0 {
+		return out
+	}
+	return []*catalog.Column{&t.Columns[0]}
+}
+
+// plainName: the name can be written in one way only.
+func plainName(name string) bool {
+	for i := range len(name) {
+		if c := name[i]; c >= utf8.RuneSelf || c == '`' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+func containsFold(list []string, name string) bool {
+	for _, x := range list {
+		if strings.EqualFold(x, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// keyOf is the primary key where all of its columns are copied and it is one
+// over all shards. Keys on TEXT need lengths that the catalog does not have.
+func keyOf(r *ref, columns []plan.FragmentColumn) []string {
+	t := r.entry
+	if r.sharded() && !containsFold(t.PrimaryKey, r.placement().Column.Name) && !containsFold(t.PrimaryKey, t.AutoIncrement) {
+		return nil
+	}
+	for _, k := range t.PrimaryKey {
+		found := false
+		for i := range t.Columns {
+			c := &t.Columns[i]
+			if strings.EqualFold(c.Name, k) && !strings.Contains(c.DataType, "text") && !strings.Contains(c.DataType, "blob") {
+				found = hasColumn(columns, c.Name)
+			}
+		}
+		if !found {
+			return nil
+		}
+	}
+	return t.PrimaryKey
+}
+
+func hasColumn(columns []plan.FragmentColumn, name string) bool {
+	for _, c := range columns {
+		if c.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// carried is a column's definition in the temporary table and the expression
+// that brings its value there without loss; not ok for types of which that is
+// not sure: JSON keeps types its text does not show.
+func carried(c *catalog.Column, alias string) (def, expr string, carry plan.Carry, ok bool) {
+	name := quoteName(alias) + "." + quoteName(c.Name)
+	expr = "CAST(" + name + " AS BINARY)"
+	collated := false
+	switch c.DataType {
+	case "tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "date", "datetime", "time", "year",
+		"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob":
+	case "float", "double":
+		expr = "CAST(" + name + " + 0e0 AS BINARY)" // all digits, also of a FLOAT
+	case "timestamp":
+		expr, carry = "CAST(UNIX_TIMESTAMP("+name+") AS BINARY)", plan.CarryTimestamp
+	case "bit":
+		expr, carry = "CAST(CAST("+name+" AS UNSIGNED) AS BINARY)", plan.CarryNumber
+	case "enum", "set":
+		expr, carry, collated = "CAST(CAST("+name+" AS UNSIGNED) AS BINARY)", plan.CarryNumber, true
+		if c.DataType == "enum" {
+			carry = plan.CarryEnum
+		}
+	case "char", "varchar", "tinytext", "text", "mediumtext", "longtext":
+		collated = true
+	default:
+		return "", "", 0, false
+	}
+	if c.SQLType == "" || strings.Contains(c.SQLType, "/*") || collated && c.Collation == "" {
+		return "", "", 0, false
+	}
+	def = c.SQLType
+	if collated {
+		def += " COLLATE " + c.Collation
+	}
+	def += pick(c.Nullable, " NULL", " NOT NULL")
+	if c.Invisible {
+		def += " INVISIBLE"
+	}
+	return def, expr, carry, true
+}
+
+// pushable: a comparison of r's columns with each other or with values, which
+// has the same outcome on every server and no side.
+func (p *planning) pushable(e ast.ExprNode, r *ref) bool {
+	if !p.st.Params && p.st.Mode&parser.NoBackslashEscapes != 0 {
+		return false // the tree would print its strings in another mode
+	}
+	column := func(e ast.ExprNode) bool { return isColumnOf(e, r) }
+	value := func(e ast.ExprNode) bool { _, ok := p.st.Operand(e); return ok || column(e) }
+	switch e := strip(e).(type) {
+	case *ast.BinaryOperationExpr:
+		switch e.Op {
+		case opcode.LogicAnd, opcode.LogicOr:
+			return p.pushable(e.L, r) && p.pushable(e.R, r)
+		case opcode.EQ, opcode.NE, opcode.LT, opcode.LE, opcode.GT, opcode.GE, opcode.NullEQ:
+			return value(e.L) && value(e.R) && (column(e.L) || column(e.R))
+		}
+	case *ast.BetweenExpr:
+		return column(e.Expr) && value(e.Left) && value(e.Right)
+	case *ast.IsNullExpr:
+		return column(e.Expr)
+	case *ast.PatternInExpr:
+		if e.Sel != nil || !column(e.Expr) {
+			return false
+		}
+		for _, x := range e.List {
+			if !value(x) {
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}
+
+// isColumnOf: the expression is certainly a column of r.
+func isColumnOf(e ast.ExprNode, r *ref) bool {
+	c, ok := strip(e).(*ast.ColumnNameExpr)
+	if !ok || r.column(c.Name.Name.L) == nil || c.Name.Table.L == "" && containsName(r.block.using, c.Name.Name.L) {
+		return false
+	}
+	return r.block.resolve(c.Name) == r
+}

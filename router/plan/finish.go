@@ -1,0 +1,150 @@
+package plan
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/servaldb/serval/topology"
+)
+
+// Finish answers a query that no shard and no merge can: the rows of each
+// table reference are copied into a temporary table on one server, and the
+// query is run there. Only the root of a plan.
+type Finish struct {
+	// Fragments are what is copied, one for each reference: a server cannot
+	// open one temporary table twice in a statement.
+	Fragments []*Fragment
+	// SQL is the client's text; ChunkScratch i stands for the table of
+	// fragment i.
+	SQL Template
+	// Target is where it may run: the rows are copied, so a replica that lags
+	// will do.
+	Target topology.Target
+}
+
+// Fragment is the rows of one table reference that can matter.
+type Fragment struct {
+	// Route selects Columns in their order, as binary strings (see Carry).
+	Route *Route
+	// Table is the logical table, Written the reference as the client wrote it,
+	// Named what stands for it in SQL behind the temporary table's name.
+	Table          TableName
+	Written, Named string
+	// Columns of the temporary table.
+	Columns []FragmentColumn
+	// PrimaryKey are the key's columns where all of them are copied: the
+	// server must know that they decide the others (ONLY_FULL_GROUP_BY).
+	PrimaryKey []string
+}
+
+// FragmentColumn is one column of a Fragment.
+type FragmentColumn struct {
+	// Name as the table has it; Definition is what follows it in a CREATE
+	// TABLE.
+	Name, Definition string
+	Carry            Carry
+}
+
+// Carry is how a value travels. All come as strings whose bytes no session's
+// character set, time zone or protocol changes.
+type Carry uint8
+
+const (
+	// CarryText: the value's bytes or its text; it is stored as a string.
+	CarryText Carry = iota
+	// CarryNumber: the bits of a SET or BIT value as a number.
+	CarryNumber
+	// CarryEnum: the number of an ENUM value, 0 for one that is not in the list.
+	CarryEnum
+	// CarryTimestamp: seconds since 1970 in UTC, 0 for the zero date.
+	CarryTimestamp
+)
+
+// BoundFinish is a Finish with its values.
+type BoundFinish struct {
+	// Cluster is where it runs, in Database, which exists there.
+	Cluster, Database string
+	Target            topology.Target
+	// SQL is the query over the temporary tables.
+	SQL     []byte
+	Markers []int
+	// Rename undoes the temporary tables' names.
+	Rename *Rename
+}
+
+// ScratchName is the temporary table of fragment i.
+func ScratchName(i int) string { return "serval_f" + strconv.Itoa(i+1) }
+
+func (*Finish) isNode() {}
+
+// Children of a Finish are its fragments' routes.
+func (n *Finish) Children() []Node {
+	out := make([]Node, len(n.Fragments))
+	for i, f := range n.Fragments {
+		out[i] = f.Route
+	}
+	return out
+}
+
+// finish binds what runs behind the fragments, which are bound: on the cluster
+// most of their tasks are on, for it has a database that surely exists.
+func (b *binder) finish(n *Finish) {
+	counts := map[string]int{}
+	best := b.Tasks[n.Fragments[0].Route][0].Cluster
+	for _, f := range n.Fragments {
+		for _, t := range b.Tasks[f.Route] {
+			if counts[t.Cluster]++; counts[t.Cluster] > counts[best] {
+				best = t.Cluster
+			}
+		}
+	}
+	for _, f := range n.Fragments {
+		for _, t := range b.Tasks[f.Route] {
+			if t.Cluster == best {
+				b.Finish = b.boundFinish(n, f, &topology.Shard{Index: t.Shard, Cluster: t.Cluster})
+				return
+			}
+		}
+	}
+}
+
+// boundFinish renders n for the cluster of the shard and the database of f there.
+func (b *binder) boundFinish(n *Finish, f *Fragment, shard *topology.Shard) *BoundFinish {
+	out := &BoundFinish{Cluster: shard.Cluster, Database: f.Route.Tables[0].on(shard).Database, Target: n.Target}
+	out.SQL, out.Markers = b.render(nil, nil, n.SQL, at{shard: &topology.Shard{Database: out.Database}})
+	out.Rename = &Rename{Database: out.Database, LogicalDatabase: n.Fragments[0].Table.Schema}
+	for i, f := range n.Fragments {
+		out.Rename.Tables = append(out.Rename.Tables, TableRename{Physical: ScratchName(i), Logical: f.Table.Table})
+	}
+	return out
+}
+
+// BindFinish is the query of a plan that is a Finish, for its columns: it needs
+// no values.
+func (p *Plan) BindFinish(args Args) (*Finish, *BoundFinish) {
+	n, ok := p.Root.(*Finish)
+	if !ok {
+		return nil, nil
+	}
+	b := binder{Bound: &Bound{Plan: p, Args: args}, env: Env{Args: args}}
+	f := n.Fragments[0]
+	shard := &f.Route.Choice.Shard
+	if pl := f.Route.Choice.Placement; pl != nil && f.Route.Choice.Kind != ChooseOne && len(pl.Shards) > 0 {
+		shard = &pl.Shards[0]
+	}
+	return n, b.boundFinish(n, f, shard)
+}
+
+// Unscratch undoes in a column's label what Finish.SQL has put in the place of
+// the tables, where the label is a text of the query.
+func (n *Finish) Unscratch(database, label string) string {
+	for i, f := range n.Fragments {
+		label = strings.ReplaceAll(label, string(appendScratch(nil, database, i))+f.Named, f.Written)
+	}
+	return label
+}
+
+func appendScratch(dst []byte, database string, i int) []byte {
+	dst = append(appendQuotedName(dst, database), '.')
+	return appendQuotedName(dst, ScratchName(i))
+}
