@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -156,7 +157,7 @@ func (c *Conn) collect() (columns []wire.Column, rows [][][]byte, err error) {
 	}
 	for {
 		payload, err := c.Row()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

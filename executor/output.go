@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"errors"
 	"io"
 	"time"
 
@@ -51,7 +52,7 @@ func show(req *Request, rows merge.Rows) (columns int, n int64, err error) {
 	}
 	for {
 		row, err := rows.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return len(cols), n, nil
 		}
 		if err != nil {
