@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 )
 
 // Codes Serval itself raises. The names are those of the MySQL manual
@@ -80,9 +81,14 @@ func Refuse(what, why, instead string) *Error {
 	return &Error{Code: NotSupported, State: "42000", Message: msg}
 }
 
-// WithCause keeps the error that led here for logs and errors.Is.
+// WithCause keeps the error that led here for logs and errors.Is. io.EOF is
+// kept as io.ErrUnexpectedEOF: io.EOF is how readers of rows say that there are
+// no more, and a lost connection must never pass for that.
 func (e *Error) WithCause(err error) *Error {
 	c := *e
+	if errors.Is(err, io.EOF) {
+		err = fmt.Errorf("%v: %w", err, io.ErrUnexpectedEOF)
+	}
 	c.cause = err
 	return &c
 }
