@@ -329,7 +329,7 @@ func clientView(t testing.TB, b []byte, bin, eof bool) string {
 	}
 	for {
 		p, err := r.Packet()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return out.String()
 		}
 		require.NoError(t, err)

@@ -11,6 +11,7 @@ import (
 	"crypto/x509"
 	"encoding/binary"
 	"encoding/pem"
+	"errors"
 	"io"
 	"math/big"
 	"net"
@@ -362,7 +363,7 @@ func TestALoginThatTakesTooLongIsClosed(t *testing.T) {
 				break
 			}
 			_ = k.conn.SetReadDeadline(time.Now().Add(5 * time.Millisecond))
-			if _, err := k.conn.Read(make([]byte, 1)); err == io.EOF {
+			if _, err := k.conn.Read(make([]byte, 1)); errors.Is(err, io.EOF) {
 				break
 			}
 		}

@@ -2,6 +2,7 @@ package merge
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -255,7 +256,7 @@ func collect(t testing.TB, rows Rows, bin bool) (cols []wire.Column, lines []str
 			lines = append(lines, showRow(t, cols, row, bin))
 		}
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = nil
 	}
 	return cols, lines, err

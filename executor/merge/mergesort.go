@@ -2,6 +2,7 @@ package merge
 
 import (
 	"bytes"
+	"errors"
 	"io"
 
 	"github.com/servaldb/serval/internal/sqlerr"
@@ -88,7 +89,7 @@ func (m *mergeSort) Next() ([]byte, error) {
 func (m *mergeSort) pull(i int) error {
 	s := &m.streams[i]
 	row, err := s.in.Next()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		s.row = nil
 		return nil
 	}

@@ -2,6 +2,7 @@ package merge
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"slices"
 
@@ -70,7 +71,7 @@ func (s *sorter) fill() error {
 	var key []byte
 	for {
 		row, err := s.in.Next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

@@ -87,7 +87,7 @@ func Refuse(what, why, instead string) *Error {
 func (e *Error) WithCause(err error) *Error {
 	c := *e
 	if errors.Is(err, io.EOF) {
-		err = fmt.Errorf("%v: %w", err, io.ErrUnexpectedEOF)
+		err = fmt.Errorf("%s: %w", err.Error(), io.ErrUnexpectedEOF)
 	}
 	c.cause = err
 	return &c
