@@ -105,23 +105,6 @@ func TestOperandsAreValuesOrConstants(t *testing.T) {
 	}
 }
 
-func TestExplainRouteIsToldFromExplain(t *testing.T) {
-	for _, c := range []struct {
-		sql, want string
-		ok        bool
-	}{
-		{"EXPLAIN FORMAT='route' SELECT 1", " SELECT 1", true},
-		{"explain /* x */ format = route DELETE FROM t", " DELETE FROM t", true},
-		{`DESC FORMAT="ROUTE" SELECT 1`, " SELECT 1", true},
-		{"EXPLAIN FORMAT='json' SELECT 1", "", false},
-		{"EXPLAIN SELECT 1", "", false}, {"SELECT 1", "", false}, {"", "", false}, {"EXPLAIN FORMAT='rout", "", false},
-	} {
-		rest, ok := ExplainRoute([]byte(c.sql), 0)
-		require.Equal(t, c.ok, ok, c.sql)
-		require.Equal(t, c.want, string(rest), c.sql)
-	}
-}
-
 func TestPiecesCutAtMarkersOnly(t *testing.T) {
 	s := Parse([]byte("SELECT '?' 'x', `?`, 5 FROM t WHERE a = ? AND b IN (6, -7)"), Options{})
 	var out []string
