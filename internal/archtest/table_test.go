@@ -28,10 +28,11 @@ var allowed = map[string][]string{
 	"proxy/session":     {"parser", "router", "router/plan", "executor", "executor/txn", "catalog", "topology", "backend", "shardrule"},
 	"proxy":             {"proxy/session", "catalog", "topology"},
 	"demo":              {"internal/mysqlproc"},
-	"bench":             {"internal/mysqlproc"},
+	"bench":             {"internal/mysqlproc", "internal/tpch"},
 
 	"internal/mysqlproc": {},
 	"internal/mysqltest": {},
+	"internal/tpch":      {},
 	"internal/archtest":  {},
 	"integration":        {},
 }
