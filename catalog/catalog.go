@@ -31,6 +31,10 @@ type Catalog struct {
 	// (they have TABLE_SCHEMA and TABLE_NAME), by name in upper case, with
 	// their columns in upper case and in order.
 	Information map[string][]string
+	// Plain are the tables and views without a rule whose columns are known, by
+	// database and name: those at the schemas' homes, and on the cluster Home
+	// those of databases that no schema names. Their Placement is nil.
+	Plain map[string]map[string]*Table
 }
 
 // Collation is what a merge must know to order text exactly.
@@ -67,11 +71,25 @@ type Table struct {
 	PrimaryKey []string
 	// UniqueKeys are the other unique keys' columns.
 	UniqueKeys [][]string
+	// Indexes are all keys that a server can look values up in, the unique ones
+	// among them, without the primary key.
+	Indexes []Index
 	// AutoIncrement is the column that takes numbers by itself, or empty.
 	AutoIncrement string
 	// NewShardsAhead and KeepPeriods are the time rules' ahead: and keep:, 0
 	// if not said.
 	NewShardsAhead, KeepPeriods int
+}
+
+// Index is a key of columns in their order; one with an expression in it is
+// not known.
+type Index []IndexColumn
+
+// IndexColumn is one column of an Index; of text only its first Prefix
+// characters or bytes where that is not 0.
+type IndexColumn struct {
+	Name   string
+	Prefix int
 }
 
 // Column is one column as information_schema.COLUMNS describes it.
@@ -107,6 +125,15 @@ func (c *Catalog) Table(schema, table string) *Table {
 		return nil
 	}
 	return find(s.Tables, table, c.FoldNames)
+}
+
+// PlainTable finds a table or view without a rule; nil means that its columns
+// are not known, or that it has a rule or does not exist.
+func (c *Catalog) PlainTable(schema, table string) *Table {
+	if c.FoldNames {
+		schema, table = strings.ToLower(schema), strings.ToLower(table)
+	}
+	return c.Plain[schema][table]
 }
 
 // Schema finds a schema that has rules, nil if it has none.

@@ -26,6 +26,7 @@ func Build(cfg *config.Config, facts Facts) (*catalog.Catalog, error) {
 	c := &catalog.Catalog{
 		Clusters: map[string]*topology.Cluster{}, Schemas: map[string]*catalog.Schema{}, Users: map[string]*catalog.User{},
 		Home: cfg.Home, FoldNames: facts.FoldNames, Collations: facts.Collations, Information: facts.Information,
+		Plain: facts.plainTables(),
 	}
 	for i := range cfg.Clusters {
 		cl := &cfg.Clusters[i]
@@ -94,7 +95,7 @@ func (b *builder) table(schema string, rule *config.Table) *catalog.Table {
 	}
 	t := &catalog.Table{Name: name, Placement: p, AutoIncrement: rule.AutoIncrement, KeepPeriods: rule.Keep, NewShardsAhead: rule.Ahead}
 	if fact != nil {
-		t.Columns, t.PrimaryKey, t.UniqueKeys = fact.Columns, fact.PrimaryKey, fact.UniqueKeys
+		t.Columns, t.PrimaryKey, t.UniqueKeys, t.Indexes = fact.Columns, fact.PrimaryKey, fact.UniqueKeys, fact.Indexes
 		if t.AutoIncrement == "" {
 			t.AutoIncrement = fact.AutoIncrement
 		}

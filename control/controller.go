@@ -108,13 +108,13 @@ func (c *Controller) pause() time.Duration {
 }
 
 // Refresh reads one table's definition again and publishes it: what the
-// session calls after DDL. A table without a rule needs nothing.
+// session calls after DDL.
 func (c *Controller) Refresh(ctx context.Context, schema, table string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := c.store.Load().Table(schema, table)
 	if t == nil {
-		return nil
+		return c.refreshPlainLocked(ctx, schema, table)
 	}
 	name := TableName{t.Placement.Schema, t.Name}
 	rule := ruleOf(c.mu.cfg, &c.mu.facts, name)
@@ -210,6 +210,7 @@ func (c *Controller) reader(cfg *config.Config) *factReader {
 	return &factReader{
 		servers: c.servers, cfg: cfg, old: c.mu.facts, now: c.now(),
 		down: map[string]error{}, known: map[string]server{}, read: map[place]map[string]*TableFact{},
+		homed: map[string]map[TableName]*TableFact{},
 	}
 }
 
@@ -226,6 +227,8 @@ type factReader struct {
 	errs  []error
 	// read are databases read already, by cluster and database.
 	read map[place]map[string]*TableFact
+	// homed are the tables of the clusters' databases without shards.
+	homed map[string]map[TableName]*TableFact
 }
 
 func (r *factReader) fail(cluster string, err error) {
@@ -290,6 +293,7 @@ func (r *factReader) all(ctx context.Context, plain *catalog.Catalog) Facts {
 		}
 		plain = folded
 	}
+	r.homes(ctx, plain)
 	for _, s := range plain.Schemas {
 		for _, t := range s.Tables {
 			name := TableName{s.Name, t.Name}
@@ -302,13 +306,19 @@ func (r *factReader) all(ctx context.Context, plain *catalog.Catalog) Facts {
 			}
 		}
 	}
+	r.plain(plain, &facts)
 	facts.withCollations()
 	return facts
 }
 
 // withCollations tells text columns how their collations pad.
 func (f *Facts) withCollations() {
-	for name, t := range f.Tables {
+	f.pad(f.Tables)
+	f.pad(f.Plain)
+}
+
+func (f *Facts) pad(tables map[TableName]*TableFact) {
+	for name, t := range tables {
 		var changed *TableFact
 		for i := range t.Columns {
 			coll, ok := f.Collations[t.Columns[i].Collation]
@@ -323,7 +333,7 @@ func (f *Facts) withCollations() {
 			changed.Columns[i].PadSpace, changed.Columns[i].PadWeight = coll.PadSpace, string(coll.PadWeight)
 		}
 		if changed != nil {
-			f.Tables[name] = changed
+			tables[name] = changed
 		}
 	}
 }

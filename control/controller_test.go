@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +30,8 @@ type fakeServers struct {
 	down     map[string]bool
 	tables   map[place][]string
 	executed []string
+	// asked are the questions for columns.
+	asked []string
 }
 
 var errDown = errors.New("connection refused")
@@ -39,6 +42,8 @@ func newFake(tables map[place][]string) *fakeServers {
 
 var (
 	inSchema  = regexp.MustCompile(`TABLE_SCHEMA = '([^']*)'`)
+	inSchemas = regexp.MustCompile(`TABLE_SCHEMA (NOT )?IN \(([^)]*)\)`)
+	mostOf    = regexp.MustCompile(`LIMIT (\d+)$`)
 	inTable   = regexp.MustCompile(`TABLE_NAME = '([^']*)'`)
 	quotedRef = regexp.MustCompile("`([^`]+)`\\.`([^`]+)`")
 )
@@ -63,12 +68,19 @@ func (f *fakeServers) Select(_ context.Context, cluster, sql string) ([][][]byte
 	case strings.HasPrefix(sql, "SELECT VERSION()"):
 		return [][][]byte{row(f.version, f.fold)}, nil
 	case strings.Contains(sql, "information_schema.COLUMNS"):
-		return f.columns(cluster, sql), nil
+		f.asked = append(f.asked, cluster+": "+sql[strings.Index(sql, "WHERE"):strings.Index(sql, " ORDER BY")])
+		rows := f.columns(cluster, sql)
+		if m := mostOf.FindStringSubmatch(sql); m != nil {
+			most, err := strconv.Atoi(m[1])
+			return rows[:min(len(rows), most)], err
+		}
+		return rows, nil
 	case strings.Contains(sql, "information_schema.STATISTICS"):
 		var out [][][]byte
 		for _, at := range f.matching(cluster, sql) {
 			name, _, _ := strings.Cut(f.tables[at][0], " ")
-			out = append(out, row(at.table, "PRIMARY", name), row(at.table, "e", "NULL"))
+			out = append(out, row(at.database, at.table, "PRIMARY", name, "0", "NULL", "BTREE"),
+				row(at.database, at.table, "by_"+name, name, "1", "7", "BTREE"), row(at.database, at.table, "e", "NULL", "0", "NULL", "BTREE"))
 		}
 		return out, nil
 	case strings.Contains(sql, "information_schema.TABLES"):
@@ -110,7 +122,7 @@ func (f *fakeServers) columns(cluster, sql string) [][][]byte {
 			if rest, ok := strings.CutSuffix(typ, " auto"); ok {
 				typ, bare, extra = rest, rest, "auto_increment"
 			}
-			out = append(out, row(at.table, name, bare, typ, "20", "0", "10", "0", coll, "NO", "NULL", extra, ""))
+			out = append(out, row(at.database, at.table, name, bare, typ, "20", "0", "10", "0", coll, "NO", "NULL", extra, ""))
 		}
 	}
 	return out
@@ -120,7 +132,10 @@ func (f *fakeServers) matching(cluster, sql string) []place {
 	var out []place
 	s, t := inSchema.FindStringSubmatch(sql), inTable.FindStringSubmatch(sql)
 	for at := range f.tables {
-		if at.cluster == cluster && (s == nil || at.database == s[1]) && (t == nil || at.table == t[1]) {
+		if at.cluster != cluster || s != nil && at.database != s[1] || t != nil && at.table != t[1] {
+			continue
+		}
+		if in := inSchemas.FindStringSubmatch(sql); in == nil || strings.Contains(in[2], "'"+at.database+"'") == (in[1] == "") {
 			out = append(out, at)
 		}
 	}

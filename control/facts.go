@@ -26,6 +26,8 @@ type Facts struct {
 	// Tables are the definitions, of those tables that exist; names are in
 	// lower case where FoldNames.
 	Tables map[TableName]*TableFact
+	// Plain are the tables and views without a rule.
+	Plain map[TableName]*TableFact
 }
 
 // TableFact is one table as a server defines it. Immutable.
@@ -33,6 +35,7 @@ type TableFact struct {
 	Columns       []catalog.Column
 	PrimaryKey    []string
 	UniqueKeys    [][]string
+	Indexes       []catalog.Index
 	AutoIncrement string
 	// Periods are the months that have a table, ascending, for month rules.
 	Periods []shardrule.Period

@@ -1,9 +1,12 @@
 package control
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -57,25 +60,40 @@ type place struct{ cluster, database, table string }
 // readTables reads the definitions of the tables of one database, or of one
 // table of it; keys are as the server spells the names.
 func readTables(ctx context.Context, s Servers, at place, flavor topology.Flavor) (map[string]*TableFact, error) {
-	where := " WHERE TABLE_SCHEMA = " + quote(at.database)
+	where := "TABLE_SCHEMA = " + quote(at.database)
 	if at.table != "" {
 		where += " AND TABLE_NAME = " + quote(at.table)
 	}
-	rows, err := s.Select(ctx, at.cluster, "SELECT TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_MAXIMUM_LENGTH,"+
-		" NUMERIC_SCALE, NUMERIC_PRECISION, DATETIME_PRECISION, COLLATION_NAME, IS_NULLABLE, COLUMN_DEFAULT, EXTRA,"+
-		" GENERATION_EXPRESSION FROM information_schema.COLUMNS"+where+" ORDER BY TABLE_NAME, ORDINAL_POSITION")
+	all, err := readDefinitions(ctx, s, at.cluster, where, math.MaxInt32, flavor)
 	if err != nil {
 		return nil, err
 	}
-	out := map[string]*TableFact{}
+	out := make(map[string]*TableFact, len(all))
+	for name, t := range all {
+		out[name.Table] = t
+	}
+	return out, nil
+}
+
+// readDefinitions reads the definitions of tables and views; errTooManyTables
+// where they have as many columns, or columns in keys, as most.
+func readDefinitions(ctx context.Context, s Servers, cluster, where string, most int, flavor topology.Flavor) (map[TableName]*TableFact, error) {
+	atMost := " LIMIT " + strconv.Itoa(most)
+	rows, err := s.Select(ctx, cluster, "SELECT TABLE_SCHEMA, TABLE_NAME, COLUMN_NAME, DATA_TYPE, COLUMN_TYPE, CHARACTER_MAXIMUM_LENGTH,"+
+		" NUMERIC_SCALE, NUMERIC_PRECISION, DATETIME_PRECISION, COLLATION_NAME, IS_NULLABLE, COLUMN_DEFAULT, EXTRA,"+
+		" GENERATION_EXPRESSION FROM information_schema.COLUMNS WHERE "+where+" ORDER BY TABLE_SCHEMA, TABLE_NAME, ORDINAL_POSITION"+atMost)
+	if err != nil {
+		return nil, err
+	}
+	out := map[TableName]*TableFact{}
 	for _, r := range rows {
-		name := string(r[0])
+		name := TableName{string(r[0]), string(r[1])}
 		t := out[name]
 		if t == nil {
 			t = &TableFact{}
 			out[name] = t
 		}
-		col := columnOf(r[1:], flavor)
+		col := columnOf(r[2:], flavor)
 		if col.AutoIncrement {
 			t.AutoIncrement = col.Name
 		}
@@ -84,14 +102,19 @@ func readTables(ctx context.Context, s Servers, at place, flavor topology.Flavor
 	if len(out) == 0 {
 		return out, nil
 	}
-	rows, err = s.Select(ctx, at.cluster, "SELECT TABLE_NAME, INDEX_NAME, COLUMN_NAME FROM information_schema.STATISTICS"+
-		where+" AND NON_UNIQUE = 0 ORDER BY TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX")
+	keys, err := s.Select(ctx, cluster, "SELECT TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, COLUMN_NAME, NON_UNIQUE, SUB_PART, INDEX_TYPE"+
+		" FROM information_schema.STATISTICS WHERE "+where+" ORDER BY TABLE_SCHEMA, TABLE_NAME, INDEX_NAME, SEQ_IN_INDEX"+atMost)
 	if err != nil {
 		return nil, err
 	}
-	addKeys(out, rows)
+	if len(rows) >= most || len(keys) >= most {
+		return nil, errTooManyTables
+	}
+	addKeys(out, keys)
 	return out, nil
 }
+
+var errTooManyTables = errors.New("the tables have too many columns together")
 
 // columnOf reads COLUMN_NAME and what follows.
 func columnOf(r [][]byte, flavor topology.Flavor) catalog.Column {
@@ -120,22 +143,35 @@ func columnOf(r [][]byte, flavor topology.Flavor) catalog.Column {
 	return c
 }
 
-// addKeys puts unique keys to their tables; a key with an expression in it is
-// left out, for it has no name to go by.
-func addKeys(tables map[string]*TableFact, rows [][][]byte) {
+// addKeys puts keys to their tables; a key with an expression in it is left
+// out, for it has no name to go by.
+func addKeys(tables map[TableName]*TableFact, rows [][][]byte) {
+	same := func(a, b [][]byte) bool {
+		return bytes.Equal(a[0], b[0]) && bytes.Equal(a[1], b[1]) && bytes.Equal(a[2], b[2])
+	}
 	for i := 0; i < len(rows); {
 		j := i
 		var columns []string
+		var index catalog.Index
 		whole := true
-		for ; j < len(rows) && string(rows[j][0]) == string(rows[i][0]) && string(rows[j][1]) == string(rows[i][1]); j++ {
-			whole = whole && rows[j][2] != nil
-			columns = append(columns, string(rows[j][2]))
+		for ; j < len(rows) && same(rows[j], rows[i]); j++ {
+			prefix, _ := strconv.Atoi(string(rows[j][5])) // NULL: all of it
+			whole = whole && rows[j][3] != nil
+			columns = append(columns, string(rows[j][3]))
+			index = append(index, catalog.IndexColumn{Name: string(rows[j][3]), Prefix: prefix})
 		}
-		if t := tables[string(rows[i][0])]; t != nil && whole {
-			if string(rows[i][1]) == "PRIMARY" {
-				t.PrimaryKey = columns
-			} else {
+		t := tables[TableName{string(rows[i][0]), string(rows[i][1])}]
+		unique := string(rows[i][4]) == "0"
+		switch {
+		case t == nil || !whole:
+		case string(rows[i][2]) == "PRIMARY":
+			t.PrimaryKey = columns
+		default:
+			if unique {
 				t.UniqueKeys = append(t.UniqueKeys, columns)
+			}
+			if string(rows[i][6]) == "BTREE" {
+				t.Indexes = append(t.Indexes, index)
 			}
 		}
 		i = j

@@ -206,6 +206,7 @@ func (p *planning) fragment(r *ref) *plan.Fragment {
 		list += pick(list == "", "", ", ") + expr
 	}
 	f.PrimaryKey = keyOf(r, f.Columns)
+	f.Indexes = p.indexesOf(r, f)
 	sql := append(text("SELECT "+list+" FROM "), plan.Chunk{Kind: plan.ChunkTable})
 	first := " WHERE "
 	for _, c := range p.sc.conjuncts {
@@ -300,7 +301,7 @@ func keyOf(r *ref, columns []plan.FragmentColumn) []string {
 		found := false
 		for i := range t.Columns {
 			c := &t.Columns[i]
-			if strings.EqualFold(c.Name, k) && !strings.Contains(c.DataType, "text") && !strings.Contains(c.DataType, "blob") {
+			if strings.EqualFold(c.Name, k) && !isLong(c) {
 				found = hasColumn(columns, c.Name)
 			}
 		}

@@ -172,14 +172,21 @@ func (p *planning) renamedTables() ([]edit, []plan.TableRef, error) {
 }
 
 // changedTables are the tables a definition changes. Without a tree only those
-// the catalog knows are certain to be tables.
+// the catalog knows are certain to be tables, and what CREATE … TABLE has
+// before its parenthesis.
 func (p *planning) changedTables() []plan.TableName {
 	if p.st.Node != nil {
 		return p.tableNames()
 	}
+	head, _, _ := strings.Cut(p.st.Text, "(")
+	words := strings.Fields(strings.ReplaceAll(head, "`", ""))
+	created := ""
+	if len(words) > 2 && strings.EqualFold(words[0], "CREATE") && containsFold(words[:len(words)-1], "TABLE") {
+		created = words[len(words)-1]
+	}
 	var out []plan.TableName
 	for _, t := range p.tableNames() {
-		if p.cat.Table(t.Schema, t.Table) != nil {
+		if p.cat.Table(t.Schema, t.Table) != nil || p.cat.PlainTable(t.Schema, t.Table) != nil || t.Table == created || t.Schema+"."+t.Table == created {
 			out = append(out, t)
 		}
 	}

@@ -18,7 +18,7 @@ type ref struct {
 	alias         string
 	schema, table string
 	// entry is nil for a table the catalog does not know: it is at its
-	// schema's home.
+	// schema's home, as one is whose Placement is nil.
 	entry *catalog.Table
 	block *block
 	group *group
@@ -134,7 +134,9 @@ func (s *scopes) add(b *block, g *group, name *ast.TableName, alias string) *ref
 	if r.alias == "" {
 		r.alias = name.Name.O
 	}
-	r.entry = s.cat.Table(r.schema, r.table)
+	if r.entry = s.cat.Table(r.schema, r.table); r.entry == nil {
+		r.entry = s.cat.PlainTable(r.schema, r.table)
+	}
 	b.refs = append(b.refs, r)
 	s.refs = append(s.refs, r)
 	return r

@@ -53,6 +53,7 @@ func shop(t testing.TB) *catalog.Catalog {
 	tables["countries"].Placement = &shardrule.Placement{Schema: "shop", Table: "countries", Kind: shardrule.Global, Shards: both}
 	tables["catalog"].Placement = &shardrule.Placement{Schema: "shop", Table: "catalog", Kind: shardrule.Whole,
 		Shards: []topology.Shard{{Cluster: "c1", Database: "shop", Table: "catalog"}}}
+	c.Plain = map[string]map[string]*catalog.Table{"shop": {"settings": tables["settings"]}}
 	delete(tables, "settings")
 	tables["sbtest1"] = sbtest()
 	sharded("sbtest1", "id")

@@ -65,6 +65,8 @@ type statement struct {
 	// zeros are the ENUM values that are none of the list's; storing one
 	// again is a warning.
 	zeros int
+	// optional: the query is right without it.
+	optional bool
 }
 
 // Rows is how many rows were moved.
@@ -84,6 +86,7 @@ func (l *Load) Fragment(i int, rows Rows, sql []byte) error {
 	l.statements = append(l.statements, statement{sql: definition(l.Bound.Database, i, f), table: i, rows: -1})
 	head := "INSERT INTO " + quoted(l.Bound.Database, i) + " VALUES "
 	var s statement
+	had := l.rows
 	for {
 		row, err := rows.Next()
 		if errors.Is(err, io.EOF) {
@@ -115,6 +118,7 @@ func (l *Load) Fragment(i int, rows Rows, sql []byte) error {
 	if s.sql != nil {
 		l.statements = append(l.statements, s)
 	}
+	l.index(i, l.rows-had)
 	return nil
 }
 
@@ -325,6 +329,9 @@ func (l *Load) refused(s *statement, err error) error {
 	switch sqlerr.From(err).Code {
 	case sqlerr.ServerLost, sqlerr.QueryInterrupted, sqlerr.QueryTimeout, sqlerr.ServerShutdown:
 		return err
+	}
+	if s.optional {
+		return nil
 	}
 	return sqlerr.Refuse("this query over several shards", "the server that was to finish it takes no copy of "+
 		l.Plan.Fragments[s.table].Table.Table+" ("+sqlerr.From(err).Message+")", "").WithCause(errors.Join(ErrNotTaken, err))

@@ -35,6 +35,9 @@ type Fragment struct {
 	// PrimaryKey are the key's columns where all of them are copied: the
 	// server must know that they decide the others (ONLY_FULL_GROUP_BY).
 	PrimaryKey []string
+	// Indexes are further keys that pay where the copy is large, each as the
+	// list of its columns in SQL.
+	Indexes []string
 }
 
 // FragmentColumn is one column of a Fragment.
