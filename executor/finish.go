@@ -68,6 +68,10 @@ func fragments(ctx context.Context, req *Request, n *plan.Finish, load *finish.L
 	}
 	opt := merge.Options{Binary: load.Binary, Budget: f.budget, Leaf: f.streams}
 	for i, frag := range n.Fragments {
+		if frag.Route == nil {
+			load.Copy(i)
+			continue
+		}
 		rows, err := merge.Build(frag.Route, &opt)
 		if err == nil {
 			err = load.Fragment(i, rows, req.Bound.Tasks[frag.Route][0].SQL)
@@ -76,6 +80,7 @@ func fragments(ctx context.Context, req *Request, n *plan.Finish, load *finish.L
 			return 0, f.unsafe(err)
 		}
 	}
+	load.Index()
 	return len(f.parts), nil
 }
 

@@ -11,8 +11,6 @@ import (
 	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
-	"github.com/servaldb/serval/shardrule"
-	"github.com/servaldb/serval/topology"
 )
 
 // mayFinish: the rules that follow may still take a query that err refuses.
@@ -68,13 +66,14 @@ func (p *planning) finisher() *plan.Finish {
 		refs[r.name] = r
 	}
 	n := &plan.Finish{Target: p.target()}
+	shared := p.sharing(sp, refs)
 	var edits []edit
 	for i, t := range sp.Tables {
 		r := refs[t.Node]
 		if r == nil || !t.Aliasable || t.AliasAt != t.End || bound(t.Node) {
 			return nil
 		}
-		frag := p.fragment(r)
+		frag := shared.fragment(n, r)
 		if frag == nil {
 			return nil
 		}
@@ -189,67 +188,9 @@ func containsName(list []string, name string) bool {
 	return false
 }
 
-// fragment is what is copied for one reference, nil where its table cannot be.
-func (p *planning) fragment(r *ref) *plan.Fragment {
-	pl, choice := p.fragmentChoice(r)
-	if pl == nil || !r.columnsKnown() {
-		return nil
-	}
-	f := &plan.Fragment{Table: plan.TableName{Schema: r.schema, Table: r.table}}
-	list := ""
-	for _, c := range p.neededColumns(r.entry) {
-		def, expr, carry, ok := carried(c, r.alias)
-		if !ok {
-			return nil
-		}
-		f.Columns = append(f.Columns, plan.FragmentColumn{Name: c.Name, Definition: def, Carry: carry})
-		list += pick(list == "", "", ", ") + expr
-	}
-	f.PrimaryKey = keyOf(r, f.Columns)
-	f.Indexes = p.indexesOf(r, f)
-	sql := append(text("SELECT "+list+" FROM "), plan.Chunk{Kind: plan.ChunkTable})
-	first := " WHERE "
-	for _, c := range p.sc.conjuncts {
-		if c.group != r.group || c.block != r.block || !p.pushable(c.expr, r) {
-			continue
-		}
-		if t, ok := exprSQL(p.st, c.expr); ok {
-			sql = append(append(append(sql, text(first+"(")...), t...), text(")")...)
-			first = " AND "
-		}
-	}
-	sql = append(sql, text(allRows)...)
-	f.Route = &plan.Route{Choice: choice, Target: p.target(), Tables: []plan.TableRef{{Placement: pl, Alias: r.alias}},
-		SQL: compact(sql), Columns: len(f.Columns)}
-	return f
-}
-
 // allRows is for sessions that have set sql_select_limit: it cuts the answer of
 // the query, not what it is made of.
 const allRows = " LIMIT 18446744073709551615"
-
-// fragmentChoice is where the rows of a reference are. A table without a rule
-// gets a placement of its own, for its name.
-func (p *planning) fragmentChoice(r *ref) (*shardrule.Placement, plan.Choice) {
-	pl := r.placement()
-	if pl == nil {
-		cluster, whole := p.clusterOf(parser.TableName{Schema: r.schema, Table: r.table})
-		if !whole || r.schema == "" {
-			return nil, plan.Choice{}
-		}
-		pl = &shardrule.Placement{Schema: r.schema, Table: r.table, Kind: shardrule.Whole,
-			Shards: []topology.Shard{{Index: -1, Cluster: cluster, Database: r.schema, Table: r.table}}}
-	}
-	switch pl.Kind {
-	case shardrule.Global:
-		return pl, plan.Choice{Kind: plan.ChooseAny, Placement: pl}
-	case shardrule.Sharded:
-		cond := p.sc.conditionOf(r, func(g *group) bool { return g == r.group })
-		return pl, plan.Choice{Kind: plan.ChooseByKey, Placement: pl, Cond: cond}
-	case shardrule.Whole:
-	}
-	return pl, plan.Choice{Kind: plan.ChooseOne, Shard: topology.Shard{Index: -1, Cluster: pl.Shards[0].Cluster}}
-}
 
 // neededColumns are the columns whose name is anywhere in the text, or all
 // where a * or NATURAL may mean any. The primary key is among them: rows are

@@ -53,7 +53,9 @@ type Load struct {
 	rows, bytes int64
 	spoilt      bool
 	statements  []statement
-	spans       []wire.Span
+	// filled is what each fragment's table gets, in their order.
+	filled []filling
+	spans  []wire.Span
 }
 
 // statement is one to be run before the query; rows is how many it inserts, -1
@@ -67,6 +69,13 @@ type statement struct {
 	zeros int
 	// optional: the query is right without it.
 	optional bool
+	// copied: the rows come from another table, which may not warn of zeros.
+	copied bool
+}
+
+type filling struct {
+	rows  int64
+	zeros int
 }
 
 // Rows is how many rows were moved.
@@ -86,7 +95,7 @@ func (l *Load) Fragment(i int, rows Rows, sql []byte) error {
 	l.statements = append(l.statements, statement{sql: definition(l.Bound.Database, i, f), table: i, rows: -1})
 	head := "INSERT INTO " + quoted(l.Bound.Database, i) + " VALUES "
 	var s statement
-	had := l.rows
+	had, zeros := l.rows, 0
 	for {
 		row, err := rows.Next()
 		if errors.Is(err, io.EOF) {
@@ -100,12 +109,13 @@ func (l *Load) Fragment(i int, rows Rows, sql []byte) error {
 		} else {
 			s.sql = append(s.sql, ',')
 		}
-		before := len(s.sql)
+		before, hadZeros := len(s.sql), s.zeros
 		if err := l.tuple(&s, row, columns, f); err != nil {
 			return err
 		}
 		s.rows++
 		l.rows++
+		zeros += s.zeros - hadZeros
 		l.bytes += int64(len(s.sql) - before)
 		if l.rows > l.MaxRows || l.bytes > l.MaxBytes {
 			return l.tooMuch(f, sql)
@@ -118,7 +128,7 @@ func (l *Load) Fragment(i int, rows Rows, sql []byte) error {
 	if s.sql != nil {
 		l.statements = append(l.statements, s)
 	}
-	l.index(i, l.rows-had)
+	l.filled = append(l.filled, filling{rows: l.rows - had, zeros: zeros})
 	return nil
 }
 
@@ -348,6 +358,7 @@ func (l *Load) check(s *statement, h *backend.Header) error {
 	case h.Columns != nil:
 		return sqlerr.New(sqlerr.UnknownError, "filling a temporary table was answered with rows")
 	case s.rows < 0:
+	case s.copied && h.OK.Warnings == 0 && h.OK.AffectedRows == uint64(s.rows):
 	case int(h.OK.Warnings) != min(s.zeros, math.MaxUint16) || h.OK.AffectedRows != uint64(s.rows):
 		return sqlerr.Refuse("this query over several shards", "rows of "+table+" could not be copied exactly to the server that was to finish it", "")
 	}

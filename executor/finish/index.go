@@ -2,18 +2,37 @@ package finish
 
 import "github.com/servaldb/serval/router/plan"
 
+// Copy fills the table of fragment i from the one it is to have the rows of,
+// whose rows were read before.
+func (l *Load) Copy(i int) {
+	f := l.Plan.Fragments[i]
+	of := l.filled[f.From]
+	columns := ""
+	for j, c := range f.Columns {
+		if j > 0 {
+			columns += ", "
+		}
+		columns += quoteName(c.Name)
+	}
+	l.statements = append(l.statements,
+		statement{sql: definition(l.Bound.Database, i, f), table: i, rows: -1},
+		statement{sql: []byte("INSERT INTO " + quoted(l.Bound.Database, i) + " (" + columns + ") SELECT " + columns + " FROM " +
+			quoted(l.Bound.Database, f.From)), table: i, rows: of.rows, zeros: of.zeros, copied: true})
+	l.filled = append(l.filled, of)
+}
+
 // indexedRows is from how many rows on a copy gets its table's secondary keys:
 // making them costs more than they bring where there are fewer.
 const indexedRows = 1000
 
-// index adds the keys of fragment i, which has so many rows, behind its rows:
-// a key is made faster at once than row by row.
-func (l *Load) index(i int, rows int64) {
-	f := l.Plan.Fragments[i]
-	if rows < indexedRows || len(f.Indexes) == 0 {
-		return
+// Index adds the keys of all large fragments, behind their rows: a key is made
+// faster at once than row by row, and a copy made before is in the same order.
+func (l *Load) Index() {
+	for i, f := range l.Plan.Fragments {
+		if l.filled[i].rows >= indexedRows && len(f.Indexes) > 0 {
+			l.statements = append(l.statements, statement{sql: addKeys(l.Bound.Database, i, f), table: i, rows: -1, optional: true})
+		}
 	}
-	l.statements = append(l.statements, statement{sql: addKeys(l.Bound.Database, i, f), table: i, rows: -1, optional: true})
 }
 
 func addKeys(database string, i int, f *plan.Fragment) []byte {

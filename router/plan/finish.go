@@ -12,7 +12,7 @@ import (
 // query is run there. Only the root of a plan.
 type Finish struct {
 	// Fragments are what is copied, one for each reference: a server cannot
-	// open one temporary table twice in a statement.
+	// open one temporary table twice in a statement. The first has a Route.
 	Fragments []*Fragment
 	// SQL is the client's text; ChunkScratch i stands for the table of
 	// fragment i.
@@ -24,8 +24,13 @@ type Finish struct {
 
 // Fragment is the rows of one table reference that can matter.
 type Fragment struct {
-	// Route selects Columns in their order, as binary strings (see Carry).
+	// Route selects Columns in their order, as binary strings (see Carry). Nil:
+	// the rows are those of the fragment From, which stands before this one and
+	// has the same columns. A statement must not see two states of a row, so a
+	// table is read once, however often it is named; Route selects what any of
+	// its references needs.
 	Route *Route
+	From  int
 	// Table is the logical table, Written the reference as the client wrote it,
 	// Named what stands for it in SQL behind the temporary table's name.
 	Table          TableName
@@ -80,11 +85,13 @@ func ScratchName(i int) string { return "serval_f" + strconv.Itoa(i+1) }
 
 func (*Finish) isNode() {}
 
-// Children of a Finish are its fragments' routes.
+// Children of a Finish are its fragments' routes, of those that have one.
 func (n *Finish) Children() []Node {
-	out := make([]Node, len(n.Fragments))
-	for i, f := range n.Fragments {
-		out[i] = f.Route
+	out := make([]Node, 0, len(n.Fragments))
+	for _, f := range n.Fragments {
+		if f.Route != nil {
+			out = append(out, f.Route)
+		}
 	}
 	return out
 }

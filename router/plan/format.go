@@ -224,11 +224,16 @@ func (f *formatter) insert(n *Insert, rest string) {
 func (f *formatter) finish(n *Finish, rest string) {
 	if f.bound == nil {
 		f.WriteString("Finish target=" + n.Target.String() + "\n" + rest + "│  " + templateString(n.SQL, nil) + "\n")
-		return
+	} else {
+		b := f.bound.Finish
+		f.WriteString("Finish cluster=" + b.Cluster + " target=" + b.Target.String() + "\n")
+		f.sql(&Task{SQL: b.SQL, Markers: b.Markers}, rest+"│  ")
 	}
-	b := f.bound.Finish
-	f.WriteString("Finish cluster=" + b.Cluster + " target=" + b.Target.String() + "\n")
-	f.sql(&Task{SQL: b.SQL, Markers: b.Markers}, rest+"│  ")
+	for i, frag := range n.Fragments {
+		if frag.Route == nil {
+			f.WriteString(rest + "│  " + ScratchName(i) + " has the rows of " + ScratchName(frag.From) + "\n")
+		}
+	}
 }
 
 func (f *formatter) sql(t *Task, indent string) {

@@ -1,0 +1,165 @@
+package router
+
+import (
+	"github.com/pingcap/tidb/pkg/parser/ast"
+	"github.com/pingcap/tidb/pkg/parser/format"
+
+	"github.com/servaldb/serval/parser"
+	"github.com/servaldb/serval/router/plan"
+	"github.com/servaldb/serval/shardrule"
+	"github.com/servaldb/serval/topology"
+)
+
+// sharing makes fragments. A table that is named several times is read once,
+// for all of its references: read one after the other they could show two
+// states of a row, which no statement sees on one server.
+type sharing struct {
+	*planning
+	// refs are the references of each table, first the number of the fragment
+	// that reads it.
+	refs  map[parser.TableName][]*ref
+	first map[parser.TableName]int
+}
+
+func (p *planning) sharing(sp *parser.Spans, refs map[*ast.TableName]*ref) *sharing {
+	s := &sharing{planning: p, refs: map[parser.TableName][]*ref{}, first: map[parser.TableName]int{}}
+	for _, t := range sp.Tables {
+		if r := refs[t.Node]; r != nil {
+			name := parser.TableName{Schema: r.schema, Table: r.table}
+			s.refs[name] = append(s.refs[name], r)
+		}
+	}
+	return s
+}
+
+// fragment is the next fragment of n: what is copied for the reference, nil
+// where its table cannot be.
+func (s *sharing) fragment(n *plan.Finish, r *ref) *plan.Fragment {
+	name := parser.TableName{Schema: r.schema, Table: r.table}
+	if from, read := s.first[name]; read {
+		return copyOf(n, from)
+	}
+	s.first[name] = len(n.Fragments)
+	return s.readFor(s.refs[name])
+}
+
+// copyOf is a fragment with the rows of another one.
+func copyOf(n *plan.Finish, from int) *plan.Fragment {
+	f := *n.Fragments[from]
+	f.Route, f.From = nil, from
+	return &f
+}
+
+// readFor is the fragment that reads a table for the references, nil where it
+// cannot be copied.
+func (p *planning) readFor(refs []*ref) *plan.Fragment {
+	r := refs[0]
+	pl, choice := p.fragmentChoice(refs)
+	if pl == nil || !r.columnsKnown() {
+		return nil
+	}
+	f := &plan.Fragment{Table: plan.TableName{Schema: r.schema, Table: r.table}}
+	list := ""
+	for _, c := range p.neededColumns(r.entry) {
+		def, expr, carry, ok := carried(c, r.alias)
+		if !ok {
+			return nil
+		}
+		f.Columns = append(f.Columns, plan.FragmentColumn{Name: c.Name, Definition: def, Carry: carry})
+		list += pick(list == "", "", ", ") + expr
+	}
+	f.PrimaryKey = keyOf(r, f.Columns)
+	f.Indexes = p.indexesOf(r, f)
+	sql := append(text("SELECT "+list+" FROM "), plan.Chunk{Kind: plan.ChunkTable})
+	if where := p.whereAny(refs); where != nil {
+		sql = append(append(sql, text(" WHERE ")...), where...)
+	}
+	sql = append(sql, text(allRows)...)
+	f.Route = &plan.Route{Choice: choice, Target: p.target(), Tables: []plan.TableRef{{Placement: pl, Alias: r.alias}},
+		SQL: compact(sql), Columns: len(f.Columns)}
+	return f
+}
+
+// whereAny is the condition of the rows that any of the references needs, nil
+// for all rows.
+func (p *planning) whereAny(refs []*ref) plan.Template {
+	var out plan.Template
+	seen := map[string]bool{}
+	for _, r := range refs {
+		t := p.whereOf(r, len(refs) > 1)
+		if t == nil {
+			return nil
+		}
+		if seen[templateText(t)] {
+			continue
+		}
+		seen[templateText(t)] = true
+		if out != nil {
+			out = append(out, text(" OR ")...)
+		}
+		out = append(out, t...)
+	}
+	return out
+}
+
+// whereOf is the condition of the rows that a reference needs; bare: without
+// the reference's name before its columns.
+func (p *planning) whereOf(r *ref, bare bool) plan.Template {
+	var out plan.Template
+	for _, c := range p.sc.conjuncts {
+		if c.group != r.group || c.block != r.block || !p.pushable(c.expr, r) {
+			continue
+		}
+		flags := restoreFlags
+		if bare {
+			flags |= format.RestoreWithoutTableName
+		}
+		if t, ok := exprSQLAs(p.st, c.expr, flags); ok {
+			out = append(append(append(out, text(pick(out == nil, "(", " AND ("))...), t...), text(")")...)
+		}
+	}
+	return out
+}
+
+// fragmentChoice is where the rows of a table's references are. A table without
+// a rule gets a placement of its own, for its name.
+func (p *planning) fragmentChoice(refs []*ref) (*shardrule.Placement, plan.Choice) {
+	r := refs[0]
+	pl := r.placement()
+	if pl == nil {
+		cluster, whole := p.clusterOf(parser.TableName{Schema: r.schema, Table: r.table})
+		if !whole || r.schema == "" {
+			return nil, plan.Choice{}
+		}
+		pl = &shardrule.Placement{Schema: r.schema, Table: r.table, Kind: shardrule.Whole,
+			Shards: []topology.Shard{{Index: -1, Cluster: cluster, Database: r.schema, Table: r.table}}}
+	}
+	switch pl.Kind {
+	case shardrule.Global:
+		return pl, plan.Choice{Kind: plan.ChooseAny, Placement: pl}
+	case shardrule.Sharded:
+		return pl, plan.Choice{Kind: plan.ChooseByKey, Placement: pl, Cond: p.condAny(refs)}
+	case shardrule.Whole:
+	}
+	return pl, plan.Choice{Kind: plan.ChooseOne, Shard: topology.Shard{Index: -1, Cluster: pl.Shards[0].Cluster}}
+}
+
+// condAny is where any of the references has rows, nil for everywhere.
+func (p *planning) condAny(refs []*ref) plan.Cond {
+	var some plan.Or
+	seen := map[string]bool{}
+	for _, r := range refs {
+		c := p.sc.conditionOf(r, func(g *group) bool { return g == r.group })
+		if c == nil {
+			return nil
+		}
+		if !seen[c.String()] {
+			seen[c.String()] = true
+			some = append(some, c)
+		}
+	}
+	if len(some) == 1 {
+		return some[0]
+	}
+	return some
+}
