@@ -19,18 +19,27 @@ import (
 // proxies are measured, not the disks.
 const tableRows = 10_000
 
-// query is one kind of query. text has one %d or ? for a random id.
+// query is one kind of query. text has one %d or ? for a random id, or none
+// where it is the same each time.
 type query struct {
 	name, text string
 	prepared   bool
 	rows       int // each answer has
+	same       bool
 }
 
 var queries = []query{
-	{"point-text", "SELECT c FROM sbtest1 WHERE id = %d", false, 1},
-	{"point-prepared", "SELECT c FROM sbtest1 WHERE id = ?", true, 1},
-	{"hundred-rows", "SELECT id, k, c FROM wide WHERE owner = ?", true, 100},
+	{"point-text", "SELECT c FROM sbtest1 WHERE id = %d", false, 1, false},
+	{"point-prepared", "SELECT c FROM sbtest1 WHERE id = ?", true, 1, false},
+	{"hundred-rows", "SELECT id, k, c FROM wide WHERE owner = ?", true, 100, false},
+	{"top10", "SELECT id, k, c FROM spread ORDER BY k DESC LIMIT 10", false, 10, true},
+	{"top10-prepared", "SELECT id, k, c FROM spread ORDER BY k DESC LIMIT 10", true, 10, true},
+	{"group", "SELECT g, COUNT(*), SUM(k) FROM spread GROUP BY g", false, groups, true},
+	{"group-prepared", "SELECT g, COUNT(*), SUM(k) FROM spread GROUP BY g", true, groups, true},
 }
+
+// groups is how many groups the queries over all shards have.
+const groups = 100
 
 func queryNames() string {
 	var names []string
@@ -46,6 +55,9 @@ type result struct {
 	p50, p99  time.Duration
 	// cpuPer10k is the proxy's CPU seconds (user and system) per 10,000 queries.
 	cpuPer10k float64
+	// allPer10k adds the server's and this program's: where all share one
+	// machine, what a query costs of it, however busy it is otherwise.
+	allPer10k float64
 }
 
 // measure runs q over its own connections for d. Any error, and any answer
@@ -61,6 +73,10 @@ func measure(ctx context.Context, w *way, q query, clients int, d time.Duration)
 		conns[i] = c
 	}
 	before, err := cpuSeconds(w.pid)
+	if err != nil {
+		return result{}, err
+	}
+	allBefore, err := w.allCPU(before)
 	if err != nil {
 		return result{}, err
 	}
@@ -80,13 +96,17 @@ func measure(ctx context.Context, w *way, q query, clients int, d time.Duration)
 	if err != nil {
 		return result{}, err
 	}
+	allAfter, err := w.allCPU(after)
+	if err != nil {
+		return result{}, err
+	}
 	h := hdrhistogram.New(1, int64(time.Minute), 3)
 	for _, c := range conns {
 		h.Merge(c.latency)
 	}
 	n := float64(h.TotalCount())
 	return result{
-		perSecond: n / took.Seconds(), cpuPer10k: (after - before) / n * 10_000,
+		perSecond: n / took.Seconds(), cpuPer10k: (after - before) / n * 10_000, allPer10k: (allAfter - allBefore) / n * 10_000,
 		p50: time.Duration(h.ValueAtQuantile(50)), p99: time.Duration(h.ValueAtQuantile(99)),
 	}, nil
 }
@@ -145,9 +165,14 @@ func (c *client) once(ctx context.Context) error {
 	}
 	var rows *sql.Rows
 	var err error
-	if c.stmt != nil {
+	switch {
+	case c.q.same && c.stmt != nil:
+		rows, err = c.stmt.QueryContext(ctx)
+	case c.q.same:
+		rows, err = c.conn.QueryContext(ctx, c.q.text)
+	case c.stmt != nil:
 		rows, err = c.stmt.QueryContext(ctx, id)
-	} else {
+	default:
 		rows, err = c.conn.QueryContext(ctx, fmt.Sprintf(c.q.text, id))
 	}
 	if err != nil {
@@ -164,6 +189,16 @@ func (c *client) once(ctx context.Context) error {
 		return fmt.Errorf("id %d: %d rows instead of %d", id, n, c.q.rows)
 	}
 	return nil
+}
+
+// allCPU adds the CPU seconds of the server and of this program to the proxy's.
+func (w *way) allCPU(proxy float64) (float64, error) {
+	server, err := cpuSeconds(w.server)
+	if err != nil {
+		return 0, err
+	}
+	self, err := cpuSeconds(os.Getpid())
+	return proxy + server + self, err
 }
 
 // cpuSeconds is the CPU time a process has used, 0 for no process.

@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -78,7 +79,7 @@ func compareWays(ctx context.Context, opt options, ways []*way, version string) 
 	fmt.Printf("MySQL %s, %d rows, %d clients, %d rounds of %v, %d CPUs for clients, proxies and servers together\n\n",
 		version, tableRows, opt.clients, opt.rounds, opt.round, runtime.NumCPU())
 	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(out, "query\tway\tqueries/s\tp50 ms\tp99 ms\tproxy CPU s/10k\tof Router's\t")
+	fmt.Fprintln(out, "query\tway\tqueries/s\tp50 ms\tp99 ms\tof direct's\tproxy CPU s/10k\tof Router's\tall CPU s/10k\tof direct's\t")
 	found := false
 	for _, q := range queries {
 		if opt.only != "" && opt.only != q.name {
@@ -89,7 +90,7 @@ func compareWays(ctx context.Context, opt options, ways []*way, version string) 
 		if err != nil {
 			return err
 		}
-		router := results["router"].cpuPer10k
+		router, direct := results["router"].cpuPer10k, results["direct"]
 		for _, w := range ways {
 			r := results[w.name]
 			cpu, share := "-", "-"
@@ -99,9 +100,10 @@ func compareWays(ctx context.Context, opt options, ways []*way, version string) 
 			if w.pid != 0 && router > 0 {
 				share = fmt.Sprintf("%.2f", r.cpuPer10k/router)
 			}
-			fmt.Fprintf(out, "%s\t%s\t%.0f\t%.2f\t%.2f\t%s\t%s\t\n", q.name, w.name, r.perSecond, ms(r.p50), ms(r.p99), cpu, share)
+			fmt.Fprintf(out, "%s\t%s\t%.0f\t%.2f\t%.2f\t%.2f\t%s\t%s\t%.2f\t%.2f\t\n", q.name, w.name, r.perSecond, ms(r.p50), ms(r.p99),
+				r.perSecond/direct.perSecond, cpu, share, r.allPer10k, r.allPer10k/direct.allPer10k)
 		}
-		fmt.Fprintln(out, "\t\t\t\t\t\t\t")
+		fmt.Fprintln(out, strings.Repeat("\t", 10))
 	}
 	if !found {
 		return fmt.Errorf("-only %s: known are %s", opt.only, queryNames())
@@ -142,6 +144,7 @@ func medianResult(results []result) result {
 		p50:       time.Duration(median(results, func(r result) float64 { return float64(r.p50) })),
 		p99:       time.Duration(median(results, func(r result) float64 { return float64(r.p99) })),
 		cpuPer10k: median(results, func(r result) float64 { return r.cpuPer10k }),
+		allPer10k: median(results, func(r result) float64 { return r.allPer10k }),
 	}
 }
 

@@ -31,6 +31,7 @@ const (
 type way struct {
 	name, addr string
 	pid        int
+	server     int // the server's process
 	db         *sql.DB
 	cmd        *exec.Cmd
 	log        string // the proxy's log file
@@ -58,6 +59,7 @@ func startWays(ctx context.Context, opt options, dir string, primary *mysqlproc.
 	}
 	ways = append(ways, router)
 	for _, w := range ways {
+		w.server = primary.PID()
 		schema := wholeSchema
 		if w == serval {
 			schema = shardedSchema
@@ -109,6 +111,7 @@ func fill(ctx context.Context, addr, schema string) error {
 		"USE " + schema,
 		"CREATE TABLE sbtest1 (id INT NOT NULL PRIMARY KEY, k INT NOT NULL, c CHAR(120) NOT NULL, pad CHAR(60) NOT NULL)",
 		"CREATE TABLE wide (id INT NOT NULL, owner INT NOT NULL, k INT NOT NULL, c CHAR(120) NOT NULL, PRIMARY KEY (owner, id))",
+		"CREATE TABLE spread (id INT NOT NULL PRIMARY KEY, k INT NOT NULL, g INT NOT NULL, c CHAR(120) NOT NULL, KEY (k), KEY (g, k))",
 	} {
 		if _, err := conn.ExecContext(ctx, statement); err != nil {
 			return fmt.Errorf("%s: %w", statement, err)
@@ -116,9 +119,10 @@ func fill(ctx context.Context, addr, schema string) error {
 	}
 	const batch = 500
 	for from := 1; from <= tableRows; from += batch {
-		var one, many strings.Builder
+		var one, many, all strings.Builder
 		one.WriteString("INSERT INTO sbtest1 (id, k, c, pad) VALUES ")
 		many.WriteString("INSERT INTO wide (id, owner, k, c) VALUES ")
+		all.WriteString("INSERT INTO spread (id, k, g, c) VALUES ")
 		for id := from; id < from+batch; id++ {
 			separator := ","
 			if id == from {
@@ -127,8 +131,9 @@ func fill(ctx context.Context, addr, schema string) error {
 			text := strings.Repeat(fmt.Sprintf("%011d-", id), 10)[:119]
 			fmt.Fprintf(&one, "%s(%d,%d,'%s','%s')", separator, id, id%1000, text, text[:59])
 			fmt.Fprintf(&many, "%s(%d,%d,%d,'%s')", separator, id, 1+(id-1)/100, id%1000, text)
+			fmt.Fprintf(&all, "%s(%d,%d,%d,'%s')", separator, id, id*7919%tableRows, id%groups, text)
 		}
-		for _, statement := range []string{one.String(), many.String()} {
+		for _, statement := range []string{one.String(), many.String(), all.String()} {
 			if _, err := conn.ExecContext(ctx, statement); err != nil {
 				return fmt.Errorf("fill: %w", err)
 			}
@@ -166,6 +171,7 @@ schemas:
     tables:
       sbtest1: {shard: hash(id), shards: 8, on: [c0]}
       wide: {shard: hash(owner), shards: 8, on: [c0]}
+      spread: {shard: hash(id), shards: 4, on: [c0]}
 `, listen, admin, mysqlproc.AppUser, mysqlproc.AppPassword, shardedSchema, mysqlproc.BackendUser, mysqlproc.BackendPassword, primary.Addr(), shardedSchema)
 	file := filepath.Join(dir, "serval.yaml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {

@@ -24,12 +24,26 @@ type fan struct {
 	links  []*link
 	parts  []*part // in the order of leaves and tasks
 	leaves map[plan.Node][]*part
+	// route is the only leaf, nil where there are several.
+	route *plan.Route
+	// united are the parts that were put together to one a cluster, nil where
+	// each shard is asked by itself.
+	united []*part
 }
 
 // fanOut runs what is below one node.
 func fanOut(ctx context.Context, req *Request, root plan.Node) (Outcome, error) {
+	began := time.Now()
 	f := newFan(ctx, req, root)
-	defer f.cancel()
+	defer func() { f.cancel() }()
+	if f.unite() {
+		out, done, err := f.runUnited(began)
+		if done {
+			return out, err
+		}
+		f.cancel()
+		began, f = time.Now(), newFan(ctx, req, root)
+	}
 	if len(f.parts) == 0 && len(f.leaves) > 0 {
 		return Outcome{}, sqlerr.New(sqlerr.UnknownError, "the plan has no task: no shard was chosen")
 	}
@@ -41,6 +55,9 @@ func fanOut(ctx context.Context, req *Request, root plan.Node) (Outcome, error) 
 		out, err = f.answer()
 	}
 	f.release()
+	if err == nil {
+		f.learn(began)
+	}
 	return out, err
 }
 
@@ -53,6 +70,7 @@ func newFan(ctx context.Context, req *Request, root plan.Node) *fan {
 	// Cancelling is how answers nobody wants any more are ended on the servers.
 	f.ctx, f.cancel = context.WithCancel(ctx)
 	f.collect(root)
+	f.route = leafRoute(root)
 	return f
 }
 
@@ -188,7 +206,7 @@ func (f *fan) rows() bool {
 
 func (f *fan) merge() (columns int, n int64, err error) {
 	rows, err := merge.Build(f.root, &merge.Options{
-		Binary: f.req.Params != nil, Limits: f.req.Bound.Limits, PadWeight: f.req.PadWeight, Budget: f.budget, Leaf: f.streams,
+		Binary: f.req.Params != nil, Limits: f.req.Bound.Limits, PadWeight: f.req.PadWeight, Budget: f.budget, Leaf: f.streams, Unsorted: f.united != nil,
 	})
 	if err != nil {
 		return 0, 0, err

@@ -52,6 +52,8 @@ type part struct {
 	spool   [][]byte
 	spooled bool
 	last    []byte // the spooled row given last
+	chunk   []byte // where spooled rows are copied to
+	bytes   int    // of the rows read
 }
 
 // preparedAhead bounds the prepared statements sent at once on a connection,
@@ -240,6 +242,7 @@ func (p *part) row() ([]byte, error) {
 	row, err := p.link.conn.Row()
 	switch {
 	case err == nil:
+		p.bytes += len(row)
 		return row, nil
 	case errors.Is(err, io.EOF):
 		if p.finish(p.link.conn.End()); p.err == nil {
@@ -250,6 +253,13 @@ func (p *part) row() ([]byte, error) {
 	}
 	return nil, p.err
 }
+
+// spoolChunk is what is allocated at once for rows read ahead, in bytes.
+// spoolRows is for how many of them there is room at first.
+const (
+	spoolChunk = 4 << 10
+	spoolRows  = 32
+)
 
 // rowOverhead is what a spooled row costs beside its bytes.
 const rowOverhead = 40
@@ -262,6 +272,9 @@ func (p *part) readAhead() error {
 		return nil //nolint:nilerr // it is kept and comes when the answer is asked for
 	}
 	p.spooled = true
+	if p.spool == nil {
+		p.spool = make([][]byte, 0, spoolRows)
+	}
 	for {
 		row, err := p.row()
 		if err != nil {
@@ -271,7 +284,12 @@ func (p *part) readAhead() error {
 			"merging the shards of cluster "+p.link.cluster+" over one connection, as a transaction does,"); err != nil {
 			return err
 		}
-		p.spool = append(p.spool, append([]byte(nil), row...))
+		if cap(p.chunk)-len(p.chunk) < len(row) {
+			p.chunk = make([]byte, 0, max(spoolChunk, len(row)))
+		}
+		at := len(p.chunk)
+		p.chunk = append(p.chunk, row...)
+		p.spool = append(p.spool, p.chunk[at:])
 	}
 }
 

@@ -38,6 +38,7 @@ type scripted struct {
 	mu       sync.Mutex
 	prepared map[string]string // by session and statement id
 	killed   map[uint32]chan struct{}
+	united   string // what a statement put together of several does
 }
 
 func newScripted(t testing.TB) *scripted {
@@ -107,6 +108,9 @@ func (s *scripted) prepare(sess *mysqltest.Session, sql string) error {
 func (s *scripted) act(sess *mysqltest.Session, sql string, bin bool) error {
 	var cols []wire.Column
 	status := wire.StatusAutocommit
+	if strings.HasPrefix(sql, "(") {
+		sql = s.united
+	}
 	for _, step := range strings.Split(sql, " / ") {
 		word, rest, _ := strings.Cut(step, " ")
 		switch word {

@@ -186,6 +186,10 @@ func modes(c statementCase) []mode {
 		return []mode{{"prepared", true, c.sql, values(n)}}
 	}
 	all := []mode{{"text", false, c.sql, nil}, {"prepared", true, c.sql, nil}}
+	if readHead.MatchString(c.sql) {
+		// Once more, when the shards of a server may be asked in one statement.
+		all = append(all, mode{"text again", false, c.sql, nil}, mode{"prepared again", true, c.sql, nil})
+	}
 	if sql, args := parameterize(c.sql); len(args) > 0 {
 		all = append(all, mode{"parameters", true, sql, args})
 	}

@@ -19,6 +19,7 @@ type sorter struct {
 	shape  *shape
 	keys   *keys
 	rows   []sortRow
+	chunk  []byte // where rows are copied to
 	held   int
 	at     int
 	sorted bool
@@ -29,6 +30,9 @@ type sortRow struct {
 	data []byte
 	key  int // data[:key] is the key
 }
+
+// sortChunk is what is allocated at once for rows, in bytes.
+const sortChunk = 4 << 10
 
 // sortRowSize is what a row costs beside its bytes.
 const sortRowSize = 48
@@ -59,7 +63,7 @@ func (s *sorter) Next() ([]byte, error) {
 	}
 	if s.at >= len(s.rows) {
 		s.opt.Budget.Give(s.held)
-		s.rows, s.held, s.at = nil, 0, 0
+		s.rows, s.chunk, s.held, s.at = nil, nil, 0, 0
 		return nil, io.EOF
 	}
 	r := s.rows[s.at]
@@ -88,7 +92,11 @@ func (s *sorter) fill() error {
 			return err
 		}
 		s.held += n
-		data := make([]byte, 0, len(key)+len(row))
-		s.rows = append(s.rows, sortRow{data: append(append(data, key...), row...), key: len(key)})
+		if cap(s.chunk)-len(s.chunk) < len(key)+len(row) {
+			s.chunk = make([]byte, 0, max(sortChunk, len(key)+len(row)))
+		}
+		at := len(s.chunk)
+		s.chunk = append(append(s.chunk, key...), row...)
+		s.rows = append(s.rows, sortRow{data: s.chunk[at:], key: len(key)})
 	}
 }

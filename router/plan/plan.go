@@ -4,6 +4,8 @@
 package plan
 
 import (
+	"sync/atomic"
+
 	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/shardrule"
 	"github.com/servaldb/serval/topology"
@@ -74,6 +76,9 @@ type Route struct {
 	Columns int
 	// Together: all shards' rows must be open at once (a merge-sort is above).
 	Together bool
+	// Learned is the executor's: what it knows of earlier runs, as text and
+	// prepared. It changes how the shards are asked, never what.
+	Learned [2]atomic.Value
 
 	cache routeCache
 }
