@@ -83,6 +83,6 @@ func TestDirectAndRouter(t *testing.T) {
 			require.Equal(t, w.pid != 0, r.cpuPer10k > 0, "%s: %v", w.name, r.cpuPer10k)
 		}
 	}
-	_, err = measure(t.Context(), ways[0], query{"wrong", "SELECT c FROM sbtest1 WHERE id = ?", true, 2}, 1, 100*time.Millisecond)
+	_, err = measure(t.Context(), ways[0], query{"wrong", "SELECT c FROM sbtest1 WHERE id = ?", true, 2, false}, 1, 100*time.Millisecond)
 	require.ErrorContains(t, err, "1 rows instead of 2", "a wrong answer is no result")
 }
