@@ -75,6 +75,8 @@ type Conn struct {
 	stmts     stmtCache
 	stmtScope []byte
 
+	kept any // see Keep
+
 	// broken is why the connection cannot go on; every later call returns it.
 	broken error
 	// tainted: it works, but must not serve anyone else.

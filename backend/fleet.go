@@ -53,6 +53,11 @@ type Want struct {
 	N int
 	// FoundRows: affected rows are the rows matched.
 	FoundRows bool
+	// Apart: it is one of the connections on which queries are finished, which are
+	// bounded by themselves (see apartShare): whoever waits for one of them
+	// holds nothing that others need to come to an end. Over: it does hold
+	// such things (a transaction), so it does not wait, however many there are.
+	Apart, Over bool
 	// NoHold: where there is no primary say so at once; for Serval's own needs,
 	// which are tried again anyway.
 	NoHold bool
@@ -81,6 +86,8 @@ type Fleet struct {
 // server is one server of the fleet.
 type server struct {
 	pool *Pool
+	// apart has the connections of Want.Apart.
+	apart *Pool
 	// executed is a GTID set newer than the view's, seen by a wait.
 	executed atomic.Pointer[string]
 	// out is until when (Unix nanoseconds) it is left out after a failure.
@@ -143,15 +150,40 @@ func (f *Fleet) Update(clusters []ClusterConfig) {
 			}
 			cfg := cluster.Config
 			cfg.OnLost = f.cfg.Lost
-			next[in.Addr] = &server{pool: NewPool(in.Addr, cfg)}
+			few := cfg
+			few.MaxConns = max(minApart, cfg.withDefaults().MaxConns/apartShare)
+			next[in.Addr] = &server{pool: NewPool(in.Addr, cfg), apart: NewPool(in.Addr, few)}
 		}
 	}
 	f.pools.Store(&next)
 	for addr, s := range old {
 		if next[addr] != s {
-			s.pool.Close()
+			s.close()
 		}
 	}
+}
+
+const (
+	// apartShare: of so many connections that a server may have, one more is for
+	// finishing queries, and at least minApart.
+	apartShare = 4
+	minApart   = 2
+)
+
+// acquire takes connections from the pool they are to come from.
+func (s *server) acquire(ctx context.Context, want *Want) ([]*Conn, error) {
+	switch {
+	case !want.Apart:
+		return s.pool.Acquire(ctx, want.N, want.FoundRows)
+	case want.Over:
+		return s.apart.acquireOver(ctx, want.FoundRows)
+	}
+	return s.apart.Acquire(ctx, want.N, want.FoundRows)
+}
+
+func (s *server) close() {
+	s.pool.Close()
+	s.apart.Close()
 }
 
 // Publish is how health tells the fleet what it sees.
@@ -176,6 +208,7 @@ func (f *Fleet) followLocked(old, v *topology.View) {
 			last := f.mu.primaries[name]
 			if s := pools[last]; s != nil && last != c.Primary {
 				s.pool.retire()
+				s.apart.retire()
 			}
 			f.mu.primaries[name] = c.Primary
 		}
@@ -198,6 +231,7 @@ func (f *Fleet) followLocked(old, v *topology.View) {
 				s.down = now
 			case now.Sub(s.down) >= stallTime:
 				s.pool.stall()
+				s.apart.stall()
 			}
 		}
 	}
@@ -227,7 +261,7 @@ func (f *Fleet) Stats() []Stats {
 	pools := *f.pools.Load()
 	out := make([]Stats, 0, len(pools))
 	for _, s := range pools {
-		out = append(out, s.pool.Stats())
+		out = append(out, s.pool.Stats().plus(s.apart.Stats()))
 	}
 	return out
 }
@@ -240,7 +274,7 @@ func (f *Fleet) Close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, s := range *f.pools.Load() {
-		s.pool.Close()
+		s.close()
 	}
 }
 
@@ -366,7 +400,7 @@ func (f *Fleet) primary(ctx context.Context, addr string, want Want) ([]*Conn, e
 		return nil, sqlerr.New(sqlerr.CannotConnect, "Server %s is no longer part of the configuration", addr).Retryable()
 	}
 	epoch := f.epoch.Load() + s.pool.doubts.Load() // both only grow
-	conns, err := s.pool.Acquire(ctx, want.N, want.FoundRows)
+	conns, err := s.acquire(ctx, &want)
 	if err != nil {
 		return nil, err
 	}
@@ -435,7 +469,7 @@ func (f *Fleet) replica(ctx context.Context, want Want) []*Conn {
 			return nil
 		}
 		s := pools[addr]
-		conns, err := s.pool.Acquire(ctx, want.N, want.FoundRows)
+		conns, err := s.acquire(ctx, &want)
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil

@@ -112,6 +112,27 @@ func (p *Pool) Acquire(ctx context.Context, n int, foundRows bool) ([]*Conn, err
 	return conns, nil
 }
 
+// acquireOver takes one connection without waiting for room: there may be more
+// than MaxConns then.
+func (p *Pool) acquireOver(ctx context.Context, foundRows bool) ([]*Conn, error) {
+	p.mu.Lock()
+	if p.mu.closed {
+		p.mu.Unlock()
+		return nil, p.closedError()
+	}
+	p.mu.stats.acquired++
+	p.mu.busy++
+	p.mu.Unlock()
+	if c := p.takeIdle(foundRows); c != nil {
+		return []*Conn{c}, nil
+	}
+	conns, err := p.dialAll(ctx, 1, foundRows)
+	if err != nil {
+		p.free(1, nil)
+	}
+	return conns, err
+}
+
 // reserve counts n connections as busy, or waits for its turn.
 func (p *Pool) reserve(ctx context.Context, n int) error {
 	p.mu.Lock()
@@ -320,7 +341,7 @@ func (p *Pool) free(n int, c *Conn) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.mu.busy -= n
-	kept := c != nil && !p.mu.closed
+	kept := c != nil && !p.mu.closed && p.mu.busy < p.cfg.MaxConns // not so behind acquireOver
 	if kept {
 		k := kind(c.foundRows)
 		p.mu.idle[k] = append(p.mu.idle[k], c)
@@ -392,6 +413,15 @@ func (p *Pool) Stats() Stats {
 		Acquired: s.acquired, Waited: s.waited, WaitTime: s.waitTime, Dialed: s.dialed, DialErrors: s.dialErrors,
 		Reaped: s.reaped, Discarded: s.discarded,
 	}
+}
+
+// plus adds another pool's numbers of the same server.
+func (s Stats) plus(o Stats) Stats {
+	s.Busy, s.Idle, s.Waiting = s.Busy+o.Busy, s.Idle+o.Idle, s.Waiting+o.Waiting
+	s.Acquired, s.Waited, s.WaitTime = s.Acquired+o.Acquired, s.Waited+o.Waited, s.WaitTime+o.WaitTime
+	s.Dialed, s.DialErrors = s.Dialed+o.Dialed, s.DialErrors+o.DialErrors
+	s.Reaped, s.Discarded = s.Reaped+o.Reaped, s.Discarded+o.Discarded
+	return s
 }
 
 func (p *Pool) closedError() error {

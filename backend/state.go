@@ -59,17 +59,11 @@ func (c *Conn) Want(want *State) {
 	}
 	queued := 0
 	if want.DB != "" && want.DB != c.db {
-		c.beginCommand(wire.ComInitDB)
-		c.scratch = append(c.scratch, want.DB...)
+		c.beginInitDB(want.DB)
 		c.endCommand()
 		queued++
 	}
-	c.beginCommand(wire.ComQuery)
-	c.scratch = append(c.scratch, "SET "...)
-	empty := len(c.scratch)
-	c.scratch = appendSet(c.scratch, c.have, want)
-	if len(c.scratch) > empty {
-		c.scratch = c.scratch[:len(c.scratch)-1] // the last comma
+	if c.beginSet(want) {
 		c.endCommand()
 		queued++
 	}
@@ -78,6 +72,49 @@ func (c *Conn) Want(want *State) {
 		c.write()
 	}
 	c.moveTo(want)
+}
+
+// QueueWant is Want for a caller that queues commands right behind it, to be
+// sent in one write: what it queues are n ordinary commands, whose answers the
+// caller reads with Header. A command behind one that failed has run in the
+// wrong state; so it may only be one that changes nothing, and the caller
+// forgets its answer and gives the connection up.
+//
+// When all answers are read the caller calls Adopt(want): the server reports
+// the changes as if they were a statement's.
+func (c *Conn) QueueWant(want *State) (n int) {
+	if want == c.have && (want.DB == "" || want.DB == c.db) || c.broken != nil {
+		return 0
+	}
+	if want.DB != "" && want.DB != c.db {
+		c.beginInitDB(want.DB)
+		c.queueCommand()
+		n++
+	}
+	if c.beginSet(want) {
+		c.queueCommand()
+		n++
+	}
+	return n
+}
+
+func (c *Conn) beginInitDB(db string) {
+	c.beginCommand(wire.ComInitDB)
+	c.scratch = append(c.scratch, db...)
+}
+
+// beginSet builds the SET that leads to want; false where there is nothing to
+// set.
+func (c *Conn) beginSet(want *State) bool {
+	c.beginCommand(wire.ComQuery)
+	c.scratch = append(c.scratch, "SET "...)
+	empty := len(c.scratch)
+	c.scratch = appendSet(c.scratch, c.have, want)
+	if len(c.scratch) == empty {
+		return false
+	}
+	c.scratch = c.scratch[:len(c.scratch)-1] // the last comma
+	return true
 }
 
 // readState reads the answers of what Want sent.

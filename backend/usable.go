@@ -7,3 +7,10 @@ package backend
 func (c *Conn) Usable() bool {
 	return c.broken == nil && c.outstanding == 0 && c.queued == 0 && c.phase == idle
 }
+
+// Keep notes what its owner leaves on the connection for the next one, nil for
+// nothing. Only for connections that all have owners of one kind (Want.Apart).
+func (c *Conn) Keep(what any) { c.kept = what }
+
+// Kept is what Keep noted last.
+func (c *Conn) Kept() any { return c.kept }

@@ -73,16 +73,21 @@ type Request struct {
 // session holds. The session implements it.
 type Apart interface {
 	// TakeApart gives a connection to any server of the cluster that the
-	// target allows, armed with ctx, in no particular state.
+	// target allows, in no particular state. How many there are at once is
+	// bounded apart from all others, so that whoever waits for one holds
+	// nothing that those who have one wait for.
 	TakeApart(ctx context.Context, cluster string, target topology.Target) (*backend.Conn, error)
 	// State is the session's, for statements that name their databases.
 	State() *backend.State
 	// Ended looks after what the client's statement left on the connection
 	// (warnings), before anything else is run there.
 	Ended(c *backend.Conn)
-	// ReturnApart ends its use. clean: it holds nothing more that is not in
-	// State; else it is closed.
+	// ReturnApart ends its use. clean: the next one may have it; else it is
+	// closed.
 	ReturnApart(c *backend.Conn, clean bool)
+	// Later has do run once the client has its answer, and before the session's
+	// next statement.
+	Later(do func())
 }
 
 // defaultMemoryBudget is what one statement's merge may hold.

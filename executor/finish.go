@@ -15,48 +15,54 @@ import (
 	"github.com/servaldb/serval/topology"
 )
 
-// runFinish reads the fragments, gives their connections back, and runs the
-// rest of the query on one server.
-func runFinish(ctx context.Context, req *Request, n *plan.Finish) (Outcome, error) {
+// runFinish has the tables made on one server, passes the fragments' rows on to
+// it as they come, and runs the rest of the query there.
+//
+// The order is that of the waits: the connection to that server first, then the
+// shards'. While the shards work, the tables are made.
+func runFinish(ctx context.Context, req *Request, n *plan.Finish) (out Outcome, err error) {
 	if req.Apart == nil {
 		return Outcome{}, sqlerr.Refuse("this query over several shards", "it would have to be finished on one server, and there is none for it here", "")
 	}
+	target := req.Bound.Finish.Target
+	out, err = finishOn(ctx, req, n, target)
+	if errors.Is(err, finish.ErrNotTaken) && target == topology.TargetReplica {
+		// It has not got the database yet. Nothing is held while the primary's
+		// connection is waited for.
+		out, err = finishOn(ctx, req, n, topology.TargetPrimary)
+	}
+	return out, err
+}
+
+func finishOn(ctx context.Context, req *Request, n *plan.Finish, target topology.Target) (out Outcome, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	load := newLoad(n, req.Bound.Finish)
 	load.Binary = req.Params != nil
 	if req.MemoryBudget > 0 {
 		load.MaxBytes = req.MemoryBudget
 	}
-	shards, err := fragments(ctx, req, n, load)
-	if err != nil {
+	p := &place{from: req.Apart, load: load}
+	if err := p.take(ctx, target); err != nil {
 		return Outcome{}, err
 	}
-	out := Outcome{Rows: -1, Shards: shards}
-	err = apart(ctx, req.Apart, load, func(c *backend.Conn) (err error) {
-		if err := load.Fill(ctx, c); err != nil {
-			return err
-		}
-		c.Want(req.Apart.State())
-		if err = send(c, req, &plan.Task{SQL: load.Bound.SQL, Markers: load.Bound.Markers}); err == nil {
-			names := scratchNames{n, load.Bound.Database}
-			out.OK, out.Columns, err = c.Relay(req.Out, backend.RelayOptions{DeprecateEOF: req.DeprecateEOF, Status: req.Status, Column: names.undo})
-		}
-		if err == nil && out.OK.Status&wire.StatusMoreResults != 0 {
-			err = errSeveralResults()
-		}
-		if err == nil {
-			req.Apart.Ended(c)
-		}
-		return err
-	})
-	return out, err
+	out = Outcome{Rows: -1}
+	if out.Shards, err = moveFragments(ctx, req, n, p); err == nil {
+		out.OK, out.Columns, err = finishQuery(req, n, p)
+	}
+	if err != nil && !p.conn.Usable() {
+		cancel() // a query nobody reads is killed
+	}
+	p.leave(ctx, err)
+	return out, renameError(load.Error(err), load.Bound.Rename)
 }
 
 func newLoad(n *plan.Finish, b *plan.BoundFinish) *finish.Load {
 	return &finish.Load{Plan: n, Bound: b, MaxRows: finish.DefaultMaxRows, MaxBytes: defaultMemoryBudget}
 }
 
-// fragments reads the rows of all fragments.
-func fragments(ctx context.Context, req *Request, n *plan.Finish, load *finish.Load) (shards int, err error) {
+// moveFragments reads the rows of all fragments and passes them on.
+func moveFragments(ctx context.Context, req *Request, n *plan.Finish, p *place) (shards int, err error) {
 	f := newFan(ctx, req, n)
 	defer f.cancel()
 	if err := f.acquire(); err != nil {
@@ -66,53 +72,132 @@ func fragments(ctx context.Context, req *Request, n *plan.Finish, load *finish.L
 	if err := f.send(); err != nil {
 		return 0, err
 	}
-	opt := merge.Options{Binary: load.Binary, Budget: f.budget, Leaf: f.streams}
+	if err := p.prepare(ctx); err != nil {
+		return 0, err
+	}
+	opt := merge.Options{Binary: p.load.Binary, Budget: f.budget, Leaf: f.streams}
 	for i, frag := range n.Fragments {
 		if frag.Route == nil {
-			load.Copy(i)
-			continue
+			continue // made there, when the shards have done their part
 		}
 		rows, err := merge.Build(frag.Route, &opt)
 		if err == nil {
-			err = load.Fragment(i, rows, req.Bound.Tasks[frag.Route][0].SQL)
+			err = p.load.Fragment(i, rows, req.Bound.Tasks[frag.Route][0].SQL)
 		}
 		if err != nil {
 			return 0, f.unsafe(err)
 		}
 	}
-	load.Index()
 	return len(f.parts), nil
+}
+
+// finishQuery runs the client's text over the tables and relays its answer.
+func finishQuery(req *Request, n *plan.Finish, p *place) (ok wire.OK, columns int, err error) {
+	c, load, state := p.conn, p.load, req.Apart.State()
+	for i, f := range n.Fragments {
+		if f.Route == nil {
+			if err := load.Copy(i); err != nil {
+				return wire.OK{}, 0, err
+			}
+		}
+	}
+	if err := load.Index(); err != nil {
+		return wire.OK{}, 0, err
+	}
+	if load.Early() && req.Params == nil {
+		err = queryBehind(c, load, state)
+	} else if err = load.Settle(); err == nil {
+		c.Want(state)
+		err = send(c, req, &plan.Task{SQL: load.Bound.SQL, Markers: load.Bound.Markers})
+	}
+	if err != nil {
+		return wire.OK{}, 0, err
+	}
+	names := scratchNames{n, load.Bound.Database}
+	ok, columns, err = c.Relay(req.Out, backend.RelayOptions{DeprecateEOF: req.DeprecateEOF, Status: req.Status, Column: names.undo})
+	if err == nil && ok.Status&wire.StatusMoreResults != 0 {
+		err = errSeveralResults()
+	}
+	if err == nil {
+		req.Apart.Ended(c)
+	}
+	return ok, columns, err
+}
+
+// queryBehind sends the query in one write with the rows, which are few. It
+// only reads, and where something before it failed its answer is not looked at.
+func queryBehind(c *backend.Conn, load *finish.Load, state *backend.State) error {
+	settings := c.QueueWant(state)
+	c.Query(load.Bound.SQL)
+	if err := c.Flush(); err != nil {
+		return err
+	}
+	if err := load.Answers(); err != nil {
+		return err
+	}
+	for range settings {
+		if _, err := c.Header(); err != nil {
+			return err
+		}
+	}
+	c.Adopt(state)
+	return nil
 }
 
 // cleanTime bounds the dropping of the temporary tables; beyond, the connection
 // is closed, which drops them too.
 const cleanTime = 2 * time.Second
 
-// apart runs work on a connection that holds the temporary tables, and leaves
-// none of them. Where a replica does not take them (it has not got the database
-// yet) the primary is asked.
-func apart(ctx context.Context, from Apart, load *finish.Load, work func(*backend.Conn) error) error {
-	err := apartOn(ctx, from, load, load.Bound.Target, work)
-	if errors.Is(err, finish.ErrNotTaken) && load.Bound.Target == topology.TargetReplica {
-		err = apartOn(ctx, from, load, topology.TargetPrimary, work)
+// place is the connection that holds the temporary tables.
+type place struct {
+	from   Apart
+	load   *finish.Load
+	conn   *backend.Conn
+	disarm func()
+	// begun: there may be tables.
+	begun bool
+}
+
+func (p *place) take(ctx context.Context, target topology.Target) (err error) {
+	if p.conn, err = p.from.TakeApart(ctx, p.load.Bound.Cluster, target); err == nil {
+		p.disarm = p.conn.Arm(ctx)
 	}
 	return err
 }
 
-func apartOn(ctx context.Context, from Apart, load *finish.Load, target topology.Target, work func(*backend.Conn) error) error {
-	c, err := from.TakeApart(ctx, load.Bound.Cluster, target)
-	if err != nil {
+// prepare makes the tables.
+func (p *place) prepare(ctx context.Context) error {
+	p.begun = true
+	if err := p.load.Begin(ctx, p.conn); err != nil {
 		return err
 	}
-	clean := false
-	defer func() { from.ReturnApart(c, clean) }()
-	err = work(c)
-	if c.Usable() {
-		dropping, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTime)
-		clean = load.Drop(dropping, c) == nil && ctx.Err() == nil
-		cancel()
+	return p.load.Ready()
+}
+
+// leave has the tables emptied or dropped and gives the connection back; behind
+// a statement that went well, once its client has the answer.
+func (p *place) leave(ctx context.Context, err error) {
+	p.disarm()
+	ended := ctx.Err() != nil
+	if ended || err != nil {
+		p.clean(ctx, ended, false)
+		return
 	}
-	return renameError(load.Error(err), load.Bound.Rename)
+	p.from.Later(func() { p.clean(ctx, false, true) })
+}
+
+func (p *place) clean(ctx context.Context, ended, keep bool) {
+	c := p.conn
+	if ended || !p.begun {
+		p.from.ReturnApart(c, !ended)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTime)
+	defer cancel()
+	disarm := c.Arm(ctx)
+	err := p.load.Clean(ctx, c, keep)
+	disarm()
+	p.from.ReturnApart(c, err == nil)
 }
 
 // DescribeFinish is the columns of a plan that is a Finish; ok is false for
@@ -122,11 +207,10 @@ func DescribeFinish(ctx context.Context, p *plan.Plan, args plan.Args, from Apar
 	if n == nil {
 		return nil, false, nil
 	}
-	load := newLoad(n, bound)
-	err = apart(ctx, from, load, func(c *backend.Conn) error {
-		columns, err = load.Describe(ctx, c, from.State())
-		return err
-	})
+	columns, err = describeOn(ctx, n, bound, from, bound.Target)
+	if errors.Is(err, finish.ErrNotTaken) && bound.Target == topology.TargetReplica {
+		columns, err = describeOn(ctx, n, bound, from, topology.TargetPrimary)
+	}
 	names := scratchNames{n, bound.Database}
 	described := make([]wire.Column, len(columns))
 	for i := range columns {
@@ -134,6 +218,18 @@ func DescribeFinish(ctx context.Context, p *plan.Plan, args plan.Args, from Apar
 		names.undo(&described[i])
 	}
 	return described, true, err
+}
+
+func describeOn(ctx context.Context, n *plan.Finish, bound *plan.BoundFinish, from Apart, target topology.Target) (columns []wire.Column, err error) {
+	p := &place{from: from, load: newLoad(n, bound)}
+	if err := p.take(ctx, target); err != nil {
+		return nil, err
+	}
+	if err = p.prepare(ctx); err == nil {
+		columns, err = p.load.Describe(p.conn, from.State())
+	}
+	p.leave(ctx, err)
+	return columns, renameError(p.load.Error(err), bound.Rename)
 }
 
 var scratchPrefix = []byte("serval_f")

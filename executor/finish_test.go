@@ -29,11 +29,14 @@ type scriptedApart struct {
 	ended   int
 	ways    []string
 	onCall  func()
+	out     int
+	later   []func()
 }
 
 func newApart(t *testing.T, conns *scriptedConns) *scriptedApart {
 	a := &scriptedApart{t: t, conns: conns}
 	a.query = func(s *mysqltest.Session) { s.Result([]string{"n"}, []string{"3"}) }
+	rows := 0
 	a.server = mysqltest.Start(t, func(s *mysqltest.Session, _ byte, arg []byte) error {
 		sql := string(arg)
 		ok := wire.OK{Status: wire.StatusAutocommit}
@@ -41,7 +44,10 @@ func newApart(t *testing.T, conns *scriptedConns) *scriptedApart {
 		case strings.HasPrefix(sql, "CREATE") && a.refuses && a.targets[len(a.targets)-1] == "replica":
 			s.Err(1049, "Unknown database 'shop_0'")
 		case strings.HasPrefix(sql, "INSERT"):
-			ok.AffectedRows = uint64(strings.Count(sql, "("))
+			rows = strings.Count(sql, "(")
+			fallthrough
+		case strings.HasPrefix(sql, "DELETE"):
+			ok.AffectedRows = uint64(rows)
 			s.OK(ok)
 		case strings.HasPrefix(sql, "SELECT"):
 			a.query(s)
@@ -53,12 +59,12 @@ func newApart(t *testing.T, conns *scriptedConns) *scriptedApart {
 	return a
 }
 
-func (a *scriptedApart) TakeApart(ctx context.Context, _ string, target topology.Target) (*backend.Conn, error) {
-	require.Empty(a.t, a.conns.out, "the fragments' connections have been given back")
+func (a *scriptedApart) TakeApart(_ context.Context, _ string, target topology.Target) (*backend.Conn, error) {
+	require.Empty(a.t, a.conns.out, "who waits for it holds no connection of the shards")
 	a.targets = append(a.targets, target.String())
 	c, err := backend.Dial(context.Background(), a.server.Addr, backend.Config{User: "u"}, false)
 	require.NoError(a.t, err)
-	c.Arm(ctx)
+	a.out++
 	if a.onCall != nil {
 		a.onCall()
 	}
@@ -75,7 +81,19 @@ func (a *scriptedApart) ReturnApart(c *backend.Conn, clean bool) {
 		way = "clean"
 	}
 	a.ways = append(a.ways, way)
+	a.out--
 	c.Discard()
+}
+
+func (a *scriptedApart) Later(do func()) { a.later = append(a.later, do) }
+
+// answered is the moment the client has its answer.
+func (a *scriptedApart) answered() {
+	for _, do := range a.later {
+		do()
+	}
+	require.Zero(a.t, a.out, "the connection was given back")
+	require.Empty(a.t, a.conns.out, "all connections are given back")
 }
 
 // finishRequest is a query over users, which has two tasks.
@@ -101,6 +119,8 @@ func TestAQueryIsFinishedOnOneServer(t *testing.T) {
 	got, err := Run(t.Context(), req)
 	require.NoError(t, err)
 	require.NoError(t, req.Out.Flush())
+	require.Empty(t, a.ways, "the client does not wait for the tables to be dropped")
+	a.answered()
 	require.Equal(t, 1, got.Columns)
 	require.Equal(t, 2, got.Shards)
 	require.Equal(t, 1, a.ended, "warnings are looked after once")
@@ -108,7 +128,7 @@ func TestAQueryIsFinishedOnOneServer(t *testing.T) {
 	log := strings.Join(a.server.Log(), "\n")
 	require.Contains(t, log, "INSERT INTO `shop_0`.`serval_f1` VALUES (_binary'1'),(_binary'2'),(NULL)")
 	require.Contains(t, log, "SELECT COUNT(*) AS n")
-	require.Less(t, strings.Index(log, "SELECT COUNT"), strings.Index(log, "DROP TEMPORARY TABLE"))
+	require.Less(t, strings.Index(log, "SELECT COUNT"), strings.Index(log, "DELETE FROM `shop_0`.`serval_f1`"))
 }
 
 func TestAReplicaThatTakesNoCopiesLeadsToThePrimary(t *testing.T) {
@@ -118,6 +138,7 @@ func TestAReplicaThatTakesNoCopiesLeadsToThePrimary(t *testing.T) {
 	var out bytes.Buffer
 	_, err := Run(t.Context(), finishRequest(conns, a, &out, "rows id text / 1"))
 	require.NoError(t, err)
+	a.answered()
 	require.Equal(t, []string{"replica", "primary"}, a.targets)
 }
 
@@ -133,14 +154,15 @@ func TestAnErrorOfTheQuerySpeaksOfLogicalNamesAndLeavesNoTable(t *testing.T) {
 	require.Contains(t, strings.Join(a.server.Log(), "\n"), "DROP TEMPORARY TABLE")
 }
 
-func TestAFragmentThatFailsNeedsNoServerToFinishOn(t *testing.T) {
+func TestAFragmentThatFailsLeavesNoTable(t *testing.T) {
 	conns := newScriptedConns(t, "c0", "c1")
 	a := newApart(t, conns)
 	var out bytes.Buffer
 	_, err := Run(t.Context(), finishRequest(conns, a, &out, "rows id text / 1", "err 1146 Table 'x' doesn't exist"))
 	require.Equal(t, uint16(1146), sqlerr.From(err).Code)
-	require.Empty(t, a.targets)
-	require.Empty(t, conns.out, "all connections are given back")
+	require.Equal(t, []string{"clean"}, a.ways)
+	require.Contains(t, strings.Join(a.server.Log(), "\n"), "DROP TEMPORARY TABLE")
+	a.answered()
 }
 
 func TestAServerLostWhileFinishingClosesTheConnection(t *testing.T) {
@@ -173,7 +195,8 @@ func TestABudgetBoundsWhatIsCopied(t *testing.T) {
 	_, err := Run(t.Context(), req)
 	require.Equal(t, uint16(sqlerr.OutOfMemory), sqlerr.From(err).Code)
 	require.Contains(t, err.Error(), "table users")
-	require.Empty(t, a.targets)
+	require.Equal(t, []string{"clean"}, a.ways)
+	a.answered()
 }
 
 func TestLabelsShowTheTablesAsTheyWereWritten(t *testing.T) {

@@ -2,9 +2,13 @@
 // the fragments' rows are put into temporary tables there, and the query is
 // run over them. So its meaning is the server's own.
 //
-// Order: all fragments are read into memory, within a budget, before the
-// server is asked for a connection. Who held the shards' connections while
-// waiting for one more could wait for others who do the same.
+// Order: the connection to that server is taken first, from a bound of its own,
+// and the shards' connections then. Nobody who holds one of the bound waits for
+// another of it, so holding it while waiting for the shards' ends; the other
+// way round, many who wait would keep the shards' connections from everybody.
+//
+// Rows are passed on as they come: what is held is a batch being filled, one on
+// its way, and the buffers of the connections, however many rows there are.
 package finish
 
 import (
@@ -13,8 +17,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/servaldb/serval/backend"
@@ -40,8 +47,16 @@ type Rows interface {
 	Next() ([]byte, error)
 }
 
-// Load collects the statements that make and fill the temporary tables of one
-// execution. Not for concurrent use.
+// Load makes the temporary tables of one execution on one connection and fills
+// them. Not for concurrent use.
+//
+//	Begin     the session state for loading; the tables' definitions are sent
+//	Ready     their answers
+//	Fragment  the rows of each fragment
+//	Copy      the rows of a fragment that has another one's
+//	Index     keys where there are many rows
+//	Settle    the answers that are left
+//	Clean     on every path behind Begin
 type Load struct {
 	Plan  *plan.Finish
 	Bound *plan.BoundFinish
@@ -50,18 +65,34 @@ type Load struct {
 	// MaxRows and MaxBytes bound what is moved.
 	MaxRows, MaxBytes int64
 
+	conn        *backend.Conn
 	rows, bytes int64
-	spoilt      bool
-	statements  []statement
-	// filled is what each fragment's table gets, in their order.
+	spans       []wire.Span
+	// sql is the INSERT being filled.
+	sql []byte
+	// queued are the statements on the connection that are not answered, the
+	// first sent of them have left; size is about how many bytes have not.
+	queued     []statement
+	sent, size int
+	// early: the connection has been sent nothing but definitions.
+	early bool
+	// tables are those on the connection; filled is what each fragment's has.
+	tables *tables
 	filled []filling
-	spans  []wire.Span
 }
 
-// statement is one to be run before the query; rows is how many it inserts, -1
-// for a definition.
+// tables are what is left on a connection: empty temporary tables, by their
+// quoted name, each with its definition. Making one takes a server longer than
+// to fill it with a few rows and to ask for them.
+type tables struct {
+	made map[string]string
+	// logged: the server would write what is done to them into its binary log.
+	logged bool
+}
+
+// statement is what was sent and what its answer must say: rows is how many it
+// inserts, -1 for a definition.
 type statement struct {
-	sql   []byte
 	table int
 	rows  int64
 	// zeros are the ENUM values that are none of the list's; storing one
@@ -73,16 +104,103 @@ type statement struct {
 	copied bool
 }
 
+// filling is what a fragment's table has got.
 type filling struct {
 	rows  int64
 	zeros int
 }
 
-// Rows is how many rows were moved.
+// Rows is how many rows were moved, Bytes their literals' length.
 func (l *Load) Rows() int64 { return l.rows }
 
-// Fragment reads the rows of fragment i to their end; sql is how a shard was
-// asked for them, for errors.
+// Bytes is the length of what was moved, as it was written into statements.
+func (l *Load) Bytes() int64 { return l.bytes }
+
+// Begin brings the connection into the state for loading and sends the
+// definitions of tables it does not have yet, without waiting. Clean must be
+// called whatever the error.
+func (l *Load) Begin(ctx context.Context, c *backend.Conn) error {
+	l.conn, l.queued, l.sent, l.early = c, l.queued[:0], 0, true
+	l.filled = make([]filling, len(l.Plan.Fragments))
+	l.tables, _ = c.Kept().(*tables)
+	c.Keep(nil) // until Clean knows that they are empty
+	c.Want(loading)
+	if l.tables == nil {
+		l.tables = &tables{made: map[string]string{}}
+		if err := l.quiet(ctx, c); err != nil {
+			return err
+		}
+	}
+	for i, f := range l.Plan.Fragments {
+		name := quoted(l.Bound.Database, i)
+		def := definition(f)
+		was, there := l.tables.made[name]
+		if was == def {
+			continue
+		}
+		if there {
+			l.queue(statement{table: i, rows: -1}, []byte("DROP TEMPORARY TABLE IF EXISTS "+name))
+		}
+		l.tables.made[name] = def
+		l.queue(statement{table: i, rows: -1}, []byte("CREATE TEMPORARY TABLE "+name+" "+def))
+	}
+	return l.flush()
+}
+
+// Ready waits for the tables.
+func (l *Load) Ready() error { return l.answers() }
+
+// Settle sends what is queued and waits for all answers.
+func (l *Load) Settle() error {
+	if err := l.flush(); err != nil {
+		return err
+	}
+	return l.answers()
+}
+
+// Early reports that all rows are queued and none has left: then the query may
+// be queued right behind them, and Answers be called before its answer is read.
+func (l *Load) Early() bool { return l.early && l.sent == 0 }
+
+// Answers reads the answers of what was queued, where the caller has sent it.
+func (l *Load) Answers() error {
+	l.sent = len(l.queued)
+	return l.answers()
+}
+
+// queue puts a statement on the connection, on which nothing is outstanding.
+func (l *Load) queue(s statement, sql []byte) {
+	l.conn.Query(sql)
+	l.queued, l.size = append(l.queued, s), l.size+len(sql)
+}
+
+func (l *Load) flush() error {
+	l.sent, l.size = len(l.queued), 0
+	return l.conn.Flush()
+}
+
+// answers reads the answers of all that was sent; the first error counts.
+func (l *Load) answers() error {
+	var first error
+	for i := range l.queued[:l.sent] {
+		h, err := l.conn.Header()
+		if err == nil {
+			err = l.check(&l.queued[i], &h)
+		} else if l.queued[i].rows < 0 {
+			err = l.refused(&l.queued[i], err)
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	l.queued, l.sent = l.queued[l.sent:], 0
+	return first
+}
+
+// Fragment reads the rows of fragment i to their end and passes them on; sql is
+// how a shard was asked for them, for errors. What is left of them in the end
+// leaves with the next fragment's, with Settle, or with whatever the caller
+// queues behind it.
 func (l *Load) Fragment(i int, rows Rows, sql []byte) error {
 	f := l.Plan.Fragments[i]
 	columns, err := rows.Open()
@@ -92,10 +210,9 @@ func (l *Load) Fragment(i int, rows Rows, sql []byte) error {
 	if len(columns) != len(f.Columns) {
 		return sqlerr.New(sqlerr.UnknownError, "table %s answered with %d columns where the plan has %d", f.Table.Table, len(columns), len(f.Columns))
 	}
-	l.statements = append(l.statements, statement{sql: definition(l.Bound.Database, i, f), table: i, rows: -1})
 	head := "INSERT INTO " + quoted(l.Bound.Database, i) + " VALUES "
-	var s statement
-	had, zeros := l.rows, 0
+	s := statement{table: i}
+	l.sql = l.sql[:0]
 	for {
 		row, err := rows.Next()
 		if errors.Is(err, io.EOF) {
@@ -104,32 +221,45 @@ func (l *Load) Fragment(i int, rows Rows, sql []byte) error {
 		if err != nil {
 			return err
 		}
-		if s.sql == nil {
-			s = statement{sql: append(make([]byte, 0, len(head)+4*len(row)), head...), table: i}
-		} else {
-			s.sql = append(s.sql, ',')
-		}
-		before, hadZeros := len(s.sql), s.zeros
+		l.sql = append(l.sql, pick(s.rows == 0, head, ",")...)
+		before := len(l.sql)
 		if err := l.tuple(&s, row, columns, f); err != nil {
 			return err
 		}
 		s.rows++
 		l.rows++
-		zeros += s.zeros - hadZeros
-		l.bytes += int64(len(s.sql) - before)
+		l.bytes += int64(len(l.sql) - before)
 		if l.rows > l.MaxRows || l.bytes > l.MaxBytes {
 			return l.tooMuch(f, sql)
 		}
-		if len(s.sql) >= batchBytes {
-			l.statements = append(l.statements, s)
-			s = statement{}
+		if len(l.sql) >= batchBytes {
+			if err := l.pass(s); err != nil {
+				return err
+			}
+			s = statement{table: i}
 		}
 	}
-	if s.sql != nil {
-		l.statements = append(l.statements, s)
+	if s.rows == 0 {
+		return nil
 	}
-	l.filled = append(l.filled, filling{rows: l.rows - had, zeros: zeros})
-	return nil
+	return l.pass(s)
+}
+
+// pass queues the INSERT, once what was sent before is answered: while the
+// server works on a batch, the next is filled. A batch that is full leaves.
+func (l *Load) pass(s statement) error {
+	if err := l.answers(); err != nil {
+		return err
+	}
+	l.queue(s, l.sql)
+	l.filled[s.table].rows += s.rows
+	l.filled[s.table].zeros += s.zeros
+	l.sql = l.sql[:0]
+	if l.size < batchBytes {
+		return nil
+	}
+	l.early = false
+	return l.flush()
 }
 
 // shownSQL is the longest statement an error shows, in bytes.
@@ -151,9 +281,9 @@ func quoteName(name string) string {
 	return "`" + string(bytes.ReplaceAll([]byte(name), []byte("`"), []byte("``"))) + "`"
 }
 
-// definition is the CREATE of a fragment's table.
-func definition(database string, i int, f *plan.Fragment) []byte {
-	b := []byte("CREATE TEMPORARY TABLE " + quoted(database, i) + " (")
+// definition is what follows a fragment's table's name in its CREATE.
+func definition(f *plan.Fragment) string {
+	b := []byte("(")
 	for j, c := range f.Columns {
 		if j > 0 {
 			b = append(b, ", "...)
@@ -170,7 +300,7 @@ func definition(database string, i int, f *plan.Fragment) []byte {
 		}
 		b = append(b, ')')
 	}
-	return append(b, ") ENGINE=InnoDB"...)
+	return string(append(b, ") ENGINE=InnoDB"...))
 }
 
 // tuple appends a row as a VALUES tuple.
@@ -184,7 +314,7 @@ func (l *Load) tuple(to *statement, row []byte, columns []wire.Column, f *plan.F
 	if err != nil {
 		return fmt.Errorf("a row of %s: %w", f.Table.Table, err)
 	}
-	dst := append(to.sql, '(')
+	dst := append(l.sql, '(')
 	for i, s := range l.spans {
 		if i > 0 {
 			dst = append(dst, ',')
@@ -201,7 +331,7 @@ func (l *Load) tuple(to *statement, row []byte, columns []wire.Column, f *plan.F
 			return fmt.Errorf("column %s of %s: %w", f.Columns[i].Name, f.Table.Table, err)
 		}
 	}
-	to.sql = append(dst, ')')
+	l.sql = append(dst, ')')
 	return nil
 }
 
@@ -277,44 +407,6 @@ var loading = &backend.State{Vars: []backend.Var{
 	{Name: "time_zone", SQL: "'+00:00'"},
 }}
 
-// pipelined is how many statements are sent before their answers are read; the
-// answers are short.
-const pipelined = 32
-
-// Fill makes and fills the tables. The connection is in another session state
-// then, and Drop must be called whatever the error.
-func (l *Load) Fill(ctx context.Context, c *backend.Conn) error {
-	c.Want(loading)
-	if err := l.quiet(ctx, c); err != nil {
-		return err
-	}
-	for at := 0; at < len(l.statements); at += pipelined {
-		batch := l.statements[at:min(at+pipelined, len(l.statements))]
-		for i := range batch {
-			c.Query(batch[i].sql)
-		}
-		if err := c.Flush(); err != nil {
-			return err
-		}
-		var first error
-		for i := range batch {
-			h, err := c.Header()
-			if err == nil {
-				err = l.check(&batch[i], &h)
-			} else if batch[i].rows < 0 {
-				err = l.refused(&batch[i], err)
-			}
-			if first == nil {
-				first = err
-			}
-		}
-		if first != nil {
-			return first
-		}
-	}
-	return nil
-}
-
 // quiet keeps the copies out of the server's binary log: MariaDB logs temporary
 // tables unless its format is ROW. (MySQL does not in the format it has by
 // default, and does not let a statement change it.)
@@ -326,7 +418,7 @@ func (l *Load) quiet(ctx context.Context, c *backend.Conn) error {
 	if err != nil || len(rows) == 0 || string(rows[0][0]) == "0" {
 		return err
 	}
-	l.spoilt = true
+	l.tables.logged = true
 	if _, err = c.Exec(ctx, "SET SESSION sql_log_bin = 0"); err != nil {
 		return err
 	}
@@ -347,7 +439,7 @@ func (l *Load) refused(s *statement, err error) error {
 		l.Plan.Fragments[s.table].Table.Table+" ("+sqlerr.From(err).Message+")", "").WithCause(errors.Join(ErrNotTaken, err))
 }
 
-// ErrNotTaken is within the error of a Fill whose server makes no such
+// ErrNotTaken is within the error of a Begin or Ready whose server makes no such
 // temporary tables; another one may.
 var ErrNotTaken = errors.New("finish: the server takes no copies")
 
@@ -382,43 +474,80 @@ func (l *Load) Error(err error) error {
 	return err
 }
 
-// errSpoilt: the connection writes no binary log any more.
-var errSpoilt = errors.New("finish: the connection must not be used again")
+// Reasons for Clean to have the connection closed.
+var (
+	errUnread = errors.New("finish: answers are left on the connection")
+	errLogged = errors.New("finish: the connection writes no binary log any more")
+	errBig    = errors.New("finish: a server frees a session's temporary space when the session ends")
+)
 
 const (
 	errCantReopen = 1137 // ER_CANT_REOPEN_TABLE
 	errDuplicate  = 1062 // ER_DUP_ENTRY
 )
 
-// Drop takes the tables away; where it fails the connection must be given up.
-func (l *Load) Drop(ctx context.Context, c *backend.Conn) error {
-	if l.spoilt {
-		return errSpoilt
+const (
+	// keptTables bounds the tables left on a connection.
+	keptTables = 16
+	// bigBytes: behind so many the connection is closed.
+	bigBytes = 64 << 20
+)
+
+// Clean takes the rows away, and the tables, too, where keep is false or they
+// have keys of their own: emptying so many rows takes longer than making tables
+// anew. Where it fails the connection must be closed.
+func (l *Load) Clean(ctx context.Context, c *backend.Conn, keep bool) error {
+	if len(l.queued) > 0 {
+		_ = l.Settle() // its error was told, or does not matter any more
 	}
-	sql := "DROP TEMPORARY TABLE IF EXISTS "
-	for i := range l.Plan.Fragments {
-		if i > 0 {
-			sql += ", "
+	switch {
+	case l.tables.logged:
+		return errLogged
+	case !c.Usable():
+		return errUnread
+	case l.bytes > bigBytes:
+		return errBig
+	}
+	c.Want(loading)
+	if !keep || l.rows >= indexedRows || len(l.tables.made) > keptTables {
+		if len(l.tables.made) > 0 {
+			if _, err := c.Exec(ctx, "DROP TEMPORARY TABLE IF EXISTS "+strings.Join(slices.Sorted(maps.Keys(l.tables.made)), ", ")); err != nil {
+				return err
+			}
 		}
-		sql += quoted(l.Bound.Database, i)
+		l.tables.made = map[string]string{}
+	} else if err := l.empty(); err != nil {
+		return err
 	}
-	_, err := c.Exec(ctx, sql)
-	return err
+	c.Adopt(loading)
+	c.Keep(l.tables)
+	return nil
 }
 
-// Describe prepares the query over empty tables, for its columns.
-func (l *Load) Describe(ctx context.Context, c *backend.Conn, want *backend.State) ([]wire.Column, error) {
-	l.statements = l.statements[:0]
-	for i, f := range l.Plan.Fragments {
-		l.statements = append(l.statements, statement{sql: definition(l.Bound.Database, i, f), table: i, rows: -1})
+// empty deletes the rows, all of them.
+func (l *Load) empty() error {
+	for i, has := range l.filled {
+		if has.rows > 0 {
+			l.queue(statement{table: i, rows: has.rows}, []byte("DELETE FROM "+quoted(l.Bound.Database, i)))
+		}
 	}
-	if err := l.Fill(ctx, c); err != nil {
-		return nil, err
-	}
+	return l.Settle()
+}
+
+// Describe prepares the query over the tables, which may be empty, for its
+// columns.
+func (l *Load) Describe(c *backend.Conn, want *backend.State) ([]wire.Column, error) {
 	c.Want(want)
 	st, err := c.Prepare(l.Bound.SQL)
 	if err != nil {
-		return nil, l.Error(err)
+		return nil, err
 	}
 	return st.Columns(), nil
+}
+
+func pick(cond bool, yes, no string) string {
+	if cond {
+		return yes
+	}
+	return no
 }

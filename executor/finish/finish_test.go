@@ -123,30 +123,131 @@ func newLoad(binary bool) *Load {
 	}
 }
 
+// obliging answers as a server that makes the tables and takes the rows.
+func obliging(s *mysqltest.Session, sql string) {
+	ok := wire.OK{Status: wire.StatusAutocommit}
+	if strings.HasPrefix(sql, "INSERT") {
+		ok.AffectedRows = uint64(strings.Count(sql, "("))
+	}
+	s.OK(ok)
+}
+
+// load makes the tables and passes on the rows of the one fragment.
+func load(t *testing.T, l *Load, c *backend.Conn, rows Rows, sql string) error {
+	if err := l.Begin(t.Context(), c); err != nil {
+		return err
+	}
+	if err := l.Ready(); err != nil {
+		return err
+	}
+	if err := l.Fragment(0, rows, []byte(sql)); err != nil {
+		return err
+	}
+	return l.Settle()
+}
+
+func three(rows ...[]string) Rows { return &stringColumns{listed{width: 3, rows: rows}} }
+
 func TestRowsBecomeInserts(t *testing.T) {
 	for _, binary := range []bool{false, true} {
+		c, srv := served(t, func(s *mysqltest.Session, sql string) {
+			ok := wire.OK{Status: wire.StatusAutocommit}
+			if strings.HasPrefix(sql, "INSERT") {
+				ok.AffectedRows, ok.Warnings = 3, 1 // one ENUM value is none of the list's
+			}
+			s.OK(ok)
+		})
 		l := newLoad(binary)
 		rows := &stringColumns{listed{width: 3, binary: binary, rows: [][]string{{"1", "0", "x'y"}, {"2", "NULL", "NULL"}, {"3", "1", ""}}}}
-		require.NoError(t, l.Fragment(0, rows, nil))
-		require.Len(t, l.statements, 2)
-		require.Equal(t, "CREATE TEMPORARY TABLE `shop_0`.`serval_f1` (`id` bigint NOT NULL, `kind` enum('a') NULL, "+
-			"`o``dd` varchar(9) COLLATE latin1_bin NULL, PRIMARY KEY (`id`)) ENGINE=InnoDB", string(l.statements[0].sql))
-		require.Equal(t, "INSERT INTO `shop_0`.`serval_f1` VALUES (_binary'1',0,_binary'x\\'y'),(_binary'2',NULL,NULL),(_binary'3',1,_binary'')",
-			string(l.statements[1].sql))
-		require.Equal(t, int64(3), l.statements[1].rows)
-		require.Equal(t, 1, l.statements[1].zeros, "one ENUM value is none of the list's")
+		require.NoError(t, load(t, l, c, rows, ""))
+		log := strings.Join(srv.Log(), "\n")
+		require.Contains(t, log, "CREATE TEMPORARY TABLE `shop_0`.`serval_f1` (`id` bigint NOT NULL, `kind` enum('a') NULL, "+
+			"`o``dd` varchar(9) COLLATE latin1_bin NULL, PRIMARY KEY (`id`)) ENGINE=InnoDB")
+		require.Contains(t, log, "INSERT INTO `shop_0`.`serval_f1` VALUES (_binary'1',0,_binary'x\\'y'),(_binary'2',NULL,NULL),(_binary'3',1,_binary'')")
 		require.Equal(t, int64(3), l.Rows())
+		require.Positive(t, l.Bytes())
 	}
 }
 
-func TestManyRowsAreSeveralInserts(t *testing.T) {
+func TestFewRowsWaitForTheQueryAndManyDoNot(t *testing.T) {
+	c, srv := served(t, obliging)
 	l := newLoad(false)
 	l.MaxBytes = 1 << 30
+	require.NoError(t, l.Begin(t.Context(), c))
+	require.NoError(t, l.Ready())
+	require.NoError(t, l.Fragment(0, three([]string{"1", "1", "x"}), nil))
+	require.True(t, l.Early(), "the query may go behind them in one write")
+	require.NotContains(t, strings.Join(srv.Log(), "\n"), "INSERT")
+	require.NoError(t, l.Settle())
+
 	big := strings.Repeat("x", batchBytes/2)
-	require.NoError(t, l.Fragment(0, &stringColumns{listed{width: 3, rows: [][]string{{"1", "1", big}, {"2", "1", big}, {"3", "1", big}}}}, nil))
-	require.Len(t, l.statements, 3, "the definition and two inserts")
-	require.Equal(t, int64(2), l.statements[1].rows)
-	require.Equal(t, int64(1), l.statements[2].rows)
+	require.NoError(t, l.Fragment(0, three([]string{"1", "1", big}, []string{"2", "1", big}, []string{"3", "1", big}), nil))
+	require.False(t, l.Early())
+	require.NoError(t, l.Settle())
+	inserts := 0
+	for _, sql := range srv.Log() {
+		if strings.Contains(sql, "INSERT") {
+			inserts++
+		}
+	}
+	require.Equal(t, 3, inserts, "the small one, and two for the big rows")
+	require.True(t, c.Usable())
+}
+
+// endless are so many rows of the same text; read counts them.
+type endless struct {
+	stringColumns
+	n, read int
+	row     []byte
+}
+
+func (e *endless) Next() ([]byte, error) {
+	if e.read == e.n {
+		return nil, io.EOF
+	}
+	e.read++
+	return e.row, nil
+}
+
+// The server that takes the rows is slow: no more than a batch is read ahead
+// of it.
+func TestRowsAreReadNoFasterThanTheyAreTaken(t *testing.T) {
+	const size = 1 << 10
+	rows := &endless{stringColumns: stringColumns{listed{width: 3}}, n: 20 << 10}
+	for _, v := range []string{"1", "1", strings.Repeat("x", size)} {
+		rows.row = wire.AppendLenEncString(rows.row, v)
+	}
+	taken, most := 0, 0
+	turn := make(chan struct{}, 1) // the server counts while the loader waits for it, or fills the next batch
+	c, _ := served(t, func(s *mysqltest.Session, sql string) {
+		if strings.HasPrefix(sql, "INSERT") {
+			n := strings.Count(sql, "(")
+			turn <- struct{}{}
+			taken += n
+			<-turn
+		}
+		obliging(s, sql)
+	})
+	l := newLoad(false)
+	l.MaxRows, l.MaxBytes = 1<<40, 1<<40
+	watched := watch{rows, func() {
+		turn <- struct{}{}
+		most = max(most, rows.read-taken)
+		<-turn
+	}}
+	require.NoError(t, load(t, l, c, watched, ""))
+	require.Equal(t, rows.n, taken)
+	require.Less(t, most*size, 4*batchBytes, "what is read and not taken yet")
+}
+
+type watch struct {
+	*endless
+	each func()
+}
+
+func (w watch) Next() ([]byte, error) {
+	w.each()
+	return w.endless.Next()
 }
 
 func TestTooMuchNamesTheTableAndItsStatement(t *testing.T) {
@@ -154,28 +255,43 @@ func TestTooMuchNamesTheTableAndItsStatement(t *testing.T) {
 	for i := range many {
 		many[i] = []string{"1", "1", "x"}
 	}
+	c, _ := served(t, obliging)
 	l := newLoad(false)
-	err := l.Fragment(0, &stringColumns{listed{width: 3, rows: many}}, []byte("SELECT id FROM `shop_0`.`users`"))
+	err := load(t, l, c, three(many...), "SELECT id FROM `shop_0`.`users`")
 	var e *sqlerr.Error
 	require.ErrorAs(t, err, &e)
 	require.Equal(t, uint16(sqlerr.OutOfMemory), e.Code)
 	require.Contains(t, e.Message, "10 rows")
 	require.Contains(t, e.Message, "table users")
 	require.Contains(t, e.Message, "SELECT id FROM `shop_0`.`users`")
+	require.NoError(t, l.Clean(t.Context(), c, false), "what was on its way is answered, the connection goes on")
+	require.True(t, c.Usable())
 
+	c, _ = served(t, obliging)
 	l = newLoad(false)
 	l.MaxBytes = 100
-	err = l.Fragment(0, &stringColumns{listed{width: 3, rows: [][]string{{"1", "1", strings.Repeat("x", 200)}}}}, []byte(strings.Repeat("S", 1000)))
+	err = load(t, l, c, three([]string{"1", "1", strings.Repeat("x", 200)}), strings.Repeat("S", 1000))
 	require.ErrorAs(t, err, &e)
 	require.Less(t, len(e.Message), 700, "a long statement is cut off")
 }
 
 func TestAFragmentThatFailsFailsTheStatement(t *testing.T) {
 	lost := errors.New("lost")
-	require.ErrorIs(t, newLoad(false).Fragment(0, &stringColumns{listed{width: 3, fails: lost}}, nil), lost)
-	require.Error(t, newLoad(false).Fragment(0, &stringColumns{listed{width: 2}}, nil), "another width than the plan's")
-	require.Error(t, newLoad(false).Fragment(0, &stringColumns{listed{width: 3, rows: [][]string{{"1", "a", "x"}}}}, nil), "an ENUM that is no number")
-	require.Error(t, newLoad(false).Fragment(0, &stringColumns{listed{width: 3, rows: [][]string{{"1", "1"}}}}, nil), "a short row")
+	for name, rows := range map[string]Rows{
+		"lost":                          &stringColumns{listed{width: 3, fails: lost}},
+		"another width than the plan's": &stringColumns{listed{width: 2}},
+		"an ENUM that is no number":     three([]string{"1", "a", "x"}),
+		"a short row":                   three([]string{"1", "1"}),
+	} {
+		c, _ := served(t, obliging)
+		l := newLoad(false)
+		err := load(t, l, c, rows, "")
+		require.Error(t, err, name)
+		if name == "lost" {
+			require.ErrorIs(t, err, lost)
+		}
+		require.NoError(t, l.Clean(t.Context(), c, false), name)
+	}
 }
 
 // served dials a server that answers each statement with what answer says.
@@ -190,23 +306,11 @@ func served(t *testing.T, answer func(s *mysqltest.Session, sql string)) (*backe
 	return c, srv
 }
 
-func filled(t *testing.T, rows ...[]string) *Load {
+func TestTheTablesAreFilledInAStateThatChangesNoValue(t *testing.T) {
+	c, srv := served(t, obliging)
 	l := newLoad(false)
-	require.NoError(t, l.Fragment(0, &stringColumns{listed{width: 3, rows: rows}}, nil))
-	return l
-}
-
-func TestFillRunsInAStateThatChangesNoValue(t *testing.T) {
-	c, srv := served(t, func(s *mysqltest.Session, sql string) {
-		ok := wire.OK{Status: wire.StatusAutocommit}
-		if strings.HasPrefix(sql, "INSERT") {
-			ok.AffectedRows = 1
-		}
-		s.OK(ok)
-	})
-	l := filled(t, []string{"1", "1", "x"})
-	require.NoError(t, l.Fill(t.Context(), c))
-	require.NoError(t, l.Drop(t.Context(), c))
+	require.NoError(t, load(t, l, c, three([]string{"1", "1", "x"}), ""))
+	require.NoError(t, l.Clean(t.Context(), c, false))
 	log := strings.Join(srv.Log(), "\n")
 	for _, part := range []string{"sql_mode='ALLOW_INVALID_DATES'", "time_zone='+00:00'", "CREATE TEMPORARY TABLE", "INSERT INTO", "DROP TEMPORARY TABLE IF EXISTS `shop_0`.`serval_f1`"} {
 		i := strings.Index(log, part)
@@ -230,7 +334,7 @@ func TestAValueThatDidNotArriveAsItWasIsARefusal(t *testing.T) {
 			ok.Status = wire.StatusAutocommit
 			s.OK(ok)
 		})
-		err := filled(t, []string{"1", "1", "x"}).Fill(t.Context(), c)
+		err := load(t, newLoad(false), c, three([]string{"1", "1", "x"}), "")
 		require.Equal(t, uint16(sqlerr.NotSupported), sqlerr.From(err).Code, name)
 		require.True(t, c.Usable(), "all answers are read")
 	}
@@ -244,7 +348,7 @@ func TestAnENUMOfNoneOfTheListMayWarnOnce(t *testing.T) {
 		}
 		s.OK(ok)
 	})
-	require.NoError(t, filled(t, []string{"1", "0", "x"}, []string{"2", "1", "x"}).Fill(t.Context(), c))
+	require.NoError(t, load(t, newLoad(false), c, three([]string{"1", "0", "x"}, []string{"2", "1", "x"}), ""))
 }
 
 func TestAServerThatTakesNoCopyIsARefusal(t *testing.T) {
@@ -255,7 +359,7 @@ func TestAServerThatTakesNoCopyIsARefusal(t *testing.T) {
 		}
 		s.Err(1044, "Access denied")
 	})
-	err := filled(t, []string{"1", "1", "x"}).Fill(t.Context(), c)
+	err := load(t, newLoad(false), c, three([]string{"1", "1", "x"}), "")
 	e := sqlerr.From(err)
 	require.Equal(t, uint16(sqlerr.NotSupported), e.Code)
 	require.Contains(t, e.Message, "users (Access denied)")

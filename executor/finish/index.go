@@ -3,10 +3,9 @@ package finish
 import "github.com/servaldb/serval/router/plan"
 
 // Copy fills the table of fragment i from the one it is to have the rows of,
-// whose rows were read before.
-func (l *Load) Copy(i int) {
+// whose rows were passed on before.
+func (l *Load) Copy(i int) error {
 	f := l.Plan.Fragments[i]
-	of := l.filled[f.From]
 	columns := ""
 	for j, c := range f.Columns {
 		if j > 0 {
@@ -14,11 +13,9 @@ func (l *Load) Copy(i int) {
 		}
 		columns += quoteName(c.Name)
 	}
-	l.statements = append(l.statements,
-		statement{sql: definition(l.Bound.Database, i, f), table: i, rows: -1},
-		statement{sql: []byte("INSERT INTO " + quoted(l.Bound.Database, i) + " (" + columns + ") SELECT " + columns + " FROM " +
-			quoted(l.Bound.Database, f.From)), table: i, rows: of.rows, zeros: of.zeros, copied: true})
-	l.filled = append(l.filled, of)
+	of := l.filled[f.From]
+	l.sql = append(l.sql[:0], "INSERT INTO "+quoted(l.Bound.Database, i)+" ("+columns+") SELECT "+columns+" FROM "+quoted(l.Bound.Database, f.From)...)
+	return l.pass(statement{table: i, rows: of.rows, zeros: of.zeros, copied: true})
 }
 
 // indexedRows is from how many rows on a copy gets its table's secondary keys:
@@ -27,12 +24,17 @@ const indexedRows = 1000
 
 // Index adds the keys of all large fragments, behind their rows: a key is made
 // faster at once than row by row, and a copy made before is in the same order.
-func (l *Load) Index() {
+func (l *Load) Index() error {
 	for i, f := range l.Plan.Fragments {
-		if l.filled[i].rows >= indexedRows && len(f.Indexes) > 0 {
-			l.statements = append(l.statements, statement{sql: addKeys(l.Bound.Database, i, f), table: i, rows: -1, optional: true})
+		if l.filled[i].rows < indexedRows || len(f.Indexes) == 0 {
+			continue
 		}
+		if err := l.answers(); err != nil {
+			return err
+		}
+		l.queue(statement{table: i, rows: -1, optional: true}, addKeys(l.Bound.Database, i, f))
 	}
+	return nil
 }
 
 func addKeys(database string, i int, f *plan.Fragment) []byte {

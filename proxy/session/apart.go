@@ -5,15 +5,13 @@ import (
 
 	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/executor"
+	"github.com/servaldb/serval/executor/txn"
 	"github.com/servaldb/serval/topology"
 )
 
 // apart gives the connections queries are finished on. They hold nothing of the
 // session's: no transaction, no pinned state.
-type apart struct {
-	s      *Session
-	disarm func()
-}
+type apart struct{ s *Session }
 
 var _ executor.Apart = (*apart)(nil)
 
@@ -21,12 +19,12 @@ var _ executor.Apart = (*apart)(nil)
 // so the server needs none of the session's writes.
 func (a *apart) TakeApart(ctx context.Context, cluster string, target topology.Target) (*backend.Conn, error) {
 	w := a.s.wantPrimary(cluster, 1)
-	w.Target = target
+	w.Target, w.Apart = target, true
+	w.Over = a.s.tx.State() == txn.Open || len(a.s.pinned) > 0
 	conns, err := a.s.deps.Fleet.Acquire(ctx, w)
 	if err != nil {
 		return nil, err
 	}
-	a.disarm = conns[0].Arm(ctx)
 	return conns[0], nil
 }
 
@@ -48,11 +46,22 @@ func (a *apart) Ended(c *backend.Conn) {
 
 // ReturnApart implements executor.Apart.
 func (a *apart) ReturnApart(c *backend.Conn, clean bool) {
-	a.disarm()
 	if !clean {
 		c.Discard()
 		return
 	}
-	c.Adopt(a.State())
 	c.Release(nil)
+}
+
+// Later implements executor.Apart.
+func (a *apart) Later(do func()) { a.s.later = append(a.s.later, do) }
+
+// runLater does what was put off until the client had its answer.
+func (s *Session) runLater() {
+	for len(s.later) > 0 {
+		do := s.later[0]
+		s.later = s.later[1:]
+		do()
+	}
+	s.later = nil
 }

@@ -31,6 +31,7 @@ func (s *Session) Serve(ctx context.Context) error {
 	defer stop()
 	defer s.stopLimit()
 	defer s.giveBack()
+	defer s.runLater()
 
 	loginErr := s.login(ctx)
 	for {
@@ -50,6 +51,7 @@ func (s *Session) Serve(ctx context.Context) error {
 		if err := s.out.Flush(); err != nil || quit || s.doomed {
 			return ignoreClosed(err)
 		}
+		s.runLater()
 	}
 }
 

@@ -181,6 +181,8 @@ type Session struct {
 	running *statementContext
 	weigher weigher
 	request executor.Request
+	// later is to be done once the client has its answer.
+	later []func()
 
 	statements atomic.Uint64
 

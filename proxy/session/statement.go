@@ -233,6 +233,7 @@ func tasks(b *plan.Bound) int {
 
 // attempt runs the bound plan once.
 func (s *Session) attempt(ctx context.Context, e *planned, bound *plan.Bound, params *preparedArgs) (executor.Outcome, error) {
+	s.runLater() // of the statement before it in the same packet
 	l := &s.lease
 	l.prepare(e.plan.NeedsDB)
 	l.pins, l.vars = e.plan.Effects.Pins, e.plan.Effects.UserVars
