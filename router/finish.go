@@ -198,7 +198,9 @@ const allRows = " LIMIT 18446744073709551615"
 // order nobody asked for (sums of floats, GROUP_CONCAT) shows.
 func (p *planning) neededColumns(t *catalog.Table) []*catalog.Column {
 	text := strings.ToLower(p.st.Text)
-	all := strings.Contains(strings.ReplaceAll(text, "(*)", ""), "*") || strings.Contains(text, "natural")
+	v := starVisitor{}
+	p.st.Node.Accept(&v)
+	all := v.found || strings.Contains(text, "natural")
 	var out []*catalog.Column
 	for i := range t.Columns {
 		name := strings.ToLower(t.Columns[i].Name)
@@ -211,6 +213,34 @@ func (p *planning) neededColumns(t *catalog.Table) []*catalog.Column {
 	}
 	return []*catalog.Column{&t.Columns[0]}
 }
+
+// starVisitor finds a * that stands for columns. That of EXISTS (SELECT * …)
+// does not.
+type starVisitor struct {
+	found bool
+	free  *ast.SelectStmt
+}
+
+// Enter implements ast.Visitor.
+func (v *starVisitor) Enter(n ast.Node) (ast.Node, bool) {
+	switch n := n.(type) {
+	case *ast.ExistsSubqueryExpr:
+		if q, ok := n.Sel.(*ast.SubqueryExpr); ok {
+			v.free, _ = q.Query.(*ast.SelectStmt)
+		}
+	case *ast.SelectStmt:
+		if n.Fields == nil || n == v.free && n.GroupBy == nil && n.Having == nil && !n.Distinct {
+			break
+		}
+		for _, f := range n.Fields.Fields {
+			v.found = v.found || f.WildCard != nil
+		}
+	}
+	return n, v.found
+}
+
+// Leave implements ast.Visitor.
+func (v *starVisitor) Leave(n ast.Node) (ast.Node, bool) { return n, true }
 
 // plainName: the name can be written in one way only.
 func plainName(name string) bool {

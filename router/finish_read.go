@@ -2,7 +2,6 @@ package router
 
 import (
 	"github.com/pingcap/tidb/pkg/parser/ast"
-	"github.com/pingcap/tidb/pkg/parser/format"
 
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
@@ -70,55 +69,10 @@ func (p *planning) readFor(refs []*ref) *plan.Fragment {
 	}
 	f.PrimaryKey = keyOf(r, f.Columns)
 	f.Indexes = p.indexesOf(r, f)
-	sql := append(text("SELECT "+list+" FROM "), plan.Chunk{Kind: plan.ChunkTable})
-	if where := p.whereAny(refs); where != nil {
-		sql = append(append(sql, text(" WHERE ")...), where...)
-	}
-	sql = append(sql, text(allRows)...)
-	f.Route = &plan.Route{Choice: choice, Target: p.target(), Tables: []plan.TableRef{{Placement: pl, Alias: r.alias}},
-		SQL: compact(sql), Columns: len(f.Columns)}
+	where, tables := p.sieve(refs, plan.TableRef{Placement: pl, Alias: r.alias})
+	sql := join(text("SELECT "+list+" FROM "), plan.Template{{Kind: plan.ChunkTable}}, where, text(allRows))
+	f.Route = &plan.Route{Choice: choice, Target: p.target(), Tables: tables, SQL: compact(sql), Columns: len(f.Columns)}
 	return f
-}
-
-// whereAny is the condition of the rows that any of the references needs, nil
-// for all rows.
-func (p *planning) whereAny(refs []*ref) plan.Template {
-	var out plan.Template
-	seen := map[string]bool{}
-	for _, r := range refs {
-		t := p.whereOf(r, len(refs) > 1)
-		if t == nil {
-			return nil
-		}
-		if seen[templateText(t)] {
-			continue
-		}
-		seen[templateText(t)] = true
-		if out != nil {
-			out = append(out, text(" OR ")...)
-		}
-		out = append(out, t...)
-	}
-	return out
-}
-
-// whereOf is the condition of the rows that a reference needs; bare: without
-// the reference's name before its columns.
-func (p *planning) whereOf(r *ref, bare bool) plan.Template {
-	var out plan.Template
-	for _, c := range p.sc.conjuncts {
-		if c.group != r.group || c.block != r.block || !p.pushable(c.expr, r) {
-			continue
-		}
-		flags := restoreFlags
-		if bare {
-			flags |= format.RestoreWithoutTableName
-		}
-		if t, ok := exprSQLAs(p.st, c.expr, flags); ok {
-			out = append(append(append(out, text(pick(out == nil, "(", " AND ("))...), t...), text(")")...)
-		}
-	}
-	return out
 }
 
 // fragmentChoice is where the rows of a table's references are. A table without

@@ -115,7 +115,11 @@ type scopes struct {
 	ctes      []string
 }
 
-type edge struct{ from, to *ref }
+// edge: in, where to is the subquery's table of "from's key IN (SELECT …)".
+type edge struct {
+	from, to *ref
+	in       bool
+}
 
 // fold is a table or schema name as the catalog keys it.
 func (s *scopes) fold(name ast.CIStr) string {
@@ -276,16 +280,29 @@ func (s *scopes) inSubquery(b *block, g *group, in *ast.PatternInExpr) {
 		return
 	}
 	sel, ok := sub.Query.(*ast.SelectStmt)
-	if !ok || sel.Limit != nil || sel.GroupBy != nil || sel.Having != nil || sel.Fields == nil ||
+	if !ok || sel.Limit != nil || sel.GroupBy == nil && sel.Having != nil || sel.Fields == nil ||
 		len(sel.Fields.Fields) != 1 || sel.Fields.Fields[0].Expr == nil || len(sel.WindowSpecs) > 0 {
 		s.query(sub.Query, b, g)
 		return
 	}
 	inner := s.selectStmt(sel, b, g)
 	x, y := s.keyRef(b, in.Expr), s.keyRef(inner, sel.Fields.Fields[0].Expr)
-	if x != nil && y != nil && y.block == inner && colocated(x, y) {
-		s.edges = append(s.edges, edge{x, y})
+	if x != nil && y != nil && y.block == inner && colocated(x, y) && (sel.GroupBy == nil || s.groupsBy(inner, y)) {
+		s.edges = append(s.edges, edge{x, y, true})
 	}
+}
+
+// groupsBy: each of the block's groups is of one value of y's key.
+func (s *scopes) groupsBy(b *block, y *ref) bool {
+	if b.sel.GroupBy.Rollup {
+		return false
+	}
+	for _, item := range b.sel.GroupBy.Items {
+		if s.keyRef(b, item.Expr) == y {
+			return true
+		}
+	}
+	return false
 }
 
 // subqueries enters the subqueries within n.
@@ -404,10 +421,10 @@ func (s *scopes) equal(x, y *ref, g *group) {
 		return
 	}
 	if y.group.within(g) {
-		s.edges = append(s.edges, edge{x, y})
+		s.edges = append(s.edges, edge{from: x, to: y})
 	}
 	if x.group.within(g) {
-		s.edges = append(s.edges, edge{y, x})
+		s.edges = append(s.edges, edge{from: y, to: x})
 	}
 }
 

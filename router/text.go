@@ -186,16 +186,12 @@ const restoreFlags = format.RestoreStringSingleQuotes | format.RestoreKeyWordUpp
 // exprSQL is the expression as SQL of its own; false where it cannot be had.
 // A subquery cannot: its tables would keep their logical names.
 func exprSQL(st *parser.Statement, e ast.ExprNode) (plan.Template, bool) {
-	return exprSQLAs(st, e, restoreFlags)
-}
-
-func exprSQLAs(st *parser.Statement, e ast.ExprNode, flags format.RestoreFlags) (plan.Template, bool) {
 	if len(findSubqueries(e)) > 0 {
 		return nil, false
 	}
 	r := &restorer{st: st}
 	e.Accept(r)
-	if err := e.Restore(format.NewRestoreCtx(flags, r)); err != nil || r.bad || len(r.markers) > 0 {
+	if err := e.Restore(format.NewRestoreCtx(restoreFlags, r)); err != nil || r.bad || len(r.markers) > 0 {
 		return nil, false
 	}
 	return compact(r.out), true
