@@ -75,6 +75,13 @@ func (s *Statement) Facts() *Facts {
 	return f
 }
 
+// FactsOf are the facts of a part of a tree.
+func FactsOf(n ast.Node) *Facts {
+	f := &Facts{}
+	n.Accept(&factVisitor{f: f})
+	return f
+}
+
 func addOnce(list []string, name string) []string {
 	if slices.Contains(list, name) {
 		return list

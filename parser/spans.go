@@ -35,6 +35,9 @@ type Spans struct {
 	Tail Tail
 	// Insert of an INSERT or REPLACE, else nil.
 	Insert *InsertSpans
+	// CTEs and the references to them, in order of the text.
+	CTEs    []CTESpan
+	CTERefs []CTERef
 }
 
 // TableSpan is one reference to a table.
@@ -161,6 +164,9 @@ func (s *Statement) Spans() (*Spans, error) {
 	sp, err := o.spans(nodes, refs)
 	if err != nil || !query {
 		return sp, err
+	}
+	if err := o.ctes(sp, s.Node, nodes); err != nil {
+		return nil, err
 	}
 	return sp, sp.checkBlocks(s.Node)
 }

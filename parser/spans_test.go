@@ -107,6 +107,12 @@ func describe(s *Statement, sp *Spans) string {
 	for _, q := range sp.Qualifiers {
 		fmt.Fprintf(&b, "qualifier %s schema=%q table=%d\n", s.Text[q.Start:q.End], s.Text[q.Schema.Start:q.Schema.End], q.Table)
 	}
+	for _, c := range sp.CTEs {
+		fmt.Fprintf(&b, "cte %s: %s %s\n", c.Node.Name.O, s.Text[c.Name.Start:c.Name.End], s.Text[c.Body.Start:c.Body.End])
+	}
+	for _, r := range sp.CTERefs {
+		fmt.Fprintf(&b, "cte reference %s block=%d alias=%q to=%d\n", s.Text[r.Start:r.End], r.Block, r.Alias, r.CTE)
+	}
 	for i, k := range sp.Blocks {
 		fmt.Fprintf(&b, "block %d parent=%d: %s\n", i, k.Parent, s.Text[k.Start:k.End])
 		show("  ", "list", k.List)

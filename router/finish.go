@@ -25,8 +25,12 @@ func finishRest(p *planning) (*plan.Plan, error) {
 	if p.refused == nil {
 		return nil, nil
 	}
-	if n := newPlanning(p.cat, p.db, p.st).finisher(); n != nil {
+	q := newPlanning(p.cat, p.db, p.st)
+	if n := q.finisher(); n != nil {
 		return &plan.Plan{Root: n, ReadOnly: true, Why: "finished on one server"}, nil
+	}
+	if q.cannot != nil {
+		return nil, q.cannot
 	}
 	return nil, p.refused
 }
@@ -66,35 +70,12 @@ func (p *planning) finisher() *plan.Finish {
 		refs[r.name] = r
 	}
 	n := &plan.Finish{Target: p.target()}
-	shared := p.sharing(sp, refs)
-	var edits []edit
-	for i, t := range sp.Tables {
-		r := refs[t.Node]
-		if r == nil || !t.Aliasable || t.AliasAt != t.End || bound(t.Node) {
-			return nil
-		}
-		frag := shared.fragment(n, r)
-		if frag == nil {
-			return nil
-		}
-		name := plan.Template{{Kind: plan.ChunkScratch, Index: i}}
-		frag.Written = p.st.Slice(t.Span)
-		if t.Alias == "" {
-			frag.Named = " AS " + quoteName(t.Name.Table)
-			name = append(name, text(frag.Named)...)
-		}
-		edits = append(edits, edit{t.Span, name})
-		n.Fragments = append(n.Fragments, frag)
-	}
-	for _, q := range sp.Qualifiers {
-		if sp.Tables[q.Table].Alias == "" && !q.Schema.Empty() {
-			edits = append(edits, edit{q.Schema, nil})
-		}
-	}
-	if !labelsStay(sp) {
+	w := &finishing{sharing: p.sharing(n, sp, refs), sp: sp, byName: refs}
+	n.SQL = w.emit(p.within)
+	p.cannot = w.cannot
+	if w.failed || !labelsStay(sp) {
 		return nil
 	}
-	n.SQL = splice(p.st, p.within, edits)
 	return n
 }
 
@@ -123,6 +104,11 @@ func labelsStay(sp *parser.Spans) bool {
 }
 
 func holdsTable(sp *parser.Spans, in parser.Span) bool {
+	for _, r := range sp.CTERefs {
+		if r.Start >= in.Start && r.End <= in.End {
+			return true
+		}
+	}
 	for _, t := range sp.Tables {
 		if t.Start >= in.Start && t.End <= in.End {
 			return true
@@ -136,26 +122,15 @@ func bound(t *ast.TableName) bool {
 	return len(t.IndexHints) > 0 || len(t.PartitionNames) > 0 || t.TableSample != nil || t.AsOf != nil
 }
 
-// needsTable: the query reads its tables' indexes or defaults, or names one CTE
-// several times, which opens what is in it several times.
+// needsTable: the query reads its tables' indexes or defaults.
 func (p *planning) needsTable() bool {
-	v := finishVisitor{ctes: map[string]int{}}
+	var v finishVisitor
 	p.st.Node.Accept(&v)
-	for _, n := range v.ctes {
-		if n > 1 && !p.sc.recursive {
-			return true
-		}
-	}
 	return v.found || strings.Contains(strings.ToUpper(p.st.Text), "DEFAULT")
 }
 
 // finishVisitor looks for what copies of tables cannot answer.
-type finishVisitor struct {
-	found bool
-	// ctes are how often a name in FROM that may be a CTE's is used.
-	declared []string
-	ctes     map[string]int
-}
+type finishVisitor struct{ found bool }
 
 // Enter implements ast.Visitor.
 func (v *finishVisitor) Enter(n ast.Node) (ast.Node, bool) {
@@ -164,14 +139,6 @@ func (v *finishVisitor) Enter(n ast.Node) (ast.Node, bool) {
 		v.found = true
 	case *ast.SelectStmt:
 		v.found = v.found || n.Kind != ast.SelectStmtKindSelect
-	case *ast.WithClause:
-		for _, c := range n.CTEs {
-			v.declared = append(v.declared, c.Name.L)
-		}
-	case *ast.TableName:
-		if n.Schema.L == "" && containsName(v.declared, n.Name.L) {
-			v.ctes[n.Name.L]++
-		}
 	}
 	return n, false
 }

@@ -14,14 +14,15 @@ import (
 // states of a row, which no statement sees on one server.
 type sharing struct {
 	*planning
+	n *plan.Finish
 	// refs are the references of each table, first the number of the fragment
 	// that reads it.
 	refs  map[parser.TableName][]*ref
 	first map[parser.TableName]int
 }
 
-func (p *planning) sharing(sp *parser.Spans, refs map[*ast.TableName]*ref) *sharing {
-	s := &sharing{planning: p, refs: map[parser.TableName][]*ref{}, first: map[parser.TableName]int{}}
+func (p *planning) sharing(n *plan.Finish, sp *parser.Spans, refs map[*ast.TableName]*ref) *sharing {
+	s := &sharing{planning: p, n: n, refs: map[parser.TableName][]*ref{}, first: map[parser.TableName]int{}}
 	for _, t := range sp.Tables {
 		if r := refs[t.Node]; r != nil {
 			name := parser.TableName{Schema: r.schema, Table: r.table}
@@ -31,22 +32,17 @@ func (p *planning) sharing(sp *parser.Spans, refs map[*ast.TableName]*ref) *shar
 	return s
 }
 
-// fragment is the next fragment of n: what is copied for the reference, nil
-// where its table cannot be.
-func (s *sharing) fragment(n *plan.Finish, r *ref) *plan.Fragment {
+// fragment is the next fragment: what is copied for the reference, nil where
+// its table cannot be.
+func (s *sharing) fragment(r *ref) *plan.Fragment {
 	name := parser.TableName{Schema: r.schema, Table: r.table}
-	if from, read := s.first[name]; read {
-		return copyOf(n, from)
+	if from, read := s.first[name]; read { // a copy of that one
+		f := *s.n.Fragments[from]
+		f.Route, f.From = nil, from
+		return &f
 	}
-	s.first[name] = len(n.Fragments)
+	s.first[name] = len(s.n.Fragments)
 	return s.readFor(s.refs[name])
-}
-
-// copyOf is a fragment with the rows of another one.
-func copyOf(n *plan.Finish, from int) *plan.Fragment {
-	f := *n.Fragments[from]
-	f.Route, f.From = nil, from
-	return &f
 }
 
 // readFor is the fragment that reads a table for the references, nil where it

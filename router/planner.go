@@ -34,6 +34,9 @@ type planning struct {
 	cached *parser.Spans
 	// refused is why no rule before the last ones took the statement.
 	refused error
+	// cannot is why it cannot be finished on one server, where that has a name
+	// of its own.
+	cannot error
 }
 
 // rule makes the plan of the statements it is for; nil, nil passes on to the

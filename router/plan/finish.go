@@ -17,10 +17,15 @@ type Finish struct {
 	// SQL is the client's text; ChunkScratch i stands for the table of
 	// fragment i.
 	SQL Template
+	// Texts are what else SQL has in the place of the client's words.
+	Texts []Replaced
 	// Target is where it may run: the rows are copied, so a replica that lags
 	// will do.
 	Target topology.Target
 }
+
+// Replaced is a text that stands in SQL where the client wrote another.
+type Replaced struct{ With, Written string }
 
 // Fragment is the rows of one table reference that can matter.
 type Fragment struct {
@@ -79,6 +84,9 @@ type BoundFinish struct {
 	// Rename undoes the temporary tables' names.
 	Rename *Rename
 }
+
+// ScratchCTE begins the names of a CTE's further definitions.
+const ScratchCTE = "serval_fc"
 
 // ScratchName is the temporary table of fragment i.
 func ScratchName(i int) string { return "serval_f" + strconv.Itoa(i+1) }
@@ -148,6 +156,9 @@ func (p *Plan) BindFinish(args Args) (*Finish, *BoundFinish) {
 // Unscratch undoes in a column's label what Finish.SQL has put in the place of
 // the tables, where the label is a text of the query.
 func (n *Finish) Unscratch(database, label string) string {
+	for _, t := range n.Texts {
+		label = strings.ReplaceAll(label, t.With, t.Written)
+	}
 	for i, f := range n.Fragments {
 		label = strings.ReplaceAll(label, string(appendScratch(nil, database, i))+f.Named, f.Written)
 	}

@@ -1,0 +1,258 @@
+package router
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/pingcap/tidb/pkg/parser/ast"
+
+	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/parser"
+	"github.com/servaldb/serval/router/plan"
+)
+
+// mostFragments bounds the copies of tables in one query.
+const mostFragments = 100
+
+// finishing makes the text of a Finish.
+//
+// A server reads a CTE anew for each reference to it, and cannot open a
+// temporary table twice: so each further reference gets a definition of its
+// own, which is the text of the first over temporary tables of its own.
+type finishing struct {
+	*sharing
+	sp   *parser.Spans
+	byName map[*ast.TableName]*ref
+	// named is how many definitions of each CTE are wanted so far, of those
+	// that the text being emitted can see; own is which one is emitted.
+	named, own map[int]int
+	emitted    int
+	failed     bool
+	cannot     error
+}
+
+// emit is the text of a part of the statement over temporary tables.
+func (f *finishing) emit(region parser.Span) plan.Template {
+	defs := f.outermost(region)
+	if f.named == nil {
+		f.named, f.own = map[int]int{}, map[int]int{}
+	}
+	hidden := map[int]int{}
+	for _, c := range defs {
+		hidden[c], f.named[c] = f.named[c], 0
+	}
+	var edits []edit
+	within := func(s parser.Span) bool {
+		if s.Start < region.Start || s.End > region.End {
+			return false
+		}
+		for _, c := range defs {
+			if d := f.sp.CTEs[c]; s.Start >= d.Start && s.End <= d.End {
+				return false
+			}
+		}
+		return true
+	}
+	for _, t := range f.sp.Tables {
+		if within(t.Span) && !f.failed {
+			edits = append(edits, f.table(t))
+		}
+	}
+	for _, q := range f.sp.Qualifiers {
+		if within(q.Span) && f.sp.Tables[q.Table].Alias == "" && !q.Schema.Empty() {
+			edits = append(edits, edit{q.Schema, nil})
+		}
+	}
+	for _, r := range f.sp.CTERefs {
+		if within(r.Span) {
+			edits = append(edits, f.reference(r)...)
+		}
+	}
+	for i := len(defs) - 1; i >= 0 && !f.failed; i-- { // an earlier one is named by later ones
+		edits = append(edits, edit{f.sp.CTEs[defs[i]].Span, f.definitions(defs[i])})
+	}
+	for c, n := range hidden {
+		f.named[c] = n
+	}
+	return splice(f.st, region, edits)
+}
+
+// outermost are the CTEs defined in a part of the text, without those within
+// others' definitions.
+func (f *finishing) outermost(region parser.Span) []int {
+	var out []int
+	end := region.Start
+	for i, c := range f.sp.CTEs {
+		if c.Start >= end && c.End <= region.End {
+			out, end = append(out, i), c.End
+		}
+	}
+	return out
+}
+
+// table gives a reference its temporary table.
+func (f *finishing) table(t parser.TableSpan) edit {
+	r := f.byName[t.Node]
+	if r == nil || !t.Aliasable || t.AliasAt != t.End || bound(t.Node) {
+		f.failed = true
+		return edit{}
+	}
+	if len(f.n.Fragments) == mostFragments {
+		f.refuse("it names tables and CTEs over tables more than " + strconv.Itoa(mostFragments) + " times")
+		return edit{}
+	}
+	frag := f.fragment(r)
+	if frag == nil {
+		f.failed = true
+		return edit{}
+	}
+	name := plan.Template{{Kind: plan.ChunkScratch, Index: len(f.n.Fragments)}}
+	frag.Written = f.st.Slice(t.Span)
+	frag.Named = ""
+	if t.Alias == "" {
+		frag.Named = " AS " + quoteName(t.Name.Table)
+		name = append(name, text(frag.Named)...)
+	}
+	f.n.Fragments = append(f.n.Fragments, frag)
+	return edit{t.Span, name}
+}
+
+// copyName is what definition k of a CTE is called, 0 the one of that name.
+func copyName(cte, k int) string {
+	return quoteName(plan.ScratchCTE + strconv.Itoa(cte+1) + "_" + strconv.Itoa(k+1))
+}
+
+// reference has a reference to a CTE read a definition of its own.
+func (f *finishing) reference(r parser.CTERef) []edit {
+	for i, c := range f.sp.CTEs {
+		if i != r.CTE && r.Start >= c.Body.Start && r.End <= c.Body.End && strings.EqualFold(c.Node.Name.O, r.Name.Table) {
+			f.refuse("the CTE " + r.Name.Table + " names another CTE of its name, which MySQL and MariaDB understand differently")
+		}
+	}
+	def := f.sp.CTEs[r.CTE]
+	k := f.own[r.CTE]
+	if recursive := r.Start >= def.Start && r.End <= def.End; !recursive {
+		if !f.reads(r.CTE) {
+			return nil
+		}
+		k = f.named[r.CTE]
+		f.named[r.CTE]++
+	}
+	if k == 0 {
+		return nil
+	}
+	if !r.Aliasable {
+		f.failed = true
+		return nil
+	}
+	name := copyName(r.CTE, k)
+	if r.Alias == "" {
+		name += " AS " + quoteName(r.Name.Table)
+	}
+	f.n.Texts = append(f.n.Texts, plan.Replaced{With: name, Written: f.st.Slice(r.Span)})
+	return []edit{{r.Span, text(name)}}
+}
+
+// reads: there are tables in the CTE.
+func (f *finishing) reads(cte int) bool {
+	def := f.sp.CTEs[cte].Body
+	for _, t := range f.sp.Tables {
+		if t.Start >= def.Start && t.End <= def.End {
+			return true
+		}
+	}
+	for _, r := range f.sp.CTERefs {
+		if r.Start >= def.Start && r.End <= def.End && r.CTE != cte && f.reads(r.CTE) {
+			return true
+		}
+	}
+	return false
+}
+
+// definitions are all the definitions that are wanted of a CTE, with commas
+// between them.
+func (f *finishing) definitions(cte int) plan.Template {
+	def := f.sp.CTEs[cte]
+	if n := f.named[cte]; n > 1 {
+		f.copiable(cte)
+	}
+	head := parser.Span{Start: def.Name.End, End: def.Body.Start}
+	out := text(f.st.Slice(def.Name))
+	for k := range max(f.named[cte], 1) {
+		if f.emitted++; f.emitted > mostFragments {
+			f.refuse("it names CTEs over tables more than " + strconv.Itoa(mostFragments) + " times")
+		}
+		if f.failed {
+			return nil
+		}
+		if k > 0 {
+			out = append(out, text(", "+copyName(cte, k))...)
+		}
+		before := f.own[cte]
+		f.own[cte] = k
+		out = append(appendPieces(out, f.st.Pieces(head.Start, head.End)), f.emit(def.Body)...)
+		f.own[cte] = before
+	}
+	return out
+}
+
+// copiable refuses a CTE whose definition could have other rows where it is
+// written again: values that differ by call, and a choice among equal rows,
+// which is certain to be the same only where one table is gone through.
+func (f *finishing) copiable(cte int) {
+	def := f.sp.CTEs[cte]
+	facts := parser.FactsOf(def.Node)
+	chooses, sources := f.choice(cte)
+	what := ""
+	switch {
+	case facts.Random || facts.Sleep || facts.NamedLock || facts.Sequence || len(facts.UnknownFuncs) > 0:
+		what = "it calls a function whose value differs by call"
+	case len(f.facts.UserVarsSet) > 0:
+		what = "user variables are assigned"
+	case chooses && sources > 1:
+		what = "it chooses among rows (LIMIT, or a window's order) of several tables"
+	default:
+		return
+	}
+	f.refuse("the CTE " + def.Node.Name.O + " is named several times, so it would be computed several times, and " + what)
+}
+
+// choice reports that a CTE depends on the order of rows, and how many tables
+// they come from, through other CTEs too.
+func (f *finishing) choice(cte int) (chooses bool, sources int) {
+	var v choiceVisitor
+	f.sp.CTEs[cte].Node.Accept(&v)
+	body := f.sp.CTEs[cte].Body
+	for _, r := range f.sp.CTERefs {
+		if r.Start >= body.Start && r.End <= body.End && r.CTE != cte {
+			_, n := f.choice(r.CTE)
+			v.sources += n - 1
+		}
+	}
+	return v.chooses, v.sources
+}
+
+func (f *finishing) refuse(why string) {
+	f.failed = true
+	f.cannot = sqlerr.Refuse("this query over several shards", why, "write it more simply, or give the sharding key")
+}
+
+// choiceVisitor looks for what depends on the order of rows.
+type choiceVisitor struct {
+	chooses bool
+	sources int
+}
+
+// Enter implements ast.Visitor.
+func (v *choiceVisitor) Enter(n ast.Node) (ast.Node, bool) {
+	switch n.(type) {
+	case *ast.Limit, *ast.WindowFuncExpr:
+		v.chooses = true
+	case *ast.TableSource:
+		v.sources++
+	}
+	return n, false
+}
+
+// Leave implements ast.Visitor.
+func (v *choiceVisitor) Leave(n ast.Node) (ast.Node, bool) { return n, true }
