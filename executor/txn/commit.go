@@ -21,14 +21,56 @@ func (t *Tx[C]) Rollback(ctx context.Context) error {
 // rollbackAll never fails: a participant that does not answer is handed back
 // as broken, which closes it, and a closed connection rolls back.
 func (t *Tx[C]) rollbackAll(ctx context.Context) {
-	if err := t.everywhere(ctx, "ROLLBACK"); err != nil {
-		for i := range t.parts {
-			// A server that answers ROLLBACK with ERR is in a state we do not
-			// understand.
-			t.parts[i].broken = t.parts[i].broken || !Broken(err)
+	t.rollbackParts(ctx)
+	t.finish()
+}
+
+// rollbackParts tells every participant at once and then reads all answers. A
+// server that answers ROLLBACK with ERR is in a state we do not understand:
+// that connection is broken.
+func (t *Tx[C]) rollbackParts(ctx context.Context) {
+	sent := make([]int, len(t.parts))
+	for i := range t.parts {
+		if t.parts[i].broken {
+			continue
+		}
+		defer t.parts[i].conn.Arm(ctx)()
+		statements := t.parts[i].rollback()
+		if t.queue(i, statements...) == nil {
+			sent[i] = len(statements)
 		}
 	}
-	t.finish()
+	for i, n := range sent {
+		if n > 0 {
+			t.readRollback(i, n)
+		}
+	}
+}
+
+// readRollback reads the answers to a participant's rollback; the last decides:
+// XA END fails where the server has rolled the branch back by itself.
+func (t *Tx[C]) readRollback(i, n int) {
+	p := &t.parts[i]
+	_, _ = t.answers(i, n-1)
+	if p.broken {
+		return
+	}
+	if _, err := t.answers(i, 1); err != nil {
+		p.broken = true
+		return
+	}
+	p.prepared = false
+}
+
+// rollback is what rolls the participant back in its present state.
+func (p *participant[C]) rollback() []string {
+	switch {
+	case p.branch == "":
+		return []string{"ROLLBACK"}
+	case p.prepared:
+		return []string{"XA ROLLBACK " + p.branch}
+	}
+	return []string{"XA END " + p.branch, "XA ROLLBACK " + p.branch}
 }
 
 // Commit commits the participants in the order they joined and hands the
@@ -49,6 +91,9 @@ func (t *Tx[C]) Commit(ctx context.Context) (gtids map[string]string, err error)
 		return nil, lost(broken, nil)
 	}
 	defer t.finish()
+	if t.gtrid != "" {
+		return t.commitAtomic(ctx)
+	}
 	var r report
 	for i := range t.parts {
 		p := &t.parts[i]
@@ -80,7 +125,10 @@ const (
 func (t *Tx[C]) commitOne(ctx context.Context, i int, gtids *map[string]string) (end, error) {
 	p := &t.parts[i]
 	defer p.conn.Arm(ctx)()
-	p.conn.Query([]byte("COMMIT"))
+	statements := p.commit()
+	for _, s := range statements {
+		p.conn.Query([]byte(s))
+	}
 	if err := p.conn.Flush(); err != nil {
 		p.broken = true
 		if sqlerr.SafeToRetry(err) { // COMMIT was not sent
@@ -89,14 +137,18 @@ func (t *Tx[C]) commitOne(ctx context.Context, i int, gtids *map[string]string) 
 		return unknown, err
 	}
 	h, err := p.conn.Header()
+	for range statements[1:] {
+		if Broken(err) {
+			break
+		}
+		var next error
+		if h, next = p.conn.Header(); err == nil || Broken(next) {
+			err = next
+		}
+	}
 	switch {
 	case err == nil:
-		if g := h.OK.Tracked.GTIDs; g != "" {
-			if *gtids == nil {
-				*gtids = map[string]string{}
-			}
-			(*gtids)[p.cluster] = g
-		}
+		noteGTID(gtids, p.cluster, h.OK.Tracked.GTIDs)
 		return committed, nil
 	case Broken(err):
 		p.broken = true
@@ -110,8 +162,9 @@ func (t *Tx[C]) commitOne(ctx context.Context, i int, gtids *map[string]string) 
 
 func (t *Tx[C]) rollbackOne(ctx context.Context, i int) {
 	defer t.parts[i].conn.Arm(ctx)()
-	if err := t.tell(i, "ROLLBACK"); err != nil {
-		t.parts[i].broken = true
+	statements := t.parts[i].rollback()
+	if t.queue(i, statements...) == nil {
+		t.readRollback(i, len(statements))
 	}
 }
 

@@ -6,8 +6,10 @@
 // participant and cost what they cost without Serval. A transaction begins on
 // a cluster only when the first statement goes there.
 //
-// With several participants COMMIT is best effort: they commit one after the
-// other, and an error names those that did (see commit.go).
+// With several participants an atomic transaction commits on all of them or on
+// none, whatever crashes when (see atomic.go); another one is best effort:
+// they commit one after the other, and an error names those that did (see
+// commit.go).
 package txn
 
 import (
@@ -59,13 +61,20 @@ type Options struct {
 	// Snapshot: WITH CONSISTENT SNAPSHOT. Each cluster's snapshot is taken
 	// when the cluster joins.
 	Snapshot bool
+	// Atomic: clusters that join behind the first do so as XA branches. The
+	// Tx must have a Coordinator.
+	Atomic bool
 }
 
-// begin is the statements that open a participant, in order.
-func (o Options) begin() []string {
+// begin is the statements that open a participant, in order; branch is its
+// name where it is an XA branch.
+func (o Options) begin(branch string) []string {
 	var out []string
 	if o.Isolation != "" {
 		out = append(out, "SET TRANSACTION ISOLATION LEVEL "+o.Isolation)
+	}
+	if branch != "" {
+		return o.beginBranch(out, branch)
 	}
 	var more []string
 	if o.Snapshot {
@@ -87,6 +96,14 @@ type participant[C Conn] struct {
 	// broken: the connection cannot go on, so the server has rolled back, or
 	// will when it notices.
 	broken bool
+	// branch is the XA branch's name as SQL, empty for a local transaction.
+	branch string
+	// prepared: the branch outlives its connection, broken or not.
+	prepared bool
+	// released: the connection is handed back already.
+	released bool
+	// wrote: something may have been changed or locked on purpose here.
+	wrote bool
 }
 
 // Tx is one session's transaction, or its absence: the zero value but for
@@ -97,6 +114,12 @@ type Tx[C Conn] struct {
 	opts   Options
 	parts  []participant[C]
 	points []string // savepoints as written, oldest first
+	// coordinator is asked by atomic transactions; gtrid is the name of the
+	// running one, empty until a second cluster joins.
+	coordinator Coordinator
+	gtrid       string
+	// decided: the decision's row may be on the first cluster.
+	decided bool
 	// release gets each connection back when its part is over; err is what
 	// put the connection in doubt, nil if it is fit for further use.
 	release func(cluster string, c C, err error)
@@ -106,6 +129,9 @@ type Tx[C Conn] struct {
 func New[C Conn](release func(cluster string, c C, err error)) *Tx[C] {
 	return &Tx[C]{release: release}
 }
+
+// Coordinate makes atomic transactions possible.
+func (t *Tx[C]) Coordinate(c Coordinator) { t.coordinator = c }
 
 // State is Idle or Open.
 func (t *Tx[C]) State() State { return t.state }
@@ -132,6 +158,7 @@ func (t *Tx[C]) Begin(opts Options) error {
 	if t.state != Idle {
 		return sqlerr.New(sqlerr.UnknownError, "Serval: a transaction is open already")
 	}
+	opts.Atomic = opts.Atomic && t.coordinator != nil
 	t.opts = opts
 	t.become(Open)
 	return nil
@@ -143,6 +170,7 @@ func (t *Tx[C]) become(s State) {
 	if s == Idle {
 		clear(t.parts)
 		t.parts, t.points, t.opts = t.parts[:0], t.points[:0], Options{}
+		t.gtrid, t.decided = "", false
 	}
 }
 
@@ -162,8 +190,9 @@ func (t *Tx[C]) Conn(cluster string) (C, bool) {
 // a later ROLLBACK TO means the same everywhere. Where that fails, c is handed
 // back as broken and the transaction is as it was: nothing of it ran on c.
 func (t *Tx[C]) Join(cluster string, c C) error {
-	t.parts = append(t.parts, participant[C]{cluster: cluster, conn: c})
-	statements := t.opts.begin()
+	branch := t.newBranch()
+	t.parts = append(t.parts, participant[C]{cluster: cluster, conn: c, branch: branch})
+	statements := t.opts.begin(branch)
 	for _, p := range t.points {
 		statements = append(statements, "SAVEPOINT "+p)
 	}
@@ -206,6 +235,16 @@ func (t *Tx[C]) First() string {
 		return ""
 	}
 	return t.parts[0].cluster
+}
+
+// Wrote notes that a statement that may change something, or lock it, is sent
+// to the cluster. A cluster that only read has nothing to commit.
+func (t *Tx[C]) Wrote(cluster string) {
+	for i := range t.parts {
+		if t.parts[i].cluster == cluster {
+			t.parts[i].wrote = true
+		}
+	}
 }
 
 // Damaged reports that a participant's connection is lost: the transaction can
@@ -295,8 +334,14 @@ func (t *Tx[C]) everywhere(ctx context.Context, statement string) error {
 
 // finish hands all connections back and is Idle.
 func (t *Tx[C]) finish() {
+	if t.gtrid != "" {
+		t.coordinator.Ended(t.First(), t.gtrid, t.decided, t.anyPrepared())
+	}
 	for i := range t.parts {
 		p := &t.parts[i]
+		if p.released {
+			continue
+		}
 		var err error
 		if p.broken {
 			err = lost(p.cluster, nil)

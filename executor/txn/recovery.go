@@ -1,0 +1,334 @@
+package txn
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/servaldb/serval/backend"
+	"github.com/servaldb/serval/internal/sqlerr"
+)
+
+// Servers is what recovery needs of the clusters.
+type Servers interface {
+	// Clusters are their names.
+	Clusters() []string
+	// OnPrimary runs do on a connection of its own to the cluster's primary,
+	// in autocommit.
+	OnPrimary(ctx context.Context, cluster string, do func(*backend.Conn) error) error
+}
+
+// Recovery is a Coordinator, and ends the branches that a Serval which crashed,
+// or could not reach a server, has left behind: every Serval does it for all.
+// There is nothing to elect, since a decision is one row that only one can enter.
+type Recovery struct {
+	servers  Servers
+	log      *slog.Logger
+	instance string
+	count    atomic.Uint64
+	wake     chan struct{}
+
+	mu struct {
+		sync.Mutex
+		// running are the atomic transactions of this process, which recovery
+		// leaves alone.
+		running map[string]bool
+		// needless are decisions by first cluster that nobody will ask for.
+		needless map[string][]string
+		branches []Branch
+	}
+}
+
+// Branch is a prepared branch of a Serval's transaction, as seen last.
+type Branch struct {
+	// Cluster it is prepared on, First the one that has the decision.
+	Cluster, First string
+	// GTRID is the transaction's name, XID the branch's, as SQL.
+	GTRID, XID string
+	// Seen is when this Serval saw it first, Trouble why it could not be ended
+	// yet, empty if it was not tried.
+	Seen    time.Time
+	Trouble string
+}
+
+const (
+	// recoverEvery is how often the servers are asked for prepared branches.
+	recoverEvery = 2 * time.Second
+	// recoverAfter is how long a branch of another Serval may be prepared
+	// before recovery asks for its decision, and so rolls back one that has
+	// none: longer than any COMMIT between its first and last step, or a slow
+	// one is given up.
+	recoverAfter = 5 * time.Second
+	// recoverTime bounds one round on one cluster.
+	recoverTime = 10 * time.Second
+	// maxNeedless bounds the decisions remembered for deletion; what is beyond
+	// is deleted when it is old.
+	maxNeedless = 10_000
+)
+
+// NewRecovery makes one; Run does the work.
+func NewRecovery(servers Servers, log *slog.Logger) *Recovery {
+	var id [8]byte
+	_, _ = rand.Read(id[:]) // it never fails (crypto/rand since Go 1.24)
+	r := &Recovery{servers: servers, log: log, instance: hex.EncodeToString(id[:]), wake: make(chan struct{}, 1)}
+	r.mu.running = map[string]bool{}
+	r.mu.needless = map[string][]string{}
+	return r
+}
+
+var _ Coordinator = (*Recovery)(nil)
+
+// Name implements Coordinator.
+func (r *Recovery) Name() string {
+	name := gtridPrefix + r.instance + ":" + strconv.FormatUint(r.count.Add(1), 36)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mu.running[name] = true
+	return name
+}
+
+// Ended implements Coordinator.
+func (r *Recovery) Ended(first, gtrid string, decided, left bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.mu.running, gtrid)
+	switch {
+	case left:
+		select {
+		case r.wake <- struct{}{}:
+		default: // it is awake
+		}
+	case decided && len(r.mu.needless[first]) < maxNeedless:
+		r.mu.needless[first] = append(r.mu.needless[first], gtrid)
+	}
+}
+
+// Decided implements Coordinator: it enters an abort, and where a row is there
+// already that one is the decision. The INSERT waits for a COMMIT that is still
+// going on.
+func (r *Recovery) Decided(ctx context.Context, first, gtrid string) (committed bool, err error) {
+	err = r.servers.OnPrimary(ctx, first, func(c *backend.Conn) error {
+		_, err := c.Exec(ctx, insertDecision(gtrid, "abort"))
+		if err == nil || sqlerr.From(err).Code != errDuplicate {
+			return err
+		}
+		_, rows, err := c.Select(ctx, "SELECT decision FROM "+decisionTable+" WHERE gtrid = "+quoted(gtrid))
+		switch {
+		case err != nil:
+			return err
+		case len(rows) != 1:
+			return errors.New("its decision was deleted while it was looked up")
+		}
+		committed = string(rows[0][0]) == "commit"
+		return nil
+	})
+	return committed, err
+}
+
+// Finish implements Coordinator.
+func (r *Recovery) Finish(ctx context.Context, cluster, branch string) error {
+	return r.end(ctx, cluster, "XA COMMIT "+branch)
+}
+
+// end ends a branch; one that is not there was ended by somebody else, or is
+// still held by the connection it came by (MariaDB): the next round sees.
+func (r *Recovery) end(ctx context.Context, cluster, statement string) error {
+	return r.servers.OnPrimary(ctx, cluster, func(c *backend.Conn) error {
+		_, err := c.Exec(ctx, statement)
+		return err
+	})
+}
+
+// Branches are the prepared branches that were seen last.
+func (r *Recovery) Branches() []Branch {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.mu.branches)
+}
+
+// Run makes the decisions' table on every cluster and ends what was left
+// behind, until ctx ends.
+func (r *Recovery) Run(ctx context.Context) {
+	tick := time.NewTicker(recoverEvery)
+	defer tick.Stop()
+	ready := map[string]bool{}
+	for {
+		for _, cluster := range r.servers.Clusters() {
+			ready[cluster] = ready[cluster] || r.prepareCluster(ctx, cluster)
+		}
+		r.Round(ctx, time.Now())
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-r.wake:
+		}
+	}
+}
+
+// schema is what the primaries must have. Old rows of transactions whose Serval
+// crashed behind the last step are deleted one day: a branch that waits longer
+// for its server than this is rolled back, so it is long.
+var schema = []string{
+	"CREATE DATABASE IF NOT EXISTS serval_meta",
+	"CREATE TABLE IF NOT EXISTS " + decisionTable + " (gtrid VARBINARY(64) NOT NULL PRIMARY KEY, decision VARCHAR(6) CHARACTER SET ascii NOT NULL, " +
+		"made_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, KEY (made_at)) ENGINE=InnoDB",
+}
+
+func (r *Recovery) prepareCluster(ctx context.Context, cluster string) bool {
+	ctx, cancel := context.WithTimeout(ctx, recoverTime)
+	defer cancel()
+	err := r.servers.OnPrimary(ctx, cluster, func(c *backend.Conn) error {
+		_, _, err := c.Select(ctx, "SELECT gtrid FROM "+decisionTable+" LIMIT 0")
+		if err == nil {
+			return nil
+		}
+		for _, ddl := range schema {
+			if _, err := c.Exec(ctx, ddl); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil && ctx.Err() == nil {
+		r.log.Warn("transactions over several clusters cannot be decided here yet", "cluster", cluster, "table", decisionTable, "err", err)
+	}
+	return err == nil
+}
+
+// Round looks at every cluster once.
+func (r *Recovery) Round(ctx context.Context, now time.Time) {
+	seen := map[string]Branch{}
+	for _, b := range r.Branches() {
+		seen[b.Cluster+" "+b.XID] = b
+	}
+	var left []Branch
+	for _, cluster := range r.servers.Clusters() {
+		branches, err := r.prepared(ctx, cluster)
+		if err != nil {
+			for _, b := range seen {
+				if b.Cluster == cluster {
+					left = append(left, b) // not seen to be gone
+				}
+			}
+			continue
+		}
+		for _, b := range branches {
+			if old, ok := seen[b.Cluster+" "+b.XID]; ok {
+				b.Seen = old.Seen
+			} else {
+				b.Seen = now
+			}
+			if r.due(b, now) {
+				b.Trouble = r.recover(ctx, b)
+				if b.Trouble == "" {
+					continue
+				}
+			}
+			left = append(left, b)
+		}
+		r.forget(ctx, cluster)
+	}
+	r.mu.Lock()
+	r.mu.branches = left
+	r.mu.Unlock()
+}
+
+// due: the branch is nobody's any more, as far as can be known. It may be
+// wrong: then the commit that is still going on loses, as a whole.
+func (r *Recovery) due(b Branch, now time.Time) bool {
+	if strings.HasPrefix(b.GTRID, gtridPrefix+r.instance+":") {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return !r.mu.running[b.GTRID]
+	}
+	return now.Sub(b.Seen) >= recoverAfter
+}
+
+// recover ends a branch as its transaction was decided, and says what was in
+// the way.
+func (r *Recovery) recover(ctx context.Context, b Branch) (trouble string) {
+	ctx, cancel := context.WithTimeout(ctx, recoverTime)
+	defer cancel()
+	committed, err := r.Decided(ctx, b.First, b.GTRID)
+	if err != nil {
+		return "its decision on cluster " + b.First + " is not to be had: " + plainMessage(err)
+	}
+	verb := "XA ROLLBACK "
+	if committed {
+		verb = "XA COMMIT "
+	}
+	if err := r.end(ctx, b.Cluster, verb+b.XID); err != nil {
+		return plainMessage(err)
+	}
+	r.log.Info("a branch of a transaction that nobody ended was ended", "cluster", b.Cluster, "gtrid", b.GTRID, "committed", committed)
+	return ""
+}
+
+// prepared are Serval's branches on a cluster.
+func (r *Recovery) prepared(ctx context.Context, cluster string) (out []Branch, err error) {
+	ctx, cancel := context.WithTimeout(ctx, recoverTime)
+	defer cancel()
+	err = r.servers.OnPrimary(ctx, cluster, func(c *backend.Conn) error {
+		_, rows, err := c.Select(ctx, "XA RECOVER")
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			if b, ok := branchOf(cluster, row); ok {
+				out = append(out, b)
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// branchOf reads a row of XA RECOVER: formatID, the lengths of gtrid and bqual,
+// and both of them.
+func branchOf(cluster string, row [][]byte) (Branch, bool) {
+	if len(row) != 4 {
+		return Branch{}, false
+	}
+	g, err1 := strconv.Atoi(string(row[1]))
+	n, err2 := strconv.Atoi(string(row[2]))
+	data := string(row[3])
+	if err1 != nil || err2 != nil || g < 0 || n < 0 || g+n != len(data) {
+		return Branch{}, false
+	}
+	first, ok := firstOf(data[:g], data[g:])
+	return Branch{Cluster: cluster, First: first, GTRID: data[:g], XID: quoted(data[:g]) + "," + quoted(data[g:])}, ok
+}
+
+// keepDecisions is how long a row stays that nobody deleted.
+const keepDecisions = "INTERVAL 30 DAY"
+
+// forget deletes the decisions that are not needed any more. What cannot be
+// deleted stays: it does no harm.
+func (r *Recovery) forget(ctx context.Context, cluster string) {
+	ctx, cancel := context.WithTimeout(ctx, recoverTime)
+	defer cancel()
+	r.mu.Lock()
+	names := r.mu.needless[cluster]
+	delete(r.mu.needless, cluster)
+	r.mu.Unlock()
+	if len(names) == 0 {
+		return
+	}
+	list := make([]string, len(names))
+	for i, n := range names {
+		list[i] = quoted(n)
+	}
+	_ = r.servers.OnPrimary(ctx, cluster, func(c *backend.Conn) error {
+		_, err := c.Exec(ctx, "DELETE FROM "+decisionTable+" WHERE gtrid IN ("+strings.Join(list, ",")+") OR made_at < NOW() - "+keepDecisions+" LIMIT 20000")
+		return err
+	})
+}
