@@ -14,6 +14,7 @@ import (
 	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/config"
 	"github.com/servaldb/serval/control"
+	"github.com/servaldb/serval/executor/txn"
 	"github.com/servaldb/serval/proxy"
 	"github.com/servaldb/serval/proxy/session"
 	"github.com/servaldb/serval/topology"
@@ -43,6 +44,7 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger, reload *re
 	if err != nil {
 		return err
 	}
+	p.recovery = txn.NewRecovery(fleetServers{srv.fleet}, log)
 	front, err := p.front()
 	if err != nil {
 		return err
@@ -55,6 +57,7 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger, reload *re
 	defer stop()
 	group, background := errgroup.WithContext(background)
 	group.Go(func() error { return p.control.Run(background) })
+	group.Go(func() error { p.recovery.Run(background); return nil })
 	if cfg.Admin != "" {
 		group.Go(func() error {
 			return admin.Serve(background, cfg.Admin, admin.Handler(p.sources(front), p.metrics), log)
@@ -89,6 +92,7 @@ type process struct {
 	store    *catalog.Store
 	metrics  *admin.Metrics
 	registry *session.Registry
+	recovery *txn.Recovery
 	started  time.Time
 }
 
@@ -142,7 +146,7 @@ func (p *process) apply(ctx context.Context, cfg *config.Config) error {
 func (p *process) deps() session.Deps {
 	return session.Deps{
 		Catalog: p.store, Plans: session.NewPlans(p.cfg.Limits.PlanCache), Fleet: p.servers.fleet,
-		Refresher: p.control, Sequences: session.NewSequences(p.store, p.servers.fleet), Weights: session.NewWeights(), Registry: p.registry,
+		Refresher: p.control, Sequences: session.NewSequences(p.store, p.servers.fleet), Coordinator: p.recovery, Weights: session.NewWeights(), Registry: p.registry,
 		Hooks: session.Hooks{Statement: p.finished}, Log: p.log, Version: p.serverVersion(),
 		Zone: p.cfg.Replicas.Zone, Consistency: p.cfg.Replicas.Consistency, Started: p.started,
 		Limits: session.Limits{

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"reflect"
+	"slices"
 	"sync"
 
 	"github.com/servaldb/serval/backend"
@@ -188,8 +189,20 @@ func (f fleetServers) Select(ctx context.Context, cluster, sql string) (rows [][
 		return nil, err
 	}
 	defer func() { conns[0].Release(err) }()
+	conns[0].Want(&backend.State{})
 	_, rows, err = conns[0].Select(ctx, sql)
 	return rows, err
+}
+
+// Clusters are the names of all clusters.
+func (f fleetServers) Clusters() []string {
+	view := f.View()
+	names := make([]string, 0, len(view.Clusters))
+	for name := range view.Clusters {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
 }
 
 // Exec runs one statement on the cluster's primary.
@@ -199,6 +212,7 @@ func (f fleetServers) Exec(ctx context.Context, cluster, sql string) (err error)
 		return err
 	}
 	defer func() { conns[0].Release(err) }()
+	conns[0].Want(&backend.State{})
 	_, err = conns[0].Exec(ctx, sql)
 	return err
 }

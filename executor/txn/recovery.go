@@ -13,7 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/internal/sqlerr"
 )
 
@@ -21,9 +20,9 @@ import (
 type Servers interface {
 	// Clusters are their names.
 	Clusters() []string
-	// OnPrimary runs do on a connection of its own to the cluster's primary,
-	// in autocommit.
-	OnPrimary(ctx context.Context, cluster string, do func(*backend.Conn) error) error
+	// Select and Exec run one statement on the cluster's primary, in autocommit.
+	Select(ctx context.Context, cluster, sql string) ([][][]byte, error)
+	Exec(ctx context.Context, cluster, sql string) error
 }
 
 // Recovery is a Coordinator, and ends the branches that a Serval which crashed,
@@ -115,36 +114,23 @@ func (r *Recovery) Ended(first, gtrid string, decided, left bool) {
 // already that one is the decision. The INSERT waits for a COMMIT that is still
 // going on.
 func (r *Recovery) Decided(ctx context.Context, first, gtrid string) (committed bool, err error) {
-	err = r.servers.OnPrimary(ctx, first, func(c *backend.Conn) error {
-		_, err := c.Exec(ctx, insertDecision(gtrid, "abort"))
-		if err == nil || sqlerr.From(err).Code != errDuplicate {
-			return err
-		}
-		_, rows, err := c.Select(ctx, "SELECT decision FROM "+decisionTable+" WHERE gtrid = "+quoted(gtrid))
-		switch {
-		case err != nil:
-			return err
-		case len(rows) != 1:
-			return errors.New("its decision was deleted while it was looked up")
-		}
-		committed = string(rows[0][0]) == "commit"
-		return nil
-	})
-	return committed, err
+	err = r.servers.Exec(ctx, first, insertDecision(gtrid, "abort"))
+	if err == nil || sqlerr.From(err).Code != errDuplicate {
+		return false, err
+	}
+	rows, err := r.servers.Select(ctx, first, "SELECT decision FROM "+decisionTable+" WHERE gtrid = "+quoted(gtrid))
+	switch {
+	case err != nil:
+		return false, err
+	case len(rows) != 1:
+		return false, errors.New("its decision was deleted while it was looked up")
+	}
+	return string(rows[0][0]) == "commit", nil
 }
 
 // Finish implements Coordinator.
 func (r *Recovery) Finish(ctx context.Context, cluster, branch string) error {
-	return r.end(ctx, cluster, "XA COMMIT "+branch)
-}
-
-// end ends a branch; one that is not there was ended by somebody else, or is
-// still held by the connection it came by (MariaDB): the next round sees.
-func (r *Recovery) end(ctx context.Context, cluster, statement string) error {
-	return r.servers.OnPrimary(ctx, cluster, func(c *backend.Conn) error {
-		_, err := c.Exec(ctx, statement)
-		return err
-	})
+	return r.servers.Exec(ctx, cluster, "XA COMMIT "+branch)
 }
 
 // Branches are the prepared branches that were seen last.
@@ -174,30 +160,28 @@ func (r *Recovery) Run(ctx context.Context) {
 	}
 }
 
-// schema is what the primaries must have. Old rows of transactions whose Serval
-// crashed behind the last step are deleted one day: a branch that waits longer
-// for its server than this is rolled back, so it is long.
+// schema is what the primaries must have.
 var schema = []string{
 	"CREATE DATABASE IF NOT EXISTS serval_meta",
 	"CREATE TABLE IF NOT EXISTS " + decisionTable + " (gtrid VARBINARY(64) NOT NULL PRIMARY KEY, decision VARCHAR(6) CHARACTER SET ascii NOT NULL, " +
 		"made_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, KEY (made_at)) ENGINE=InnoDB",
 }
 
+// prepareCluster makes the table, or deletes the rows of Servals that crashed
+// behind their last step. A branch that waits longer than those for its server
+// would be rolled back, so they are old.
 func (r *Recovery) prepareCluster(ctx context.Context, cluster string) bool {
 	ctx, cancel := context.WithTimeout(ctx, recoverTime)
 	defer cancel()
-	err := r.servers.OnPrimary(ctx, cluster, func(c *backend.Conn) error {
-		_, _, err := c.Select(ctx, "SELECT gtrid FROM "+decisionTable+" LIMIT 0")
-		if err == nil {
-			return nil
+	err := r.servers.Exec(ctx, cluster, "DELETE FROM "+decisionTable+" WHERE made_at < NOW() - INTERVAL 30 DAY LIMIT 10000")
+	if err == nil {
+		return true
+	}
+	for _, ddl := range schema {
+		if err = r.servers.Exec(ctx, cluster, ddl); err != nil {
+			break
 		}
-		for _, ddl := range schema {
-			if _, err := c.Exec(ctx, ddl); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
 	if err != nil && ctx.Err() == nil {
 		r.log.Warn("transactions over several clusters cannot be decided here yet", "cluster", cluster, "table", decisionTable, "err", err)
 	}
@@ -266,7 +250,9 @@ func (r *Recovery) recover(ctx context.Context, b Branch) (trouble string) {
 	if committed {
 		verb = "XA COMMIT "
 	}
-	if err := r.end(ctx, b.Cluster, verb+b.XID); err != nil {
+	// A branch that is not found was ended by somebody else, or is still held
+	// by the connection it came by (MariaDB): the next round sees.
+	if err := r.servers.Exec(ctx, b.Cluster, verb+b.XID); err != nil {
 		return plainMessage(err)
 	}
 	r.log.Info("a branch of a transaction that nobody ended was ended", "cluster", b.Cluster, "gtrid", b.GTRID, "committed", committed)
@@ -277,18 +263,12 @@ func (r *Recovery) recover(ctx context.Context, b Branch) (trouble string) {
 func (r *Recovery) prepared(ctx context.Context, cluster string) (out []Branch, err error) {
 	ctx, cancel := context.WithTimeout(ctx, recoverTime)
 	defer cancel()
-	err = r.servers.OnPrimary(ctx, cluster, func(c *backend.Conn) error {
-		_, rows, err := c.Select(ctx, "XA RECOVER")
-		if err != nil {
-			return err
+	rows, err := r.servers.Select(ctx, cluster, "XA RECOVER")
+	for _, row := range rows {
+		if b, ok := branchOf(cluster, row); ok {
+			out = append(out, b)
 		}
-		for _, row := range rows {
-			if b, ok := branchOf(cluster, row); ok {
-				out = append(out, b)
-			}
-		}
-		return nil
-	})
+	}
 	return out, err
 }
 
@@ -308,9 +288,6 @@ func branchOf(cluster string, row [][]byte) (Branch, bool) {
 	return Branch{Cluster: cluster, First: first, GTRID: data[:g], XID: quoted(data[:g]) + "," + quoted(data[g:])}, ok
 }
 
-// keepDecisions is how long a row stays that nobody deleted.
-const keepDecisions = "INTERVAL 30 DAY"
-
 // forget deletes the decisions that are not needed any more. What cannot be
 // deleted stays: it does no harm.
 func (r *Recovery) forget(ctx context.Context, cluster string) {
@@ -327,8 +304,5 @@ func (r *Recovery) forget(ctx context.Context, cluster string) {
 	for i, n := range names {
 		list[i] = quoted(n)
 	}
-	_ = r.servers.OnPrimary(ctx, cluster, func(c *backend.Conn) error {
-		_, err := c.Exec(ctx, "DELETE FROM "+decisionTable+" WHERE gtrid IN ("+strings.Join(list, ",")+") OR made_at < NOW() - "+keepDecisions+" LIMIT 20000")
-		return err
-	})
+	_ = r.servers.Exec(ctx, cluster, "DELETE FROM "+decisionTable+" WHERE gtrid IN ("+strings.Join(list, ",")+")")
 }

@@ -68,12 +68,15 @@ func (c *fakeConn) Header() (backend.Header, error) {
 	c.log.WriteByte('\n')
 	h := backend.Header{OK: wire.OK{}}
 	switch {
-	case q == "BEGIN" || strings.HasPrefix(q, "START"):
+	case q == "BEGIN" || strings.HasPrefix(q, "START") || strings.HasPrefix(q, "XA START"):
 		c.status |= statusInTrans
+	case strings.HasPrefix(q, "XA COMMIT"):
+		h.OK.Tracked.GTIDs = "gtid-of-" + c.name
+		c.status &^= statusInTrans
 	case q == "COMMIT":
 		h.OK.Tracked.GTIDs = "gtid-of-" + c.name
 		c.status &^= statusInTrans
-	case q == "ROLLBACK":
+	case q == "ROLLBACK" || strings.HasPrefix(q, "XA PREPARE") || strings.HasPrefix(q, "XA ROLLBACK"):
 		c.status &^= statusInTrans
 	}
 	h.OK.Status = c.status
@@ -87,10 +90,12 @@ type world struct {
 	log   strings.Builder
 	tx    *Tx[*fakeConn]
 	conns map[string]*fakeConn
+	coord *coordinator
 }
 
 func newWorld() *world {
 	w := &world{conns: map[string]*fakeConn{}}
+	w.coord = &coordinator{w: w, decided: "unknown"}
 	w.tx = New(func(cluster string, c *fakeConn, err error) {
 		if err != nil {
 			fmt.Fprintf(&w.log, "%s: closed\n", cluster)
@@ -99,6 +104,7 @@ func newWorld() *world {
 		}
 		fmt.Fprintf(&w.log, "%s: given back\n", cluster)
 	})
+	w.tx.Coordinate(w.coord)
 	return w
 }
 
@@ -138,6 +144,8 @@ func (w *world) run(line string) {
 			case "":
 			case "snapshot":
 				opts.Snapshot = true
+			case "atomic":
+				opts.Atomic = true
 			case "READ ONLY", "READ WRITE":
 				opts.Access = opt
 			default:
@@ -147,6 +155,16 @@ func (w *world) run(line string) {
 		err = w.tx.Begin(opts)
 	case "join":
 		err = w.tx.Join(arg, w.conn(arg))
+	case "write": // join, and change something
+		if err = w.tx.Join(arg, w.conn(arg)); err == nil {
+			w.tx.Wrote(arg)
+		}
+	case "decided":
+		w.coord.decided = arg
+		return
+	case "unreachable":
+		w.coord.unreachable = arg
+		return
 	case "fail", "unsent": // fail <cluster> <statement> = <error>
 		cluster, rest, _ := strings.Cut(arg, " ")
 		statement, what, _ := strings.Cut(rest, " = ")
@@ -242,4 +260,38 @@ func TestSavepointsAreBounded(t *testing.T) {
 		require.NoError(t, w.tx.Savepoint(context.Background(), "s"+strconv.Itoa(i)))
 	}
 	require.ErrorContains(t, w.tx.Savepoint(context.Background(), "one_more"), "Serval refuses another savepoint")
+}
+
+// coordinator is told by a case what it finds out.
+type coordinator struct {
+	w *world
+	// decided is what Decided says: commit, abort or an error.
+	decided string
+	// unreachable clusters cannot Finish.
+	unreachable string
+}
+
+func (*coordinator) Name() string { return "serval:t:1" }
+
+func (c *coordinator) Decided(_ context.Context, first, gtrid string) (bool, error) {
+	fmt.Fprintf(&c.w.log, "looked up on %s: %s is %s\n", first, gtrid, c.decided)
+	switch c.decided {
+	case "commit":
+		return true, nil
+	case "abort":
+		return false, nil
+	}
+	return false, errors.New("no answer")
+}
+
+func (c *coordinator) Finish(_ context.Context, cluster, branch string) error {
+	if cluster == c.unreachable {
+		return errors.New("no answer")
+	}
+	fmt.Fprintf(&c.w.log, "%s, on another connection: XA COMMIT %s\n", cluster, branch)
+	return nil
+}
+
+func (c *coordinator) Ended(first, _ string, decided, left bool) {
+	fmt.Fprintf(&c.w.log, "ended: first=%s decision=%t left for recovery=%t\n", first, decided, left)
 }

@@ -19,6 +19,7 @@ type lease struct {
 	s *Session
 	// needsDB, primary, effects are of the running statement.
 	needsDB    bool
+	writes     bool // it may change or lock something
 	describing bool // columns are asked for, which is no part of a transaction
 	primary    bool // whatever the plan says: consistency global, or a hint
 	noGTID     bool // consistency eventual
@@ -51,6 +52,7 @@ func (l *lease) prepare(needsDB bool) {
 func (l *lease) Acquire(ctx context.Context, cluster string, target topology.Target, n int) ([]*backend.Conn, error) {
 	s := l.s
 	if c, ok := s.tx.Conn(cluster); ok {
+		l.note(cluster)
 		return l.give(ctx, cluster, c, true)
 	}
 	pinned := s.pinned[cluster]
@@ -98,7 +100,7 @@ func (l *lease) join(ctx context.Context, cluster string, pinned *pin) ([]*backe
 	if s.options.transaction == transactionSingle && s.tx.Participants() > 0 {
 		return nil, sqlerr.Refuse("a second cluster in this transaction",
 			"serval_transaction is 'single' and the transaction is on "+strings.Join(s.tx.Clusters(), ", ")+", the statement needs "+cluster,
-			"SET serval_transaction = 'best_effort' to allow it")
+			"SET serval_transaction = 'atomic' to allow it")
 	}
 	var c *backend.Conn
 	if pinned != nil {
@@ -112,6 +114,9 @@ func (l *lease) join(ctx context.Context, cluster string, pinned *pin) ([]*backe
 	}
 	l.out = append(l.out, held{conn: c, cluster: cluster, disarm: c.Arm(ctx), shared: true})
 	c.Want(s.settings.state(l.needsDB))
+	if pinned != nil && s.tx.Participants() > 0 {
+		attachBranches(ctx, c)
+	}
 	if err := s.tx.Join(cluster, c); err != nil {
 		// The transaction has handed c back and is as it was.
 		h := l.out[len(l.out)-1]
@@ -120,7 +125,25 @@ func (l *lease) join(ctx context.Context, cluster string, pinned *pin) ([]*backe
 		return nil, sqlerr.From(err).Retryable()
 	}
 	l.joined = cluster
+	l.note(cluster)
 	return []*backend.Conn{c}, nil
+}
+
+// note tells the transaction that the cluster has something to commit.
+func (l *lease) note(cluster string) {
+	if l.writes {
+		l.s.tx.Wrote(cluster)
+	}
+}
+
+// attachBranches lets XA branches read the temporary tables of a pinned
+// connection: MySQL forbids that where a prepared branch outlives its
+// connection (manual, "xa_detach_on_prepare"). Best effort: MariaDB has no such
+// thing, and where it fails reading a temporary table is the server's error.
+func attachBranches(ctx context.Context, c *backend.Conn) {
+	if c.Flavor() == topology.FlavorMySQL {
+		_, _ = c.Exec(ctx, "SET SESSION xa_detach_on_prepare = OFF")
+	}
 }
 
 // give hands out a connection the session owns.

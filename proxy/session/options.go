@@ -26,8 +26,8 @@ type options struct {
 	consistency string
 	// usual is the consistency of a session that asks for none.
 	usual string
-	// transaction: single refuses a second cluster in a transaction,
-	// best_effort commits them one after the other.
+	// transaction: atomic commits on all clusters or on none, single refuses a
+	// second one, best_effort commits them one after the other.
 	transaction string
 	// timeout ends a statement that runs longer, 0 for the server's limit.
 	timeout time.Duration
@@ -39,7 +39,7 @@ func newOptions(consistency string) options {
 	if consistency == "" {
 		consistency = consistencySession
 	}
-	return options{consistency: consistency, usual: consistency, transaction: transactionBestEffort}
+	return options{consistency: consistency, usual: consistency, transaction: transactionAtomic}
 }
 
 // isOption reports whether a variable is Serval's own.
@@ -64,11 +64,8 @@ func (o *options) set(name, value string) error {
 		switch {
 		case isDefault:
 			o.transaction = def.transaction
-		case lower == transactionSingle || lower == transactionBestEffort:
+		case lower == transactionAtomic || lower == transactionSingle || lower == transactionBestEffort:
 			o.transaction = lower
-		case lower == transactionAtomic:
-			return sqlerr.Refuse("serval_transaction = 'atomic'", "atomic commit over several clusters is not built yet",
-				"use 'single', which refuses a second cluster, or 'best_effort', which commits one after the other")
 		default:
 			return wrongValue(name, value, "it is atomic, single or best_effort")
 		}

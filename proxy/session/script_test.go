@@ -102,7 +102,7 @@ func newWorld(t *testing.T, d *datadriven.TestData) *world {
 	store := catalog.NewStore(scriptCatalog(t))
 	deps := Deps{
 		Catalog: store, Plans: NewPlans(100), Fleet: w.fleet, Weights: NewWeights(), Registry: w.registry,
-		Limits: Limits{MaxPacket: 1 << 20, MaxStatements: 2, MaxLongData: 100},
+		Coordinator: coordinator{}, Limits: Limits{MaxPacket: 1 << 20, MaxStatements: 2, MaxLongData: 100},
 	}
 	server, client := net.Pipe()
 	w.conn, w.in, w.to = client, wire.NewReader(client, 1<<20), wire.NewWriter(client)
@@ -113,6 +113,16 @@ func newWorld(t *testing.T, d *datadriven.TestData) *world {
 	go func() { w.served <- s.Serve(context.Background()) }()
 	return w
 }
+
+// coordinator gives every transaction the same name.
+type coordinator struct{}
+
+func (coordinator) Name() string { return "serval:t:1" }
+func (coordinator) Decided(context.Context, string, string) (bool, error) {
+	return false, errors.New("nobody knows")
+}
+func (coordinator) Finish(context.Context, string, string) error { return errors.New("not there") }
+func (coordinator) Ended(string, string, bool, bool)             {}
 
 func (w *world) close() {
 	_ = w.conn.Close()
@@ -153,9 +163,9 @@ func (w *world) handler(server int) mysqltest.Handler {
 		text := string(arg)
 		mu.Lock()
 		switch {
-		case com == wire.ComQuery && (text == "BEGIN" || strings.HasPrefix(text, "START")):
+		case com == wire.ComQuery && (text == "BEGIN" || strings.HasPrefix(text, "START") || strings.HasPrefix(text, "XA START")):
 			inTx[s.ID] = true
-		case com == wire.ComQuery && text == "COMMIT":
+		case com == wire.ComQuery && (text == "COMMIT" || strings.HasPrefix(text, "XA PREPARE") || strings.HasPrefix(text, "XA ROLLBACK")):
 			inTx[s.ID] = false
 		}
 		status := wire.StatusAutocommit

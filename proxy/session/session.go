@@ -110,11 +110,14 @@ type Deps struct {
 	Fleet     Fleet
 	Refresher Refresher // may be nil
 	Sequences Sequences // may be nil
-	Weights   *Weights
-	Registry  *Registry
-	Hooks     Hooks
-	Limits    Limits
-	Log       *slog.Logger
+	// Coordinator makes transactions over several clusters atomic; nil: they
+	// are best effort.
+	Coordinator txn.Coordinator
+	Weights     *Weights
+	Registry    *Registry
+	Hooks       Hooks
+	Limits      Limits
+	Log         *slog.Logger
 	// Version is the server version Serval tells clients.
 	Version string
 	// Consistency is what sessions read that do not say: eventual, session or
@@ -220,6 +223,7 @@ func New(deps Deps, c *Client) *Session {
 	s.endOfResult = s.endAnswer
 	s.stmts.init(deps.Limits)
 	s.tx = txn.New(s.endPart)
+	s.tx.Coordinate(deps.Coordinator)
 	s.in.SetLimit(deps.Limits.MaxPacket)
 	seq := s.out.Seq()
 	s.sink = &deadlineConn{Conn: c.Conn, timeout: deps.Limits.WriteTimeout}

@@ -152,7 +152,7 @@ func (s *Session) boundary(ctx context.Context, e *planned) (alone bool, err err
 	}
 	opts := s.next
 	s.next = txn.Options{}
-	return true, s.tx.Begin(opts)
+	return true, s.open(opts)
 }
 
 func commitsImplicitly(e *planned) bool {
@@ -184,7 +184,7 @@ func (s *Session) enclose(e *planned, bound *plan.Bound) error {
 		}
 	}
 	s.enclosed = true
-	return s.tx.Begin(txn.Options{})
+	return s.open(txn.Options{})
 }
 
 // undo rolls back though the statement's own time may be up.
@@ -237,6 +237,7 @@ func (s *Session) attempt(ctx context.Context, e *planned, bound *plan.Bound, pa
 	l := &s.lease
 	l.prepare(e.plan.NeedsDB)
 	l.pins, l.vars = e.plan.Effects.Pins, e.plan.Effects.UserVars
+	l.writes = !e.plan.ReadOnly
 	consistency := s.options.consistency
 	if e.hints.Consistency != "" {
 		consistency = e.hints.Consistency

@@ -29,7 +29,7 @@ func (s *Session) beginStatement(ctx context.Context, tokens []token) (bool, err
 	}
 	opts.Isolation = s.next.Isolation
 	s.next = txn.Options{}
-	if err := s.tx.Begin(opts); err != nil {
+	if err := s.open(opts); err != nil {
 		return true, err
 	}
 	if opts.Snapshot {
@@ -151,7 +151,7 @@ func (s *Session) endStatement(ctx context.Context, tokens []token) (bool, error
 		return true, err
 	}
 	if chain { // also where there was none to end
-		if err := s.tx.Begin(opts); err != nil {
+		if err := s.open(opts); err != nil {
 			return true, err
 		}
 	}
@@ -206,6 +206,13 @@ func (s *Session) implicitBegin() error {
 	}
 	opts := s.next
 	s.next = txn.Options{}
+	return s.open(opts)
+}
+
+// open begins a transaction that ends over several clusters as the session has
+// it now.
+func (s *Session) open(opts txn.Options) error {
+	opts.Atomic = s.options.transaction == transactionAtomic
 	return s.tx.Begin(opts)
 }
 
