@@ -152,8 +152,15 @@ func startServal(t *testing.T, s *serverSet, cfg settings) *serval {
 // ready. It is stopped, and must stop cleanly, when the test ends.
 func startServe(t *testing.T, listen, admin string, args ...string) *serval {
 	t.Helper()
+	return startProgram(t, binary, nil, listen, admin, args...)
+}
+
+// startProgram is startServe with another binary and more environment.
+func startProgram(t *testing.T, program string, env []string, listen, admin string, args ...string) *serval {
+	t.Helper()
 	p := &serval{Addr: listen, Admin: admin, log: &safeBuffer{}, done: make(chan struct{})}
-	p.cmd = exec.Command(binary, append([]string{"serve"}, args...)...)
+	p.cmd = exec.Command(program, append([]string{"serve"}, args...)...)
+	p.cmd.Env = append(os.Environ(), env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	require.NoError(t, p.cmd.Start())
 	go func() {

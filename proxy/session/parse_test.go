@@ -161,7 +161,8 @@ func TestOptions(t *testing.T) {
 	} {
 		require.Error(t, o.set(name, value), name)
 	}
-	require.ErrorContains(t, o.set("serval_transaction", "atomic"), "not built yet")
+	require.NoError(t, o.set("serval_transaction", "Atomic"))
+	require.Equal(t, newOptions("").transaction, o.transaction, "it is the default")
 	for _, name := range []string{"serval_consistency", "serval_transaction", "serval_timeout", "serval_max_rows"} {
 		require.NoError(t, o.set(name, "DEFAULT"))
 	}
