@@ -67,7 +67,7 @@ func (s *scatter) windows() (bool, error) {
 		n.Accept(&f)
 	}
 	for _, w := range f.windows {
-		if w.Spec.PartitionBy == nil || w.Spec.Ref.L != "" || w.Spec.OnlyAlias || !s.keyAmong(w.Spec.PartitionBy.Items) {
+		if by := partition(s.sel, &w.Spec); by == nil || !s.keyAmong(by.Items) {
 			return false, refuseScatter("the window function "+strings.ToUpper(w.Name), "its window is over rows of all shards")
 		}
 	}
@@ -217,6 +217,11 @@ func (a *aggregation) combine(f *ast.AggregateFuncExpr, shown int) (plan.Output,
 	}
 	if a.facts.Random && len(columnsIn(f)) == 0 && name != "count" {
 		return o, refuseScatter("the aggregate "+label, "RAND() and the like give another value each time they are computed")
+	}
+	for _, c := range columnsIn(f.Args[0]) {
+		if name != "count" && a.block.resolve(c).isComputed(c.Name.L) {
+			return o, refuseScatter("the aggregate "+label, "the digits of what a derived table computes are not known")
+		}
 	}
 	arg, ok := exprSQL(a.st, f.Args[0])
 	if !ok {

@@ -27,7 +27,7 @@ type location struct {
 // it.
 func (p *planning) locate() (*location, error) {
 	var sharded []*ref
-	for _, r := range p.sc.refs {
+	for _, r := range append(p.sc.refs[:len(p.sc.refs):len(p.sc.refs)], p.sc.again...) {
 		switch {
 		case r.sharded():
 			sharded = append(sharded, r)
@@ -89,20 +89,14 @@ func (p *planning) scatterLocal(sharded []*ref) *location {
 	if top == nil {
 		return nil
 	}
-	var root *ref
-	for _, r := range sharded {
-		if r.block == top && r.group == top.group {
-			root = r
-			break
+	for _, v := range p.sc.views {
+		if v.sharded() {
+			sharded = append(sharded[:len(sharded):len(sharded)], v)
 		}
 	}
-	if root == nil {
+	root := p.sc.rootOf(top, sharded)
+	if root == nil || p.sc.picksOfCopies(top) {
 		return nil
-	}
-	for _, r := range sharded {
-		if !contains(p.sc.reach(r), root) {
-			return nil
-		}
 	}
 	l := &location{root: root, why: "sharded by " + root.placement().Column.Name}
 	var all plan.And
@@ -122,6 +116,9 @@ func (p *planning) scatterLocal(sharded []*ref) *location {
 		if c := p.condOf(r, root); c != nil {
 			all = append(all, c)
 		}
+		if c := p.viewCondition(r, root); c != nil {
+			all = append(all, c)
+		}
 	}
 	cond := oneOf(all)
 	l.one = atMostOne(cond)
@@ -130,6 +127,26 @@ func (p *planning) scatterLocal(sharded []*ref) *location {
 		l.why = whyOf(cond)
 	}
 	return l
+}
+
+// picksOfCopies: a LIMIT within the statement is over global tables only. Their
+// copies may give other rows each.
+func (s *scopes) picksOfCopies(top *block) bool {
+	for _, b := range s.blocks {
+		if b == top || b.sel == nil || b.sel.Limit == nil {
+			continue
+		}
+		global, sharded := false, false
+		for _, r := range append(s.refs[:len(s.refs):len(s.refs)], s.again...) {
+			if r.group.within(b.group) {
+				global, sharded = global || r.global(), sharded || r.sharded()
+			}
+		}
+		if global && !sharded {
+			return true
+		}
+	}
+	return false
 }
 
 // longWhy is the longest reason that is kept with a plan, in bytes.
@@ -144,8 +161,7 @@ func whyOf(c plan.Cond) string {
 }
 
 // topBlock is the statement's own block, nil for a set operation and where a
-// derived table holds sharded tables (it would be joined to itself on each
-// shard only if its rows were complete there).
+// derived table is not made shard by shard.
 func (p *planning) topBlock() *block {
 	var top *block
 	for _, b := range p.sc.blocks {

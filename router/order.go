@@ -247,6 +247,8 @@ func (s *scatter) columnTerm(c *ast.ColumnNameExpr) (sortTerm, error) {
 		return t, refuseScatter("ordering by "+c.Name.Name.O, "Serval cannot tell which table's column it is")
 	case r.block != s.block:
 		return t, refuseScatter("ordering by "+c.Name.Name.O, "it is a column of an outer query")
+	case r.column(t.column) == nil && r.name == nil:
+		return t, refuseScatter("ordering by "+c.Name.Name.O, "Serval cannot tell which column of a derived table it is")
 	case r.column(t.column) == nil: // it could be an ENUM, which is not ordered by its text
 		return t, sqlerr.New(sqlerr.BadField, "Unknown column '%s' in 'order clause': the catalog has no such column of %s", c.Name.Name.O, r.table)
 	}

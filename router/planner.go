@@ -102,7 +102,7 @@ func Plan(cat *catalog.Catalog, db string, st *parser.Statement) (*plan.Plan, er
 
 func newPlanning(cat *catalog.Catalog, db string, st *parser.Statement) *planning {
 	p := &planning{cat: cat, db: db, st: st, facts: st.Facts(), within: parser.Span{End: len(st.Text)}}
-	p.sc = &scopes{cat: cat, st: st, db: db}
+	p.sc = &scopes{cat: cat, st: st, db: db, random: p.facts.Random}
 	p.collect()
 	return p
 }
@@ -120,7 +120,7 @@ func (p *planning) collect() {
 	default:
 		p.collectWrite(n)
 	}
-	p.sc.link()
+	p.sc.link(nil)
 }
 
 func (p *planning) collectWrite(n ast.Node) {

@@ -320,27 +320,16 @@ func (s *scatter) field(f *ast.SelectField) field {
 
 // star adds the columns a * stands for; false where they are not known.
 func (s *scatter) star(w *ast.WildCardField) bool {
-	if len(s.block.using) > 0 || s.block.natural || s.hasRightJoin() {
-		return false
+	columns, ok := s.block.star(w)
+	for _, c := range columns {
+		s.fields = append(s.fields, field{alias: c.name, ref: c.ref, column: c.column})
 	}
-	for _, r := range s.block.refs {
-		if w.Table.L != "" && !foldEqual(r.alias, w.Table.O) {
-			continue
-		}
-		if !r.columnsKnown() {
-			return false
-		}
-		for _, c := range r.entry.Columns {
-			name := lower(c.Name)
-			s.fields = append(s.fields, field{alias: name, ref: r, column: name})
-		}
-	}
-	return true
+	return ok
 }
 
-func (s *scatter) hasRightJoin() bool {
+func hasRightJoin(sel *ast.SelectStmt) bool {
 	f := rightJoins{}
-	s.sel.From.Accept(&f)
+	sel.From.Accept(&f)
 	return f.found
 }
 

@@ -22,6 +22,10 @@ type ref struct {
 	entry *catalog.Table
 	block *block
 	group *group
+	// keys are the columns of a derived table that are its rows' sharding key,
+	// and arms its blocks' roots; see view.
+	keys map[string]bool
+	arms []*ref
 }
 
 func (r *ref) placement() *shardrule.Placement {
@@ -59,6 +63,9 @@ func (r *ref) columnsKnown() bool { return r.entry != nil && len(r.entry.Columns
 
 // isKey: the column is the table's sharding column.
 func (r *ref) isKey(column string) bool {
+	if r.arms != nil {
+		return r.keys[lower(column)]
+	}
 	return r.sharded() && strings.EqualFold(r.placement().Column.Name, column)
 }
 
@@ -83,8 +90,8 @@ type block struct {
 	outer *block
 	group *group
 	refs  []*ref
-	// derived are the aliases of derived tables and CTEs, whose columns are
-	// not known here.
+	// derived are the aliases of derived tables and CTEs that are not made
+	// shard by shard (see view), whose columns are not known here.
 	derived []string
 	// using are the columns of USING clauses, which are no longer ambiguous.
 	using []string
@@ -97,6 +104,8 @@ type conjunct struct {
 	expr  ast.ExprNode
 	block *block
 	group *group
+	// linked: its key equalities are among the edges.
+	linked bool
 }
 
 // scopes is a statement's query blocks with what is known of its tables.
@@ -109,10 +118,27 @@ type scopes struct {
 	conjuncts []conjunct
 	// edges: the key of to equals the key of from in every row of to that
 	// matters.
-	edges []edge
+	edges   []edge
+	bridges []bridge
+	// random: RAND() and the like, which a derived table computes once.
+	random bool
 	// recursive: WITH RECURSIVE.
 	recursive bool
-	ctes      []string
+	ctes      []*cte
+	// views are the derived tables and CTEs that are made shard by shard.
+	views []*ref
+	// again are the tables of CTEs beyond their first reference.
+	again     []*ref
+	repeating bool
+}
+
+// cte is a CTE in whose scope the statement is being read.
+type cte struct {
+	name string
+	node *ast.CommonTableExpression
+	// group is above its blocks: it is put where the CTE is first used.
+	group *group
+	used  bool
 }
 
 // edge: in, where to is the subquery's table of "from's key IN (SELECT …)".
@@ -142,7 +168,11 @@ func (s *scopes) add(b *block, g *group, name *ast.TableName, alias string) *ref
 		r.entry = s.cat.PlainTable(r.schema, r.table)
 	}
 	b.refs = append(b.refs, r)
-	s.refs = append(s.refs, r)
+	if s.repeating {
+		s.again = append(s.again, r)
+	} else {
+		s.refs = append(s.refs, r)
+	}
 	return r
 }
 
@@ -182,26 +212,28 @@ func (s *scopes) with(w *ast.WithClause, outer *block, parent *group) func() {
 	s.recursive = s.recursive || w.IsRecursive
 	if w.IsRecursive {
 		for _, c := range w.CTEs {
-			s.ctes = append(s.ctes, c.Name.L)
+			s.ctes = append(s.ctes, &cte{name: c.Name.L, node: c, group: &group{parent: parent}})
 		}
 	}
 	for _, c := range w.CTEs {
-		s.query(c.Query, outer, parent)
-		s.ctes = append(s.ctes, c.Name.L)
+		x := &cte{name: c.Name.L, node: c, group: &group{parent: parent}}
+		s.query(c.Query, outer, x.group)
+		s.ctes = append(s.ctes, x)
 	}
 	return func() { s.ctes = s.ctes[:had] }
 }
 
-func (s *scopes) isCTE(n *ast.TableName) bool {
+// cteOf is the CTE a name stands for, nil if it is a table's.
+func (s *scopes) cteOf(n *ast.TableName) *cte {
 	if n.Schema.L != "" {
-		return false
+		return nil
 	}
-	for _, c := range s.ctes {
-		if c == n.Name.L {
-			return true
+	for i := len(s.ctes) - 1; i >= 0; i-- {
+		if s.ctes[i].name == n.Name.L {
+			return s.ctes[i]
 		}
 	}
-	return false
+	return nil
 }
 
 func (s *scopes) selectStmt(sel *ast.SelectStmt, outer *block, parent *group) *block {
@@ -237,7 +269,7 @@ func (s *scopes) where(b *block, where ast.ExprNode) {
 // condition records a WHERE or ON condition of the group.
 func (s *scopes) condition(b *block, g *group, e ast.ExprNode) {
 	for _, part := range splitAnd(e, nil) {
-		s.conjuncts = append(s.conjuncts, conjunct{part, b, g})
+		s.conjuncts = append(s.conjuncts, conjunct{expr: part, block: b, group: g})
 		if in, ok := part.(*ast.PatternInExpr); ok && in.Sel != nil && !in.Not {
 			s.inSubquery(b, g, in)
 			s.subqueries(in.Expr, b, g)
@@ -280,29 +312,28 @@ func (s *scopes) inSubquery(b *block, g *group, in *ast.PatternInExpr) {
 		return
 	}
 	sel, ok := sub.Query.(*ast.SelectStmt)
-	if !ok || sel.Limit != nil || sel.GroupBy == nil && sel.Having != nil || sel.Fields == nil ||
-		len(sel.Fields.Fields) != 1 || sel.Fields.Fields[0].Expr == nil || len(sel.WindowSpecs) > 0 {
+	if !ok || sel.Limit != nil || sel.Fields == nil {
 		s.query(sub.Query, b, g)
 		return
 	}
 	inner := s.selectStmt(sel, b, g)
-	x, y := s.keyRef(b, in.Expr), s.keyRef(inner, sel.Fields.Fields[0].Expr)
-	if x != nil && y != nil && y.block == inner && colocated(x, y) && (sel.GroupBy == nil || s.groupsBy(inner, y)) {
-		s.edges = append(s.edges, edge{x, y, true})
+	left := []ast.ExprNode{in.Expr}
+	if row, ok := strip(in.Expr).(*ast.RowExpr); ok {
+		left = row.Values
 	}
-}
-
-// groupsBy: each of the block's groups is of one value of y's key.
-func (s *scopes) groupsBy(b *block, y *ref) bool {
-	if b.sel.GroupBy.Rollup {
-		return false
+	columns, ok := inner.outputs()
+	if !ok || len(columns) != len(left) {
+		return
 	}
-	for _, item := range b.sel.GroupBy.Items {
-		if s.keyRef(b, item.Expr) == y {
-			return true
+	for i, e := range left {
+		x, y := s.keyRef(b, e), columns[i].ref
+		if x == nil || y == nil || y.group != inner.group || !y.isKey(columns[i].column) || !colocated(x, y) {
+			continue
+		}
+		if inner.keepsShards(columns, func(r *ref, column string) bool { return r == y && r.isKey(column) }) {
+			s.edges = append(s.edges, edge{x, y, true})
 		}
 	}
-	return false
 }
 
 // subqueries enters the subqueries within n.
@@ -344,8 +375,8 @@ func (s *scopes) from(b *block, g *group, n ast.ResultSetNode) {
 
 func (s *scopes) source(b *block, g *group, n *ast.TableSource) {
 	if name, ok := n.Source.(*ast.TableName); ok {
-		if s.isCTE(name) {
-			b.derived = append(b.derived, orName(n.AsName.L, name.Name.L))
+		if c := s.cteOf(name); c != nil {
+			s.useCTE(b, g, c, orName(n.AsName.L, name.Name.L))
 			return
 		}
 		s.add(b, g, name, n.AsName.O)
@@ -355,12 +386,14 @@ func (s *scopes) source(b *block, g *group, n *ast.TableSource) {
 		s.join(b, g, join)
 		return
 	}
-	b.derived = append(b.derived, n.AsName.L)
-	outer := b.outer
 	if n.Lateral {
-		outer = b
+		b.derived = append(b.derived, n.AsName.L)
+		s.query(n.Source, b, g)
+		return
 	}
-	s.query(n.Source, outer, g)
+	within := &group{parent: g}
+	s.query(n.Source, b.outer, within)
+	s.derive(b, g, derivation{alias: n.AsName.L, names: n.ColumnNames, query: n.Source, within: within})
 }
 
 func orName(a, b string) string {
@@ -521,18 +554,63 @@ func (b *block) coalesced(found []*ref) *ref {
 	return nil
 }
 
-// link finds the key equalities among the conjuncts.
-func (s *scopes) link() {
-	for _, c := range s.conjuncts {
+// link finds the key equalities among the conjuncts of a group and the groups
+// within; all for nil.
+func (s *scopes) link(within *group) {
+	for i := range s.conjuncts {
+		c := &s.conjuncts[i]
 		op, ok := c.expr.(*ast.BinaryOperationExpr)
-		if !ok || op.Op != opcode.EQ {
+		if !ok || op.Op != opcode.EQ || c.linked || within != nil && !c.group.within(within) {
 			continue
 		}
+		c.linked = true
 		x, y := s.keyRef(c.block, op.L), s.keyRef(c.block, op.R)
-		if x != nil && y != nil {
+		switch {
+		case x != nil && y != nil:
 			s.equal(x, y, c.group)
+		case x != nil:
+			s.through(x, c, op.R)
+		case y != nil:
+			s.through(y, c, op.L)
 		}
 	}
+}
+
+// bridge is a column that is no key and equals one by a condition of a group.
+type bridge struct {
+	over   *ref
+	column string
+	key    *ref
+	group  *group
+}
+
+// through notes that the key of x equals a column e, and that two keys equal to
+// the same column are equal, which only holds if the column compares as they
+// do.
+func (s *scopes) through(x *ref, c *conjunct, e ast.ExprNode) {
+	name, ok := strip(e).(*ast.ColumnNameExpr)
+	if !ok {
+		return
+	}
+	over, column := c.block.resolve(name.Name), name.Name.Name.L
+	if over == nil || over.column(column) == nil {
+		return
+	}
+	key, col := &x.placement().Column, &over.column(column).Column
+	if over.isComputed(column) || col.Type == shardrule.TypeOther || col.Type != key.Type || col.Scale != key.Scale || col.Collation != key.Collation {
+		return
+	}
+	for _, y := range s.bridges {
+		if y.over != over || y.column != column {
+			continue
+		}
+		if c.group.within(y.group) {
+			s.equal(x, y.key, c.group)
+		} else if y.group.within(c.group) {
+			s.equal(x, y.key, y.group)
+		}
+	}
+	s.bridges = append(s.bridges, bridge{over, column, x, c.group})
 }
 
 // reach is every table whose key equals r's wherever r's rows matter, r first.

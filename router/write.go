@@ -232,7 +232,7 @@ func (p *planning) insertSelect(n *ast.InsertStmt, to *ref) (*plan.Plan, error) 
 	inner := &planning{cat: p.cat, db: p.db, st: p.st, facts: p.facts, sel: sel}
 	inner.sc = &scopes{cat: p.cat, st: p.st, db: p.db}
 	inner.sc.query(sel, nil, nil)
-	inner.sc.link()
+	inner.sc.link(nil)
 	l, err := inner.locate()
 	if err != nil || at < 0 || l.choice.Single != nil {
 		return nil, refuseInsertSelect(to)
