@@ -25,7 +25,7 @@ func finishRest(p *planning) (*plan.Plan, error) {
 	if p.refused == nil {
 		return nil, nil
 	}
-	q := newPlanning(p.cat, p.db, p.st)
+	q := newPlanning(p.cat, p.db, p.st, false)
 	if n := q.finisher(); n != nil {
 		return &plan.Plan{Root: n, ReadOnly: true, Why: "finished on one server"}, nil
 	}
@@ -42,7 +42,7 @@ func (p *planning) finishSpread(pl *plan.Plan) {
 	if !ok || pl.Spread != nil || !p.mayFinish(r.Choice.Single) {
 		return
 	}
-	if n := newPlanning(p.cat, p.db, p.st).finisher(); n != nil {
+	if n := newPlanning(p.cat, p.db, p.st, false).finisher(); n != nil {
 		pl.Spread = &plan.Plan{Root: n, ReadOnly: true, Why: pl.Why}
 		r.Choice.Single = plan.ErrSpread
 	}

@@ -77,7 +77,7 @@ func Plan(cat *catalog.Catalog, db string, st *parser.Statement) (*plan.Plan, er
 	if cat.FoldNames {
 		db = strings.ToLower(db)
 	}
-	p := newPlanning(cat, db, st)
+	p := newPlanning(cat, db, st, true)
 	for _, r := range rules() {
 		pl, err := r.plan(p)
 		if err != nil && r.finish && p.mayFinish(err) {
@@ -100,10 +100,15 @@ func Plan(cat *catalog.Catalog, db string, st *parser.Statement) (*plan.Plan, er
 	return nil, sqlerr.Refuse("this statement", "no rule is for it", "")
 }
 
-func newPlanning(cat *catalog.Catalog, db string, st *parser.Statement) *planning {
+// newPlanning reads the statement's blocks; views tells whether derived tables
+// that stay within a shard are tables (see view), or nothing is known of any.
+func newPlanning(cat *catalog.Catalog, db string, st *parser.Statement, views bool) *planning {
 	p := &planning{cat: cat, db: db, st: st, facts: st.Facts(), within: parser.Span{End: len(st.Text)}}
-	p.sc = &scopes{cat: cat, st: st, db: db, random: p.facts.Random}
+	p.sc = &scopes{cat: cat, st: st, db: db, viewless: !views || p.facts.Random}
 	p.collect()
+	if p.sc.shadowed && views {
+		return newPlanning(cat, db, st, false)
+	}
 	return p
 }
 

@@ -120,8 +120,10 @@ type scopes struct {
 	// matters.
 	edges   []edge
 	bridges []bridge
-	// random: RAND() and the like, which a derived table computes once.
-	random bool
+	// viewless: no derived table is a view. One computes RAND() and the like
+	// once; the finisher reads all tables anyway; and where a CTE is shadowed by
+	// one of its name, MySQL and MariaDB find different things within.
+	viewless, shadowed bool
 	// recursive: WITH RECURSIVE.
 	recursive bool
 	ctes      []*cte
@@ -216,6 +218,9 @@ func (s *scopes) with(w *ast.WithClause, outer *block, parent *group) func() {
 		}
 	}
 	for _, c := range w.CTEs {
+		for _, outer := range s.ctes[:had] {
+			s.shadowed = s.shadowed || outer.name == c.Name.L
+		}
 		x := &cte{name: c.Name.L, node: c, group: &group{parent: parent}}
 		s.query(c.Query, outer, x.group)
 		s.ctes = append(s.ctes, x)

@@ -73,7 +73,7 @@ func (p *planning) armOf(sel *ast.SelectStmt, i int, sp *parser.Spans) *planning
 	b := sp.Blocks[sp.Arms[i]]
 	a := &planning{cat: p.cat, db: p.db, st: p.st, facts: p.facts, sel: sel, arm: i, cached: sp,
 		within: parser.Span{Start: b.Start, End: b.End}}
-	a.sc = &scopes{cat: p.cat, st: p.st, db: p.db, random: p.facts.Random}
+	a.sc = &scopes{cat: p.cat, st: p.st, db: p.db, viewless: p.sc.viewless}
 	a.sc.query(sel, nil, nil)
 	a.sc.link(nil)
 	return a

@@ -35,7 +35,7 @@ const computed = "expression"
 // useCTE makes a reference to a CTE a derived table. Each reference has tables
 // of its own: what is joined to one says nothing of another's rows.
 func (s *scopes) useCTE(b *block, g *group, c *cte, alias string) {
-	if s.recursive || !s.reads() {
+	if s.viewless || s.recursive || !s.reads() {
 		b.derived = append(b.derived, alias)
 		return
 	}
@@ -79,7 +79,7 @@ func (s *scopes) derive(b *block, g *group, d derivation) {
 // conditions on the tables within. A view of global tables has neither; nil is
 // any other.
 func (s *scopes) view(d derivation) *ref {
-	if !s.reads() || s.random {
+	if !s.reads() || s.viewless {
 		return nil
 	}
 	arms, distinct := s.armsOf(d)
