@@ -61,7 +61,7 @@ func (a *apart) Own() bool {
 // so the server needs none of the session's writes.
 func (a *apart) TakeApart(ctx context.Context, cluster string, target topology.Target) (*backend.Conn, error) {
 	if a.Own() {
-		a.s.lease.pins, a.s.lease.writes = a.effects.Pins, a.writes
+		a.s.lease.pins, a.s.lease.writes, a.s.lease.temporary = a.effects.Pins, a.writes, true
 		conns, err := a.s.lease.Acquire(ctx, cluster, topology.TargetPrimary, 1)
 		if err != nil {
 			return nil, err

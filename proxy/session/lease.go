@@ -20,6 +20,7 @@ type lease struct {
 	// needsDB, primary, effects are of the running statement.
 	needsDB    bool
 	writes     bool // it may change or lock something
+	temporary  bool // temporary tables are to be made on it
 	describing bool // columns are asked for, which is no part of a transaction
 	primary    bool // whatever the plan says: consistency global, or a hint
 	noGTID     bool // consistency eventual
@@ -115,7 +116,7 @@ func (l *lease) join(ctx context.Context, cluster string, pinned *pin) ([]*backe
 	}
 	l.out = append(l.out, held{conn: c, cluster: cluster, disarm: c.Arm(ctx), shared: true})
 	c.Want(s.settings.state(l.needsDB))
-	if pinned != nil && s.tx.Participants() > 0 {
+	if (pinned != nil || l.temporary) && s.tx.Participants() > 0 {
 		attachBranches(ctx, c)
 	}
 	if err := s.tx.Join(cluster, c); err != nil {
