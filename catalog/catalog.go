@@ -35,6 +35,8 @@ type Catalog struct {
 	// database and name: those at the schemas' homes, and on the cluster Home
 	// those of databases that no schema names. Their Placement is nil.
 	Plain map[string]map[string]*Table
+	// Views are the logical views.
+	Views map[ViewName]*View
 }
 
 // Collation is what a merge must know to order text exactly.

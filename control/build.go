@@ -49,6 +49,7 @@ func Build(cfg *config.Config, facts Facts) (*catalog.Catalog, error) {
 		c.Schemas[name] = b.schema(s)
 	}
 	b.databasesOfOthers()
+	c.Views = facts.viewsIn(c)
 	if len(b.findings) > 0 {
 		return nil, b.findings
 	}

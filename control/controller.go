@@ -108,10 +108,14 @@ func (c *Controller) pause() time.Duration {
 }
 
 // Refresh reads one table's definition again and publishes it: what the
-// session calls after DDL.
+// session calls after DDL. Of serval_meta.views it is the logical views that are
+// read.
 func (c *Controller) Refresh(ctx context.Context, schema, table string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if schema == metaSchema && table == viewsTable {
+		return c.refreshViewsLocked(ctx)
+	}
 	t := c.store.Load().Table(schema, table)
 	if t == nil {
 		return c.refreshPlainLocked(ctx, schema, table)
@@ -307,6 +311,7 @@ func (r *factReader) all(ctx context.Context, plain *catalog.Catalog) Facts {
 		}
 	}
 	r.plain(plain, &facts)
+	facts.Views = r.views(ctx)
 	facts.withCollations()
 	return facts
 }

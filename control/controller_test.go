@@ -18,17 +18,20 @@ import (
 
 	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/config"
+	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/shardrule"
 )
 
 // fakeServers answers the questions control asks from tables in memory. A
 // table's definition is its columns as "name type" with PRIMARY first for keys.
 type fakeServers struct {
-	mu       sync.Mutex
-	version  string
-	fold     string
-	down     map[string]bool
-	tables   map[place][]string
+	mu      sync.Mutex
+	version string
+	fold    string
+	down    map[string]bool
+	tables  map[place][]string
+	// views are serval_meta.views by cluster; a cluster without has no such table.
+	views    map[string][][][]byte
 	executed []string
 	// asked are the questions for columns.
 	asked []string
@@ -94,6 +97,11 @@ func (f *fakeServers) Select(_ context.Context, cluster, sql string) ([][][]byte
 			row("utf8mb4_general_ci", "utf8mb4", "45", "", "PAD SPACE"), row("utf8mb4_0900_ai_ci", "utf8mb4", "255", "Yes", "NO PAD"),
 			row("utf8mb4_general_nopad_ci", "utf8mb4", "1069", "", "NULL"),
 		}, nil
+	case strings.Contains(sql, "serval_meta.views"):
+		if f.views[cluster] == nil {
+			return nil, sqlerr.New(sqlerr.NoSuchTable, "Table 'serval_meta.views' doesn't exist")
+		}
+		return f.views[cluster], nil
 	case strings.HasPrefix(sql, "SELECT WEIGHT_STRING"):
 		return [][][]byte{slices.Repeat(row("\x00 "), strings.Count(sql, "WEIGHT_STRING"))}, nil
 	case strings.HasPrefix(sql, "SELECT COUNT(*), MIN("):

@@ -28,6 +28,8 @@ type Facts struct {
 	Tables map[TableName]*TableFact
 	// Plain are the tables and views without a rule.
 	Plain map[TableName]*TableFact
+	// Views are the logical views by the cluster they were found on.
+	Views map[string][]*catalog.View
 }
 
 // TableFact is one table as a server defines it. Immutable.
