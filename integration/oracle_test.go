@@ -145,6 +145,11 @@ func newOracle(t *testing.T, s *serverSet, statements []string, shards int) *ora
 		o.both(t, o.seeds[table])
 		o.requireSame(t, table)
 	}
+	for _, statement := range statements {
+		if viewPattern.MatchString(statement) {
+			o.both(t, statement)
+		}
+	}
 	t.Logf("%d tables created and filled on both sides in %v", len(o.tables), time.Since(began).Round(time.Millisecond))
 	return o
 }
@@ -297,6 +302,7 @@ func (o *oracle) restore(t *testing.T, sql string) {
 
 var (
 	createPattern = regexp.MustCompile("(?is)^\\s*CREATE\\s+TABLE\\s+(?:IF\\s+NOT\\s+EXISTS\\s+)?(?:`?\\w+`?\\.)?`?(\\w+)`?")
+	viewPattern   = regexp.MustCompile(`^CREATE OR REPLACE VIEW\b`)
 	sqlComment    = regexp.MustCompile(`(?m)^\s*--.*$`)
 )
 

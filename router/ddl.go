@@ -20,6 +20,9 @@ func ddl(p *planning) (*plan.Plan, error) {
 	if p.st.Kind != parser.KindDDL || len(tables) == 0 {
 		return nil, nil
 	}
+	if err := refuseProgram(p.st, tables[0]); err != nil {
+		return nil, err
+	}
 	if p.facts.TemporaryTable {
 		return nil, sqlerr.Refuse("a temporary table called "+tables[0].Name, "a "+kindWord(tables[0])+" table has that name", "call it otherwise")
 	}
@@ -97,8 +100,6 @@ func (p *planning) checkDDL(tables []*catalog.Table) error {
 		}
 	case *ast.RenameTableStmt:
 		return refuseDDL("renaming", t, "the rule has it under this name", "change the rule")
-	case *ast.CreateViewStmt:
-		return refuseDDL("a view over", t, "it would have to be merged wherever it is used", "query the table itself")
 	}
 	if len(p.st.Tables) > 1 {
 		return refuseDDL("a statement over several tables with", t, "each table has shards of its own", "do it one table at a time")

@@ -52,6 +52,7 @@ type rule struct {
 func rules() []rule {
 	return []rule{
 		{"a hint that cannot be obeyed is an error", badHint, false},
+		{"a view over what is not on one server is kept by Serval", views, false},
 		{"a text the parser rejects or doubts goes home if no sharded table is in it", opaque, false},
 		{"functions that only make sense on one connection", connectionFunctions, false},
 		{"SHOW answers for the logical schema", show, false},
@@ -76,6 +77,10 @@ func rules() []rule {
 func Plan(cat *catalog.Catalog, db string, st *parser.Statement) (*plan.Plan, error) {
 	if cat.FoldNames {
 		db = strings.ToLower(db)
+	}
+	st, err := expandViews(cat, db, st)
+	if err != nil {
+		return nil, sqlerr.From(err)
 	}
 	p := newPlanning(cat, db, st, true)
 	for _, r := range rules() {
@@ -168,7 +173,6 @@ func (p *planning) finish(pl *plan.Plan) (*plan.Plan, error) {
 	}
 	pl.Effects.UserVars = p.facts.UserVarsSet
 	pl.Effects.UsesLastInsertID = p.facts.LastInsertID
-	pl.Effects.Found = p.foundRows()
 	if p.facts.TemporaryTable {
 		pl.Effects.Pins = "temporary table"
 	}
@@ -304,6 +308,9 @@ func opaque(p *planning) (*plan.Plan, error) {
 	}
 	if tables := p.spread(); len(tables) > 0 {
 		t, why := tables[0], p.facts.Doubt
+		if err := refuseProgram(p.st, t); err != nil {
+			return nil, err
+		}
 		if p.st.Node == nil {
 			why = "Serval's parser does not know this syntax"
 		}
@@ -328,28 +335,29 @@ func kindName(k shardrule.Kind) string {
 // before could answer: with pooled connections it would be someone else's.
 func connectionFunctions(p *planning) (*plan.Plan, error) {
 	switch {
-	case p.facts.FoundRows:
-		return nil, sqlerr.Refuse("FOUND_ROWS()", "the statement before left a number that servers differ in, and it ran on a connection of its own",
-			"ask right behind a SELECT, or use SELECT COUNT(*)")
+	case p.facts.FoundRows || p.facts.CalcFoundRows:
+		return nil, sqlerr.Refuse("FOUND_ROWS", "the number belongs to one server connection and Serval shares connections",
+			"use SELECT COUNT(*)")
 	case p.facts.RowCount:
 		return nil, sqlerr.Refuse("ROW_COUNT()", "the number belongs to one server connection and Serval shares connections",
 			"use the count in the statement's answer")
 	case len(p.spread()) == 0:
+	case p.facts.NamedLock:
+		return nil, sqlerr.Refuse("a named lock in a statement over sharded tables", "each shard has locks of its own", "")
 	case p.facts.Sequence:
 		return nil, sqlerr.Refuse("a sequence in a statement over sharded tables", "each shard would count by itself", "")
-	case p.facts.NamedLock:
-		return p.finishOr(sqlerr.Refuse("a named lock in a statement over sharded tables", "each shard has locks of its own", ""))
 	case p.unknownFunc() != "":
-		return p.finishOr(sqlerr.Refuse("the function "+p.unknownFunc(),
-			"stored functions are only at the schema's home, and the statement's tables are not", ""))
+		return nil, sqlerr.Refuse("the function "+p.unknownFunc(), "stored functions are only at the schema's home, and the statement's tables are not", "")
 	}
 	return nil, nil
 }
 
 // unknownFunc is a function of the statement that is not built in, or empty.
 func (p *planning) unknownFunc() string {
-	if f := p.storedFuncs(); len(f) > 0 {
-		return f[0]
+	for _, f := range p.facts.UnknownFuncs {
+		if !strings.HasPrefix(f, "'tidb`") { // the parser's name for DATE '…' and the like
+			return f
+		}
 	}
 	return ""
 }

@@ -55,9 +55,48 @@ func shop(t testing.TB) *catalog.Catalog {
 		Shards: []topology.Shard{{Cluster: "c1", Database: "shop", Table: "catalog"}}}
 	c.Plain = map[string]map[string]*catalog.Table{"shop": {"settings": tables["settings"]}}
 	delete(tables, "settings")
+	c.Views = viewsOfSchema(t)
 	tables["sbtest1"] = sbtest()
 	sharded("sbtest1", "id")
 	return c
+}
+
+// serverViews are the views of testdata/schema.sql as MySQL writes them down,
+// shop's tables and other's views in scratch databases 0 and 1.
+var serverViews = []struct{ name, columns, text string }{
+	{"adults", "id name country age", "select `serval_scratch_0`.`users`.`id` AS `id`,`serval_scratch_0`.`users`.`name` AS `name`," +
+		"`serval_scratch_0`.`users`.`country` AS `country`,`serval_scratch_0`.`users`.`age` AS `age` from `serval_scratch_0`.`users`" +
+		" where (`serval_scratch_0`.`users`.`age` >= 18)"},
+	{"spent", "user_id orders total", "select `serval_scratch_0`.`orders`.`user_id` AS `user_id`,count(0) AS `COUNT(*)`," +
+		"sum(`serval_scratch_0`.`orders`.`total`) AS `SUM(total)` from `serval_scratch_0`.`orders` group by `serval_scratch_0`.`orders`.`user_id`"},
+	{"regions", "region n mean", "select `serval_scratch_0`.`orders`.`region` AS `region`,count(0) AS `n`," +
+		"avg(`serval_scratch_0`.`orders`.`total`) AS `mean` from `serval_scratch_0`.`orders` group by `serval_scratch_0`.`orders`.`region`"},
+	{"best", "id user_id total", "select `serval_scratch_0`.`orders`.`id` AS `id`,`serval_scratch_0`.`orders`.`user_id` AS `user_id`," +
+		"`serval_scratch_0`.`orders`.`total` AS `total` from `serval_scratch_0`.`orders`" +
+		" order by `serval_scratch_0`.`orders`.`total` desc,`serval_scratch_0`.`orders`.`user_id`,`serval_scratch_0`.`orders`.`id` limit 5"},
+	{"by_name", "name id", "select `serval_scratch_0`.`users`.`name` AS `name`,`serval_scratch_0`.`users`.`id` AS `id` from `serval_scratch_0`.`users`" +
+		" order by `serval_scratch_0`.`users`.`name` desc,`serval_scratch_0`.`users`.`id`"},
+	{"rich", "id name total", "select `serval_scratch_1`.`a`.`id` AS `id`,`serval_scratch_1`.`a`.`name` AS `name`,`serval_scratch_1`.`s`.`total` AS `total`" +
+		" from (`serval_scratch_1`.`adults` `a` join `serval_scratch_1`.`spent` `s` on((`serval_scratch_1`.`s`.`user_id` = `serval_scratch_1`.`a`.`id`)))"},
+}
+
+func viewsOfSchema(t testing.TB) map[catalog.ViewName]*catalog.View {
+	out := map[catalog.ViewName]*catalog.View{}
+	for _, v := range serverViews {
+		columns := strings.Fields(v.columns)
+		text, err := NewViewText(v.name, v.text, []string{"shop", "other"}, columns)
+		require.NoError(t, err, v.name)
+		view := &catalog.View{Schema: "other", Name: v.name, Columns: columns, Definition: text.Definition, Shown: text.Shown, Literals: text.Literals,
+			Definer: "`app`@`%`", Charset: "utf8mb4", Collation: "utf8mb4_general_ci", Rows: map[string][]map[string]catalog.Field{}}
+		for i, c := range columns {
+			row := map[string]catalog.Field{"FIELD": {Text: c}, "TYPE": {Text: "int"}, "DEFAULT": {Null: true}}
+			view.Rows["SHOW"] = append(view.Rows["SHOW"], row)
+			row = map[string]catalog.Field{"TABLE_NAME": {Text: "was"}, "COLUMN_NAME": {Text: c}, "ORDINAL_POSITION": {Text: strconv.Itoa(i + 1), Number: true}}
+			view.Rows["COLUMNS"] = append(view.Rows["COLUMNS"], row)
+		}
+		out[catalog.ViewName{Schema: "other", Name: v.name}] = view
+	}
+	return out
 }
 
 // sbtest is sysbench's table: its sharding key is its auto-increment column.

@@ -98,6 +98,9 @@ func (p *planning) showStatus(n *ast.ShowStmt) (*plan.Plan, error) {
 		return nil, nil
 	}
 	name := parser.TableName{Schema: n.DBName, Table: strings.ReplaceAll(string(op.Const.Text), `\_`, "_")}
+	if v := (viewNames{p.cat, p.db}).find(name); v != nil {
+		return p.statusOfView(v), nil
+	}
 	e := p.lookup(name)
 	if e == nil || e.Placement == nil || len(e.Placement.Shards) == 0 {
 		return nil, nil
@@ -164,11 +167,14 @@ func (p *planning) showTables(n *ast.ShowStmt) (*plan.Plan, error) {
 		db = lower(db)
 	}
 	db = orName(db, p.db)
-	schema := p.cat.Schemas[db]
-	if schema == nil || !hasSpread(schema) {
+	schema, views := p.cat.Schemas[db], p.cat.ViewsOf(db)
+	if (schema == nil || !hasSpread(schema)) && len(views) == 0 {
 		return nil, nil
 	}
-	hide, show := logicalTables(schema)
+	var hide, show []string
+	if schema != nil {
+		hide, show = logicalTables(schema)
+	}
 	column := "Tables_in_" + db
 	inner := "SELECT TABLE_NAME AS " + quoteName(column) + ", TABLE_TYPE AS `Table_type` FROM information_schema.TABLES WHERE TABLE_SCHEMA = " +
 		quoteText(db)
@@ -177,6 +183,9 @@ func (p *planning) showTables(n *ast.ShowStmt) (*plan.Plan, error) {
 	}
 	for _, t := range show {
 		inner += " UNION SELECT " + quoteText(t) + ", 'BASE TABLE'"
+	}
+	for _, v := range views {
+		inner += " UNION SELECT " + quoteText(v.Name) + ", 'VIEW'"
 	}
 	columns := quoteName(column)
 	if label := p.likeLabel(n); label != "" {

@@ -25,6 +25,10 @@ type planned struct {
 	session bool
 	// beyond is what it does that no table's name shows; see access.go.
 	beyond reach
+	// views are the logical views it reads, nil for none; tables then has
+	// theirs behind the named ones.
+	views *viewsRead
+	named int
 	// cacheable: it stands for every text with the same key.
 	cacheable bool
 }
@@ -158,7 +162,9 @@ func (s *Session) planNew(cat *catalog.Catalog, text []byte) (*planned, error) {
 	}
 	e := &planned{
 		plan: p, kind: st.Kind, verb: strings.ToUpper(st.Verb), tables: st.Tables, hints: st.Hints, cacheable: st.Params,
+		named: len(st.Tables),
 	}
+	e.throughViews(cat, s.settings.db, st)
 	if mayReachBeyond(e.kind) { // whoever plans it: plans are shared by users
 		e.beyond = beyondTables(e, scan(string(text), s.settings.mode))
 	}

@@ -85,6 +85,11 @@ func (s *Session) dispatch(ctx context.Context, e *planned, args plan.Args, para
 	if err := s.access(e); err != nil {
 		return s.failed(ctx, err)
 	}
+	if e.views != nil {
+		if err := s.readable(e.views); err != nil {
+			return s.failed(ctx, err)
+		}
+	}
 	if e.hints.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, e.hints.Timeout)
@@ -94,9 +99,7 @@ func (s *Session) dispatch(ctx context.Context, e *planned, args plan.Args, para
 	if err != nil {
 		return err
 	}
-	if !s.onMariaDB() || e.kind != parser.KindSelect || len(e.tables) > 0 {
-		s.diag.reset() // MariaDB keeps them for what reads no table
-	}
+	s.diag.reset()
 	written, buffered, seq := s.out.Written(), s.out.Buffered(), s.out.Seq()
 	var out executor.Outcome
 	var bound *plan.Bound
@@ -127,7 +130,7 @@ func (s *Session) dispatch(ctx context.Context, e *planned, args plan.Args, para
 		err = s.endAlone(ctx, err)
 	}
 	if err != nil {
-		return s.failed(ctx, err)
+		return s.failed(ctx, e.invalid(err))
 	}
 	return s.conclude(ctx, e, bound, &out)
 }
@@ -177,7 +180,7 @@ func runsInTransaction(k parser.Kind) bool {
 // on: where one of them fails, the others must not keep their part. Under LOCK
 // TABLES it would free the locks.
 func (s *Session) enclose(e *planned, bound *plan.Bound) error {
-	if e.plan.ReadOnly || s.tx.State() == txn.Open || !runsInTransaction(e.kind) || tasks(bound) < 2 || finishes(bound) {
+	if e.plan.ReadOnly || s.tx.State() == txn.Open || !runsInTransaction(e.kind) || tasks(bound) < 2 {
 		return nil
 	}
 	for _, p := range s.pinned {
@@ -208,7 +211,7 @@ func (s *Session) endAlone(ctx context.Context, err error) error {
 // guarded runs the bound plan once; in a transaction, a change on several
 // shards that fails on one is taken back on the others.
 func (s *Session) guarded(ctx context.Context, e *planned, bound *plan.Bound, params *preparedArgs) (executor.Outcome, error) {
-	if e.plan.ReadOnly || s.tx.State() == txn.Idle || s.enclosed || tasks(bound) < 2 || finishes(bound) {
+	if e.plan.ReadOnly || s.tx.State() == txn.Idle || s.enclosed || tasks(bound) < 2 {
 		return s.attempt(ctx, e, bound, params)
 	}
 	if err := s.tx.Guard(ctx); err != nil {
@@ -238,7 +241,7 @@ func (s *Session) attempt(ctx context.Context, e *planned, bound *plan.Bound, pa
 	s.runLater() // of the statement before it in the same packet
 	l := &s.lease
 	l.prepare(e.plan.NeedsDB)
-	l.pins, l.vars, l.countFound = e.plan.Effects.Pins, e.plan.Effects.UserVars, e.plan.Effects.Found.Kind == plan.FoundAsked
+	l.pins, l.vars = e.plan.Effects.Pins, e.plan.Effects.UserVars
 	l.writes = !e.plan.ReadOnly
 	consistency := s.options.consistency
 	if e.hints.Consistency != "" {
@@ -252,12 +255,18 @@ func (s *Session) attempt(ctx context.Context, e *planned, bound *plan.Bound, pa
 		Bound: bound, Conns: l, Out: s.out, DeprecateEOF: s.c.Capabilities&wire.CapDeprecateEOF != 0,
 		Status: s.status(), MemoryBudget: s.deps.Limits.MemoryBudget, PadWeight: s.padWeight,
 		EndOfResult: s.endOfResult, KeepConns: s.tx.State() == txn.Open || len(s.pinned) > 0 || l.pins != "",
-		Undone: s.tx.Guarded() || s.enclosed, InTurn: s.enclosed, Apart: s.apartFor(e, bound),
+		Undone: s.tx.Guarded() || s.enclosed, InTurn: s.enclosed, Apart: &apart{s: s},
 	}
 	if params != nil {
 		req.Params = params
 	}
-	out, err := executor.Run(ctx, req)
+	var out executor.Outcome
+	var err error
+	if d, ok := e.plan.Root.(*plan.DefineView); ok {
+		out, err = s.defineView(ctx, d, bound)
+	} else {
+		out, err = executor.Run(ctx, req)
+	}
 	l.abandon(err)
 	if err == nil {
 		err = l.readBack
@@ -361,9 +370,8 @@ func (s *Session) conclude(ctx context.Context, e *planned, bound *plan.Bound, o
 	if s.diag.count == 0 {
 		s.diag.count = int(out.OK.Warnings)
 	}
-	s.found(e.plan.Effects.Found, bound.Args, out)
 	if out.Columns > 0 {
-		s.rowCount = -1
+		s.rowCount, s.foundRows = -1, out.Rows
 		s.eof(out.OK)
 		return nil
 	}

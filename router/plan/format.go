@@ -71,6 +71,8 @@ func (f *formatter) line(n Node) string {
 		return "Union all"
 	case *Sequence:
 		return "Sequence"
+	case *DefineView:
+		return n.line()
 	case *Const:
 		return "Const " + strings.Join(n.Columns, ", ") + " (" + strconv.Itoa(len(n.Rows)) + " rows)"
 	}

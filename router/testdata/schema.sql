@@ -54,3 +54,10 @@ CREATE TABLE settings (
   name VARCHAR(40) CHARACTER SET utf8mb4 NOT NULL PRIMARY KEY,
   value VARCHAR(80) CHARACTER SET utf8mb4
 );
+-- Views of the plan cases, in a database without rules.
+CREATE OR REPLACE VIEW other.adults AS SELECT id, name, country, age FROM shop.users WHERE age >= 18;
+CREATE OR REPLACE VIEW other.spent (user_id, orders, total) AS SELECT user_id, COUNT(*), SUM(total) FROM shop.orders GROUP BY user_id;
+CREATE OR REPLACE VIEW other.regions AS SELECT region, COUNT(*) AS n, AVG(total) AS mean FROM shop.orders GROUP BY region;
+CREATE OR REPLACE VIEW other.best AS SELECT id, user_id, total FROM shop.orders ORDER BY total DESC, user_id, id LIMIT 5;
+CREATE OR REPLACE VIEW other.rich AS SELECT a.id, a.name, s.total FROM other.adults a JOIN other.spent s ON s.user_id = a.id;
+CREATE OR REPLACE VIEW other.by_name AS SELECT name, id FROM shop.users ORDER BY name DESC, id;
