@@ -55,6 +55,8 @@ tan time time_format time_to_sec timediff timestamp timestampadd timestampdiff t
 to_number to_seconds trim trim_oracle trunc truncate
 ucase uncompress uncompressed_length unhex unix_timestamp updatexml upper user utc_date utc_time utc_timestamp
 uuid uuid_short uuid_to_bin uuid_v4 uuid_v7 validate_password_strength values var_pop var_samp variance version
+distance from_vector string_to_vector to_vector vec_distance vec_distance_cosine vec_distance_euclidean vec_fromtext
+vec_totext vector_dim vector_distance vector_to_string
 wait_for_executed_gtid_set wait_until_sql_thread_after_gtids week weekday weekofyear weight_string
 wsrep_last_seen_gtid wsrep_last_written_gtid wsrep_sync_wait_upto_gtid xor char_func collation insert_func year yearweek
 `)

@@ -56,7 +56,7 @@ func (p *planning) readFor(refs []*ref) *plan.Fragment {
 	f := &plan.Fragment{Table: plan.TableName{Schema: r.schema, Table: r.table}}
 	list := ""
 	for _, c := range p.neededColumns(r.entry) {
-		def, expr, carry, ok := carried(c, r.alias)
+		def, expr, carry, ok := p.carried(c, r.alias)
 		if !ok {
 			return nil
 		}

@@ -210,7 +210,7 @@ func (l *Load) Fragment(i int, rows Rows, sql []byte) error {
 	if len(columns) != len(f.Columns) {
 		return sqlerr.New(sqlerr.UnknownError, "table %s answered with %d columns where the plan has %d", f.Table.Table, len(columns), len(f.Columns))
 	}
-	head := "INSERT INTO " + quoted(l.Bound.Database, i) + " VALUES "
+	head := "INSERT INTO " + quoted(l.Bound.Database, i) + " (" + columnNames(f) + ") VALUES "
 	s := statement{table: i}
 	l.sql = l.sql[:0]
 	for {
@@ -327,7 +327,9 @@ func (l *Load) tuple(to *statement, row []byte, columns []wire.Column, f *plan.F
 		if f.Columns[i].Carry == plan.CarryEnum && string(v) == "0" {
 			to.zeros++
 		}
-		if dst, err = appendValue(dst, v, f.Columns[i].Carry); err != nil {
+		if dst, err = appendValue(dst, v, f.Columns[i].Carry); errors.Is(err, errNotText) {
+			return sqlerr.Refuse("this query over several shards", "column "+f.Columns[i].Name+" of "+f.Table.Table+" "+err.Error(), "")
+		} else if err != nil {
 			return fmt.Errorf("column %s of %s: %w", f.Columns[i].Name, f.Table.Table, err)
 		}
 	}
@@ -344,9 +346,14 @@ func appendValue(dst, v []byte, carry plan.Carry) ([]byte, error) {
 		return append(dst, v...), nil
 	case plan.CarryTimestamp:
 		return appendTimestamp(dst, v)
+	case plan.CarryCharacters:
+		if len(v) == 1 && v[0] == 0 {
+			return dst, errNotText
+		}
+		return appendQuoted(append(dst, "_utf8mb4"...), v), nil
 	case plan.CarryText:
 	}
-	return appendBytes(dst, v), nil
+	return appendQuoted(append(dst, "_binary"...), v), nil
 }
 
 func digits(v []byte) bool {
@@ -358,10 +365,14 @@ func digits(v []byte) bool {
 	return len(v) > 0
 }
 
-// appendBytes appends bytes as a literal without a character set: they are
-// stored as they are. Backslashes escape in the mode the load is run in.
-func appendBytes(dst, v []byte) []byte {
-	dst = append(dst, "_binary'"...)
+// errNotText: a JSON value has a date, bytes or the like in it, which its text
+// does not tell from a string.
+var errNotText = errors.New("has a JSON value of a type that its text does not show (a date, bytes, a decimal), which cannot be copied exactly")
+
+// appendQuoted appends bytes as a string literal. Backslashes escape in the
+// mode the load is run in.
+func appendQuoted(dst, v []byte) []byte {
+	dst = append(dst, '\'')
 	for _, c := range v {
 		switch c {
 		case '\'', '\\':

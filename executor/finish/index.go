@@ -6,16 +6,23 @@ import "github.com/servaldb/serval/router/plan"
 // whose rows were passed on before.
 func (l *Load) Copy(i int) error {
 	f := l.Plan.Fragments[i]
-	columns := ""
-	for j, c := range f.Columns {
-		if j > 0 {
-			columns += ", "
-		}
-		columns += quoteName(c.Name)
-	}
+	columns := columnNames(f)
 	of := l.filled[f.From]
 	l.sql = append(l.sql[:0], "INSERT INTO "+quoted(l.Bound.Database, i)+" ("+columns+") SELECT "+columns+" FROM "+quoted(l.Bound.Database, f.From)...)
 	return l.pass(statement{table: i, rows: of.rows, zeros: of.zeros, copied: true})
+}
+
+// columnNames are those of the table, which an INSERT has to name: it leaves
+// invisible ones out else.
+func columnNames(f *plan.Fragment) string {
+	names := ""
+	for j, c := range f.Columns {
+		if j > 0 {
+			names += ", "
+		}
+		names += quoteName(c.Name)
+	}
+	return names
 }
 
 // indexedRows is from how many rows on a copy gets its table's secondary keys:

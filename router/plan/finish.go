@@ -71,6 +71,9 @@ const (
 	CarryEnum
 	// CarryTimestamp: seconds since 1970 in UTC, 0 for the zero date.
 	CarryTimestamp
+	// CarryCharacters: text in utf8mb4 that is no bytes: JSON, UUID. One byte 0
+	// stands for a value whose text is not all of it.
+	CarryCharacters
 )
 
 // BoundFinish is a Finish with its values.
