@@ -279,3 +279,29 @@ func rowsSent(t *testing.T, b *plan.Bound, cat *catalog.Catalog) int {
 	}
 	return n
 }
+
+// TestEachShardIsSentItsValues: of a list over the key every value is in the
+// list of the shard where its rows are.
+func TestEachShardIsSentItsValues(t *testing.T) {
+	cat := shop(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		ids := rapid.SliceOfN(rapid.IntRange(0, 50), 2, 12).Draw(rt, "ids")
+		list := strings.Trim(strings.ReplaceAll(fmt.Sprint(ids), " ", ", "), "[]")
+		_, b, err := planText(t, cat, "shop", "SELECT name FROM users WHERE id IN ("+list+") AND age > 1")
+		require.NoError(t, err)
+		sent := map[int]string{}
+		for _, tasks := range b.Tasks {
+			for _, task := range tasks {
+				_, after, ok := strings.Cut(string(task.SQL), "IN (")
+				require.True(t, ok)
+				values, _, _ := strings.Cut(after, ")")
+				sent[task.Shard] = ", " + values + ","
+			}
+		}
+		for _, id := range ids {
+			_, one, err := planText(t, cat, "shop", fmt.Sprintf("SELECT name FROM users WHERE id = %d", id))
+			require.NoError(t, err)
+			require.Contains(t, sent[onlyShard(t, one)], fmt.Sprintf(", %d,", id))
+		}
+	})
+}

@@ -196,6 +196,7 @@ func (s *scatter) route(together bool) (*plan.Route, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.splitLists(r)
 	r.Hidden, r.Together = len(s.hidden), together
 	if s.shown >= 0 && together {
 		r.Columns = s.shown + len(s.hidden)

@@ -1,6 +1,8 @@
 package router
 
 import (
+	"strings"
+
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/opcode"
 
@@ -48,7 +50,7 @@ func rejectsNull(c plan.Cond) bool {
 		return !c.NullSafe
 	case plan.In:
 		return !c.NullSafe
-	case plan.Range, plan.None:
+	case plan.Range, plan.Part, plan.None:
 		return true
 	case plan.And:
 		for _, x := range c {
@@ -106,11 +108,17 @@ func (k *keyConds) of(e ast.ExprNode) plan.Cond {
 			return k.in(e)
 		}
 	case *ast.BetweenExpr:
-		if !e.Not && k.isKey(e.Expr) {
-			lo, hi := k.operand(e.Left), k.operand(e.Right)
-			if !lo.Unknown || !hi.Unknown {
-				return plan.Range{Column: k.column, Lo: orAbsent(lo), Hi: orAbsent(hi)}
-			}
+		lo, hi := k.operand(e.Left), k.operand(e.Right)
+		if e.Not || lo.Unknown && hi.Unknown {
+			return nil
+		}
+		r := plan.Range{Column: k.column, Lo: orAbsent(lo), Hi: orAbsent(hi)}
+		if k.isKey(e.Expr) {
+			return r
+		}
+		if f := k.part(e.Expr); f != "" {
+			r.Column = strings.ToUpper(f) + "(" + k.column + ")"
+			return plan.Part{Func: f, Range: r}
 		}
 	case *ast.IsNullExpr:
 		if !e.Not && k.isKey(e.Expr) {
@@ -160,7 +168,35 @@ func (k *keyConds) binary(e *ast.BinaryOperationExpr) plan.Cond {
 	if k.isKey(e.R) {
 		return k.compare(mirrored(e.Op), k.operand(e.L))
 	}
+	if f := k.part(e.L); f != "" {
+		return k.compareParts(f, e.Op, k.operand(e.R))
+	}
+	if f := k.part(e.R); f != "" {
+		return k.compareParts(f, mirrored(e.Op), k.operand(e.L))
+	}
 	return nil
+}
+
+// part is YEAR or DATE of the key, empty for anything else.
+func (k *keyConds) part(e ast.ExprNode) string {
+	f, ok := strip(e).(*ast.FuncCallExpr)
+	if ok && len(f.Args) == 1 && (f.FnName.L == "year" || f.FnName.L == "date") && k.isKey(f.Args[0]) {
+		return f.FnName.L
+	}
+	return ""
+}
+
+// compareParts is a comparison of a part of the key.
+func (k *keyConds) compareParts(f string, op opcode.Op, v plan.Operand) plan.Cond {
+	r, ok := k.compare(op, v).(plan.Range)
+	if op == opcode.EQ && !v.Unknown {
+		r, ok = plan.Range{Lo: v, Hi: v}, true
+	}
+	if !ok {
+		return nil
+	}
+	r.Column = strings.ToUpper(f) + "(" + k.column + ")"
+	return plan.Part{Func: f, Range: r}
 }
 
 // either is "l OR r". A chain of equalities is one list, and any chain is one

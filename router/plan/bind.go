@@ -74,6 +74,8 @@ type Bound struct {
 	Finish *BoundFinish
 
 	one [1]Task
+	// listed are the shards of values in lists, by their number; -1 is any.
+	listed map[int]int
 }
 
 // ResolvedLimit is a Limit with its numbers.

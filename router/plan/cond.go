@@ -185,6 +185,9 @@ func (c Range) Shards(env Env) (shardrule.Set, error) {
 	if loNone || hiNone {
 		return shardrule.EmptySet(n), nil
 	}
+	if set, ok := enumerated(env, lo, hi); ok {
+		return set, nil
+	}
 	ranger, ok := env.Placement.Algorithm.(shardrule.Ranger)
 	if !ok || lo.Open && hi.Open {
 		return shardrule.FullSet(n), nil
@@ -253,7 +256,34 @@ func (c And) Shards(env Env) (shardrule.Set, error) {
 		}
 		set = set.And(s)
 	}
+	if r, ok := c.between(); ok {
+		s, err := r.Shards(env)
+		if err != nil {
+			return set, err
+		}
+		set = set.And(s)
+	}
 	return set, nil
+}
+
+// between is "key >= lo AND key <= hi" as one range, which is less than both.
+func (c And) between() (Range, bool) {
+	lo, hi := -1, -1
+	for i, part := range c {
+		r, ok := part.(Range)
+		switch {
+		case ok && r.Hi.Absent:
+			lo = i
+		case ok && r.Lo.Absent:
+			hi = i
+		}
+	}
+	if lo < 0 || hi < 0 {
+		return Range{}, false
+	}
+	r, top := c[lo].(Range), c[hi].(Range)
+	r.Hi, r.HiExclusive = top.Hi, top.HiExclusive
+	return r, r.Column == top.Column
 }
 
 // String implements Cond.

@@ -258,6 +258,8 @@ func templateString(t Template, tables []TableRef) string {
 		switch c.Kind {
 		case ChunkText:
 			b.WriteString(c.Text)
+		case ChunkList:
+			b.WriteString("?" + strconv.Itoa(c.Index+1) + "…")
 		case ChunkValue, ChunkNumber:
 			b.WriteString("?" + strconv.Itoa(c.Index+1))
 		case ChunkTable, ChunkTableOnly:

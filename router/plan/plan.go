@@ -76,6 +76,8 @@ type Route struct {
 	Columns int
 	// Together: all shards' rows must be open at once (a merge-sort is above).
 	Together bool
+	// Lists: there is a ChunkList in the SQL.
+	Lists bool
 	// Learned is the executor's: what it knows of earlier runs, as text and
 	// prepared. It changes how the shards are asked, never what.
 	Learned [2]atomic.Value
@@ -322,6 +324,9 @@ const (
 	ChunkDatabaseText
 	// ChunkTableOnly is the quoted physical name without its database.
 	ChunkTableOnly
+	// ChunkList are the statement's values number Index to Index2, in an IN list
+	// over the sharding key: each shard is sent those that may be its own.
+	ChunkList
 	// ChunkScratch is the temporary table of a Finish's fragment Index.
 	ChunkScratch
 )

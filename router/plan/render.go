@@ -58,7 +58,7 @@ func (b *binder) task(r *Route, s *topology.Shard) Task {
 	if slot != nil {
 		shared = slot.Load()
 	}
-	prepared := len(b.values(r)) == 0 || b.allMarkers()
+	prepared := !r.Lists && (len(b.values(r)) == 0 || b.allMarkers())
 	if shared != nil && prepared && shared.sql != nil {
 		t.SQL, t.Markers, t.Rename = shared.sql, shared.markers, shared.rename
 		return t
@@ -69,7 +69,11 @@ func (b *binder) task(r *Route, s *topology.Shard) Task {
 	}
 	t.Rename = shared.rename
 	t.SQL = make([]byte, 0, r.SQL.size())
-	t.SQL, t.Markers = b.render(t.SQL, nil, r.SQL, at{tables: r.Tables, shard: s})
+	place := at{tables: r.Tables, shard: s}
+	if r.Lists {
+		place.list = r.Choice.Placement
+	}
+	t.SQL, t.Markers = b.render(t.SQL, nil, r.SQL, place)
 	if prepared {
 		shared = &sharedTask{rename: shared.rename, sql: t.SQL, markers: t.Markers}
 	}
@@ -82,7 +86,7 @@ func (b *binder) task(r *Route, s *topology.Shard) Task {
 // values are the chunks of r that hold a value.
 func (b *binder) values(r *Route) []Chunk {
 	for i := range r.SQL {
-		if k := r.SQL[i].Kind; k == ChunkValue || k == ChunkLimit {
+		if k := r.SQL[i].Kind; k == ChunkValue || k == ChunkLimit || k == ChunkList {
 			return r.SQL[i : i+1]
 		}
 	}
@@ -118,6 +122,8 @@ type at struct {
 	// number is the auto-increment number of the row, 0 where the row's own
 	// value is kept.
 	number uint64
+	// list is by which placement lists are split; nil: not.
+	list *shardrule.Placement
 }
 
 // render appends the template's SQL, and the numbers of the values that stand
@@ -130,6 +136,8 @@ func (b *binder) render(dst []byte, markers []int, t Template, a at) ([]byte, []
 			dst = append(dst, c.Text...)
 		case ChunkValue:
 			dst, markers = b.value(dst, markers, a.index(c.Index))
+		case ChunkList:
+			dst, markers = b.appendList(dst, markers, c, a)
 		case ChunkTable:
 			dst = appendTable(dst, &a.tables[c.Index], a.shard)
 		case ChunkTableOnly:

@@ -1,0 +1,84 @@
+package plan
+
+import "strings"
+
+// SplitList makes one chunk of the values first to last of an IN list over the
+// sharding key, of which each shard is then sent its own. It reports false
+// where they do not follow each other in the text.
+func (t Template) SplitList(first, last int) (Template, bool) {
+	for i := range t {
+		if t[i].Kind != ChunkValue || t[i].Index != first {
+			continue
+		}
+		at := i
+		for v := first + 1; v <= last; v++ {
+			if at+2 >= len(t) || t[at+1].Kind != ChunkText || strings.TrimSpace(t[at+1].Text) != "," ||
+				t[at+2].Kind != ChunkValue || t[at+2].Index != v {
+				return t, false
+			}
+			at += 2
+		}
+		out := append(Template(nil), t[:i]...)
+		out = append(out, Chunk{Kind: ChunkList, Index: first, Index2: last})
+		return append(out, t[at+1:]...), true
+	}
+	return t, false
+}
+
+// appendList appends the values of a list that may be keys of the shard: a
+// list that is no shard's own (NULL, what only a server can compare) stays. Of
+// a prepared statement all ? stay, so that its text is the same on each shard
+// and at each execution; those of others stand for one of its own again.
+func (b *binder) appendList(dst []byte, markers []int, c *Chunk, a at) ([]byte, []int) {
+	for i := c.Index + 1; i <= c.Index2 && a.list != nil; i++ {
+		if b.Args.Value(i).Kind != b.Args.Value(c.Index).Kind {
+			a.list = nil // by which types values are compared depends on all of them
+		}
+	}
+	own, kept := -1, 0
+	for i := c.Index; i <= c.Index2 && own < 0; i++ {
+		if !b.elsewhere(i, a) {
+			own = i
+		}
+	}
+	for i := c.Index; i <= c.Index2; i++ {
+		had := len(dst)
+		if kept > 0 {
+			dst = append(dst, ", "...)
+		}
+		var marker bool
+		dst, marker = b.Args.AppendSQL(dst, i)
+		switch skip := own >= 0 && b.elsewhere(i, a); {
+		case marker && skip:
+			markers = append(markers, own)
+		case marker:
+			markers = append(markers, i)
+		case skip || own < 0 && kept > 0:
+			dst = dst[:had]
+			continue
+		}
+		kept++
+	}
+	return dst, markers
+}
+
+// elsewhere: the value is certainly a key of another shard.
+func (b *binder) elsewhere(i int, a at) bool {
+	if a.list == nil {
+		return false
+	}
+	shard, known := b.listed[i]
+	if !known {
+		env := b.env
+		env.Placement = a.list
+		shard = -1
+		if n, h, err := (Equal{Value: Operand{Value: i}}).shard(env); err == nil && h == hitOne {
+			shard = n
+		}
+		if b.listed == nil {
+			b.listed = make(map[int]int)
+		}
+		b.listed[i] = shard
+	}
+	return shard >= 0 && shard != a.shard.Index
+}
