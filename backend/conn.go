@@ -68,6 +68,7 @@ type Conn struct {
 
 	phase   phase
 	partial bool // the last frame read goes on in the next one
+	relayed int64
 	end     wire.OK
 	status  uint16
 	colBuf  []byte

@@ -39,6 +39,8 @@ func (e *ClientError) Unwrap() error { return e.Err }
 // as *sqlerr.Error and not written. Where ok has SERVER_MORE_RESULTS_EXISTS,
 // the next Relay moves the next result of the same answer.
 //
+// Relayed tells how many rows it moved.
+//
 // Order: nothing is written to w before the first packet of the answer came,
 // so an error with nothing in w may still be answered by another server.
 func (c *Conn) Relay(w *wire.Writer, opt RelayOptions) (ok wire.OK, columns int, err error) {
@@ -99,6 +101,7 @@ func (c *Conn) relayColumns(w *wire.Writer, n int, rewrite func(*wire.Column)) e
 // relayRows forwards frames up to the end of the result. Only the first byte
 // of each row is looked at.
 func (c *Conn) relayRows(w *wire.Writer) error {
+	c.relayed = 0
 	for {
 		frame, ok, err := c.r.BufferedFrame()
 		if err == nil && !ok {
@@ -123,6 +126,7 @@ func (c *Conn) relayRows(w *wire.Writer) error {
 			case payload[0] == wire.HeaderEOF && len(payload) < wire.MaxFrame:
 				return c.relayEnd(payload)
 			}
+			c.relayed++
 		}
 		c.partial = len(payload) == wire.MaxFrame
 		if err := w.Frame(frame); err != nil {
@@ -130,6 +134,9 @@ func (c *Conn) relayRows(w *wire.Writer) error {
 		}
 	}
 }
+
+// Relayed is how many rows the last Relay of a result with columns moved.
+func (c *Conn) Relayed() int64 { return c.relayed }
 
 func (c *Conn) relayEnd(payload []byte) error {
 	end, err := wire.DecodeOK(payload, backendCaps)

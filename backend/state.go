@@ -263,15 +263,35 @@ func appendDiff(dst []byte, have, want []Var, set func(dst []byte, name, sql str
 }
 
 // scope is what, besides its text, decides what a statement means when it is
-// prepared: names resolve in the current database, and sql_mode and character
-// sets decide how it parses.
+// prepared: names resolve in the current database, sql_mode and character sets
+// decide how it parses, and user variables have the type they have then.
 func (c *Conn) scope() []byte {
 	if len(c.stmtScope) == 0 {
 		s := append(c.stmtScope, c.db...)
 		for _, v := range c.have.Vars {
 			s = append(append(append(append(s, 0), v.Name...), '='), v.SQL...)
 		}
+		for _, v := range c.have.UserVars {
+			s = append(append(append(append(s, 0, '@'), v.Name...), '='), typeOf(v.SQL)...)
+		}
 		c.stmtScope = append(s, 0)
 	}
 	return c.stmtScope
+}
+
+// typeOf tells user variables of different types apart by their SQL; it may tell
+// more apart.
+func typeOf(sql string) string {
+	const shortest = 18 // digits that are signed for certain
+	switch {
+	case strings.HasPrefix(sql, "CONVERT("):
+		return sql[strings.LastIndexByte(sql, ' ')+1:] // the collation
+	case strings.HasPrefix(sql, "x'"):
+		return "x"
+	case strings.Trim(sql, "-0123456789") == "" && len(sql) <= shortest:
+		return "1"
+	case strings.Trim(sql, "-0123456789.") == "" && strings.Contains(sql, "."):
+		return "."
+	}
+	return sql
 }

@@ -79,9 +79,13 @@ type Apart interface {
 	TakeApart(ctx context.Context, cluster string, target topology.Target) (*backend.Conn, error)
 	// State is the session's, for statements that name their databases.
 	State() *backend.State
+	// Own: the connection is one the session holds, which the fragments may need
+	// too; so their rows are read first.
+	Own() bool
 	// Ended looks after what the client's statement left on the connection
-	// (warnings), before anything else is run there.
-	Ended(c *backend.Conn)
+	// (warnings, variables), before anything else is run there; err is the
+	// statement's.
+	Ended(c *backend.Conn, err error)
 	// ReturnApart ends its use. clean: the next one may have it; else it is
 	// closed.
 	ReturnApart(c *backend.Conn, clean bool)

@@ -43,13 +43,23 @@ func finishOn(ctx context.Context, req *Request, n *plan.Finish, target topology
 		load.MaxBytes = req.MemoryBudget
 	}
 	p := &place{from: req.Apart, load: load}
+	move := moveFragments
+	if req.Apart.Own() {
+		if move, err = holdFragments(ctx, req, n, load); err != nil {
+			return Outcome{}, err
+		}
+	}
 	if err := p.take(ctx, target); err != nil {
 		return Outcome{}, err
 	}
 	out = Outcome{Rows: -1}
-	if out.Shards, err = moveFragments(ctx, req, n, p); err == nil {
+	if out.Shards, err = move(ctx, req, n, p); err == nil {
 		out.OK, out.Columns, err = finishQuery(req, n, p)
 	}
+	if err == nil && out.Columns > 0 {
+		out.Rows = p.conn.Relayed()
+	}
+	out.GTIDs = addGTIDs(nil, load.Bound.Cluster, out.OK.Tracked.GTIDs)
 	if err != nil && !p.conn.Usable() {
 		cancel() // a query nobody reads is killed
 	}
@@ -104,7 +114,7 @@ func finishQuery(req *Request, n *plan.Finish, p *place) (ok wire.OK, columns in
 	if err := load.Index(); err != nil {
 		return wire.OK{}, 0, err
 	}
-	if load.Early() && req.Params == nil {
+	if load.Early() && req.Params == nil && n.At.Cluster == "" {
 		err = queryBehind(c, load, state)
 	} else if err = load.Settle(); err == nil {
 		c.Want(state)
@@ -118,9 +128,7 @@ func finishQuery(req *Request, n *plan.Finish, p *place) (ok wire.OK, columns in
 	if err == nil && ok.Status&wire.StatusMoreResults != 0 {
 		err = errSeveralResults()
 	}
-	if err == nil {
-		req.Apart.Ended(c)
-	}
+	req.Apart.Ended(c, err)
 	return ok, columns, err
 }
 
@@ -179,7 +187,7 @@ func (p *place) prepare(ctx context.Context) error {
 func (p *place) leave(ctx context.Context, err error) {
 	p.disarm()
 	ended := ctx.Err() != nil
-	if ended || err != nil {
+	if ended || err != nil || p.load.Plan.At.Cluster != "" {
 		p.clean(ctx, ended, false)
 		return
 	}

@@ -73,7 +73,13 @@ func (a *scriptedApart) TakeApart(_ context.Context, _ string, target topology.T
 
 func (a *scriptedApart) State() *backend.State { return &backend.State{} }
 
-func (a *scriptedApart) Ended(*backend.Conn) { a.ended++ }
+func (a *scriptedApart) Own() bool { return false }
+
+func (a *scriptedApart) Ended(_ *backend.Conn, err error) {
+	if err == nil {
+		a.ended++
+	}
+}
 
 func (a *scriptedApart) ReturnApart(c *backend.Conn, clean bool) {
 	way := "closed"

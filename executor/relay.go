@@ -20,6 +20,9 @@ func relay(ctx context.Context, req *Request, task *plan.Task) (Outcome, error) 
 	out := Outcome{Rows: -1, Shards: 1}
 	out.OK, out.Columns, err = relayAll(c, req, task)
 	if err == nil {
+		if out.Columns > 0 {
+			out.Rows = c.Relayed()
+		}
 		out.GTIDs = addGTIDs(nil, task.Cluster, out.OK.Tracked.GTIDs)
 		numberRows(req.Bound, &out.OK)
 	}

@@ -21,7 +21,7 @@ func Classify(sql []byte, mode Mode) (kind Kind, tables []TableName) {
 // too, as some server may execute them. It stops where the text cannot be
 // read.
 func collectTokens(sql []byte, mode Mode, out []outlineToken) ([]outlineToken, error) {
-	return collectFrom(&scanner{sql: sql, mode: mode}, out)
+	return collectFrom(&scanner{sql: sql, mode: mode, body: true}, out)
 }
 
 func collectFrom(sc *scanner, out []outlineToken) ([]outlineToken, error) {
@@ -35,7 +35,7 @@ func collectFrom(sc *scanner, out []outlineToken) ([]outlineToken, error) {
 			for start < t.end-2 && (sc.sql[start] == '!' || charClass[sc.sql[start]]&charDigit != 0) {
 				start++
 			}
-			inner := &scanner{sql: sc.sql[:t.end-2], pos: start, mode: sc.mode}
+			inner := &scanner{sql: sc.sql[:t.end-2], pos: start, mode: sc.mode, body: sc.body}
 			if out, err = collectFrom(inner, out); err != nil {
 				return out, err
 			}

@@ -20,7 +20,7 @@ func (s *Statement) doubt() string {
 	if s.Flags&HasVersioned == 0 || !isQuery(s.Kind) && s.Kind != KindExplain {
 		return ""
 	}
-	sc := scanner{sql: []byte(s.Text), mode: s.Mode}
+	sc := scanner{sql: []byte(s.Text), mode: s.Mode, body: true}
 	for {
 		t, err := sc.next()
 		if err != nil || t.kind == tokenEnd {

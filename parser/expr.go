@@ -106,7 +106,7 @@ func (s *Statement) ExprSpan(e ast.ExprNode) (Span, error) {
 	if err != nil {
 		return Span{}, cannot("an expression cannot be written: %v", err)
 	}
-	o, err := newOutline(s.Text, s.Mode)
+	o, err := newOutline(s.read(), s.Mode)
 	if err != nil {
 		return Span{}, err
 	}

@@ -58,6 +58,10 @@ func (s *Statement) Facts() *Facts {
 		f.fromTokens(s)
 		return f
 	}
+	for _, name := range s.into {
+		f.IntoVar = true
+		f.sets(name)
+	}
 	v := &factVisitor{f: f}
 	s.Node.Accept(v)
 	switch n := s.Node.(type) {

@@ -38,6 +38,7 @@ type Lexer struct {
 	tuple    int // offset in Key of the current tuple
 	firstAt  int // offset in Key of the first tuple
 	firstEnd int // offset in Key behind the first tuple
+	routine  routineState
 	hints    []token
 }
 
@@ -122,7 +123,7 @@ func (l *Lexer) pass(sql []byte, mode Mode, fp *Fingerprint) (again bool, err er
 	l.marks = l.marks[:0]
 	l.hints = l.hints[:0]
 	l.param, l.verb, l.prev, l.prevKey, l.values = false, kwNone, prevStart, kwNone, valuesNone
-	l.stripped = false
+	l.stripped, l.routine = false, routineState{}
 	for {
 		t, err := l.next()
 		if err != nil {
@@ -245,7 +246,10 @@ func (l *Lexer) word(t token) {
 	if l.fp.Verb == "" {
 		l.begin(text, kw)
 	} else if l.verb == kwNone || l.verb == kwExplain {
-		l.body(kw)
+		l.within(kw)
+	}
+	if l.verb == kwAlter {
+		l.routineWord(t, kw)
 	}
 	if l.values == valuesAfter {
 		l.values = valuesDone
@@ -279,8 +283,8 @@ func (l *Lexer) begin(text []byte, kw keyword) {
 	}
 }
 
-// body looks for the statement behind EXPLAIN or an opening parenthesis.
-func (l *Lexer) body(kw keyword) {
+// within looks for the statement behind EXPLAIN or an opening parenthesis.
+func (l *Lexer) within(kw keyword) {
 	switch kw {
 	case kwSelect, kwWith, kwInsert, kwReplace, kwUpdate, kwDelete:
 		l.param = true

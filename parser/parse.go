@@ -132,8 +132,11 @@ func (s *Statement) markers(l *Lexer, fp *Fingerprint, plus int) {
 // parse gives the text to TiDB's parser.
 func (s *Statement) parse(opt Options) bool {
 	p := parsers.Get().(*tidbParser)
+	defer parsers.Put(p)
 	node, err := parseWith(p, s.Text, opt)
-	parsers.Put(p)
+	if err != nil && s.hideInto() {
+		node, err = parseWith(p, s.hidden, opt)
+	}
 	if err != nil {
 		s.Why = err
 		return false

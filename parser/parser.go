@@ -168,6 +168,11 @@ type Statement struct {
 	Tables []TableName
 
 	charset, collation string // as in Options
+
+	// hidden is Text with spaces in the place of INTO @x, @y, which TiDB's
+	// parser does not read, and into the variables; empty where there is none.
+	hidden string
+	into   []string
 }
 
 // TableName is a table as written; Schema is empty where the statement leaves

@@ -43,6 +43,8 @@ type scanner struct {
 	// open: /*! and */ are white space and what is between them are tokens,
 	// which is how TiDB's parser reads them.
 	open bool
+	// body: a semicolon does not end the statement.
+	body bool
 	// dot: the token before was a dot, so a digit begins a name.
 	dot bool
 	// wordBefore: the token before ended in a name, so a dot belongs to it.
@@ -262,6 +264,9 @@ func (s *scanner) symbol(c byte) (tokenKind, error) {
 	switch c {
 	case ';':
 		s.pos++
+		if s.body {
+			return tokenPunct, nil
+		}
 		return tokenEnd, nil
 	case '?':
 		s.pos++

@@ -142,7 +142,7 @@ func (s *Statement) Spans() (*Spans, error) {
 	if s.Node == nil {
 		return nil, cannot("it was not understood")
 	}
-	o, err := newOutline(s.Text, s.Mode)
+	o, err := newOutline(s.read(), s.Mode)
 	if err != nil {
 		return nil, err
 	}

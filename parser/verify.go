@@ -58,7 +58,7 @@ func (v *verifier) replaced(aliased []bool) string {
 	for j := range v.o.chains {
 		edits = append(edits, edit{v.o.chains[j].qualifier, quoteName(placeholder + "q" + strconv.Itoa(j))})
 	}
-	return applyEdits(v.s.Text, edits)
+	return applyEdits(v.s.read(), edits)
 }
 
 // nameNodes are all the nodes of a tree that hold a table's name.

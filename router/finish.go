@@ -27,7 +27,7 @@ func finishRest(p *planning) (*plan.Plan, error) {
 	}
 	q := newPlanning(p.cat, p.db, p.st, false)
 	if n := q.finisher(); n != nil {
-		return &plan.Plan{Root: n, ReadOnly: true, Why: "finished on one server"}, nil
+		return p.finishPlan(n, "finished on one server"), nil
 	}
 	if q.cannot != nil {
 		return nil, q.cannot
@@ -43,7 +43,7 @@ func (p *planning) finishSpread(pl *plan.Plan) {
 		return
 	}
 	if n := newPlanning(p.cat, p.db, p.st, false).finisher(); n != nil {
-		pl.Spread = &plan.Plan{Root: n, ReadOnly: true, Why: pl.Why}
+		pl.Spread = p.finishPlan(n, pl.Why)
 		r.Choice.Single = plan.ErrSpread
 	}
 }
@@ -57,8 +57,12 @@ func (p *planning) finisher() *plan.Finish {
 	default:
 		return nil
 	}
-	if !p.readOnly() || h.HasShard || h.Cluster != "" || h.NoScatter || f.LastInsertID || f.FoundRows || f.RowCount ||
-		f.CalcFoundRows || p.st.Folded || p.needsTable() {
+	if !p.copiable() || h.HasShard || h.Cluster != "" || h.NoScatter || f.LastInsertID || f.FoundRows || f.RowCount ||
+		p.st.Folded || p.needsTable() {
+		return nil
+	}
+	at, ok := p.finishAt()
+	if !ok {
 		return nil
 	}
 	sp, err := p.spans()
@@ -69,7 +73,7 @@ func (p *planning) finisher() *plan.Finish {
 	for _, r := range p.sc.refs {
 		refs[r.name] = r
 	}
-	n := &plan.Finish{Target: p.target()}
+	n := &plan.Finish{Target: p.finishTarget(), At: at}
 	w := &finishing{sharing: p.sharing(n, sp, refs), sp: sp, byName: refs}
 	n.SQL = w.emit(p.within)
 	p.cannot = w.cannot

@@ -173,6 +173,7 @@ func (p *planning) finish(pl *plan.Plan) (*plan.Plan, error) {
 	}
 	pl.Effects.UserVars = p.facts.UserVarsSet
 	pl.Effects.UsesLastInsertID = p.facts.LastInsertID
+	pl.Effects.Found = p.foundRows()
 	if p.facts.TemporaryTable {
 		pl.Effects.Pins = "temporary table"
 	}
@@ -335,29 +336,28 @@ func kindName(k shardrule.Kind) string {
 // before could answer: with pooled connections it would be someone else's.
 func connectionFunctions(p *planning) (*plan.Plan, error) {
 	switch {
-	case p.facts.FoundRows || p.facts.CalcFoundRows:
-		return nil, sqlerr.Refuse("FOUND_ROWS", "the number belongs to one server connection and Serval shares connections",
-			"use SELECT COUNT(*)")
+	case p.facts.FoundRows:
+		return nil, sqlerr.Refuse("FOUND_ROWS()", "the statement before left a number that servers differ in, and it ran on a connection of its own",
+			"ask right behind a SELECT, or use SELECT COUNT(*)")
 	case p.facts.RowCount:
 		return nil, sqlerr.Refuse("ROW_COUNT()", "the number belongs to one server connection and Serval shares connections",
 			"use the count in the statement's answer")
 	case len(p.spread()) == 0:
-	case p.facts.NamedLock:
-		return nil, sqlerr.Refuse("a named lock in a statement over sharded tables", "each shard has locks of its own", "")
 	case p.facts.Sequence:
 		return nil, sqlerr.Refuse("a sequence in a statement over sharded tables", "each shard would count by itself", "")
+	case p.facts.NamedLock:
+		return p.finishOr(sqlerr.Refuse("a named lock in a statement over sharded tables", "each shard has locks of its own", ""))
 	case p.unknownFunc() != "":
-		return nil, sqlerr.Refuse("the function "+p.unknownFunc(), "stored functions are only at the schema's home, and the statement's tables are not", "")
+		return p.finishOr(sqlerr.Refuse("the function "+p.unknownFunc(),
+			"stored functions are only at the schema's home, and the statement's tables are not", ""))
 	}
 	return nil, nil
 }
 
 // unknownFunc is a function of the statement that is not built in, or empty.
 func (p *planning) unknownFunc() string {
-	for _, f := range p.facts.UnknownFuncs {
-		if !strings.HasPrefix(f, "'tidb`") { // the parser's name for DATE '…' and the like
-			return f
-		}
+	if f := p.storedFuncs(); len(f) > 0 {
+		return f[0]
 	}
 	return ""
 }

@@ -75,6 +75,8 @@ func (p *planning) scatterable() error {
 		return refuseScatter("a user variable assigned", "each shard would assign its own")
 	case f.IntoFile || f.IntoVar:
 		return refuseScatter("SELECT … INTO", "each shard would write its own")
+	case f.CalcFoundRows:
+		return refuseScatter("SQL_CALC_FOUND_ROWS", "each shard would count its own")
 	case f.LastInsertID && f.SetsLastInsertID:
 		return refuseScatter("LAST_INSERT_ID(expr)", "each shard would set its own")
 	}

@@ -9,6 +9,9 @@ import (
 
 // union plans the arms of a UNION ALL one by one, each on its own shards.
 func (p *planning) union(n *ast.SetOprStmt) (*plan.Plan, error) {
+	if err := p.scatterable(); err != nil { // not even if each arm is on one shard
+		return nil, err
+	}
 	sp, err := p.spans()
 	if err != nil {
 		return nil, err

@@ -79,6 +79,8 @@ type Load struct {
 	// tables are those on the connection; filled is what each fragment's has.
 	tables *tables
 	filled []filling
+	// rowFormat: the connection's binary log has another format for the while.
+	rowFormat bool
 }
 
 // tables are what is left on a connection: empty temporary tables, by their
@@ -429,6 +431,13 @@ func (l *Load) quiet(ctx context.Context, c *backend.Conn) error {
 	if err != nil || len(rows) == 0 || string(rows[0][0]) == "0" {
 		return err
 	}
+	if l.Plan.At.Cluster != "" { // what else the query does there must be logged
+		l.rowFormat = true
+		if _, err = c.Exec(ctx, "SET SESSION binlog_format = ROW"); err == nil {
+			c.Adopt(loading)
+		}
+		return err
+	}
 	l.tables.logged = true
 	if _, err = c.Exec(ctx, "SET SESSION sql_log_bin = 0"); err != nil {
 		return err
@@ -530,8 +539,15 @@ func (l *Load) Clean(ctx context.Context, c *backend.Conn, keep bool) error {
 	} else if err := l.empty(); err != nil {
 		return err
 	}
+	if l.rowFormat {
+		if _, err := c.Exec(ctx, "SET SESSION binlog_format = DEFAULT"); err != nil {
+			return err
+		}
+	}
 	c.Adopt(loading)
-	c.Keep(l.tables)
+	if l.Plan.At.Cluster == "" {
+		c.Keep(l.tables)
+	}
 	return nil
 }
 

@@ -2,6 +2,7 @@ package session
 
 import (
 	"encoding/binary"
+	"math"
 	"strconv"
 
 	"github.com/servaldb/serval/executor/txn"
@@ -60,7 +61,8 @@ func (s *Session) fail(err error) {
 // column is one column of a result Serval gives by itself.
 type column struct {
 	name   string
-	number bool // BIGINT, else text
+	number bool         // BIGINT, else text
+	exact  *wire.Column // its definition but for the name, where that is known better
 }
 
 // utf8mb4 general_ci is the id of the text Serval makes: ASCII in every
@@ -68,6 +70,11 @@ type column struct {
 const ownCollation = wire.CollationUTF8MB4General
 
 func (c column) definition() wire.Column {
+	if c.exact != nil {
+		def := *c.exact
+		def.Name = []byte(c.name)
+		return def
+	}
 	def := wire.Column{Name: []byte(c.name), Charset: ownCollation, Length: 1024, Type: wire.TypeVarString, Decimals: 31}
 	if c.number {
 		def.Charset, def.Length, def.Type = wire.CollationBinary, 21, wire.TypeLongLong
@@ -78,14 +85,17 @@ func (c column) definition() wire.Column {
 
 // table answers with a result set of Serval's own. A nil value is NULL; the
 // values of number columns are their digits.
-func (s *Session) table(columns []column, rows [][][]byte) {
+func (s *Session) table(columns []column, rows [][][]byte) { s.tableWarned(columns, rows, 0) }
+
+// tableWarned is table with a number of warnings.
+func (s *Session) tableWarned(columns []column, rows [][][]byte, warnings int) {
 	s.columnsOnly(columns)
 	for _, row := range rows {
 		s.buf = s.appendRow(s.buf[:0], columns, row)
 		_ = s.out.Packet(s.buf)
 	}
 	s.rowCount, s.foundRows = -1, int64(len(rows))
-	s.eof(wire.OK{})
+	s.eof(wire.OK{Warnings: uint16(min(warnings, math.MaxUint16))})
 }
 
 func (s *Session) columnsOnly(columns []column) {
@@ -116,6 +126,10 @@ func (s *Session) appendRow(dst []byte, columns []column, row [][]byte) []byte {
 			wire.SetBinaryNull(dst, i)
 		case columns[i].number:
 			n, _ := strconv.ParseInt(string(v), 10, 64) // our own digits
+			if x := columns[i].exact; x != nil && x.Type == wire.TypeLong {
+				dst = binary.LittleEndian.AppendUint32(dst, uint32(n))
+				continue
+			}
 			dst = binary.LittleEndian.AppendUint64(dst, uint64(n))
 		default:
 			dst = wire.AppendLenEncBytes(dst, v)

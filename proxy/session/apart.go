@@ -6,18 +6,68 @@ import (
 	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/executor"
 	"github.com/servaldb/serval/executor/txn"
+	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/router/plan"
 	"github.com/servaldb/serval/topology"
 )
 
 // apart gives the connections queries are finished on. They hold nothing of the
-// session's: no transaction, no pinned state.
-type apart struct{ s *Session }
+// session's: no transaction, no pinned state; unless the query needs just that
+// (plan.FinishAt).
+type apart struct {
+	s       *Session
+	at      plan.FinishAt
+	needsDB bool
+	effects plan.Effects // what the statement leaves on the connection
+	writes  bool
+}
 
 var _ executor.Apart = (*apart)(nil)
+
+// apartFor takes what the statement leaves behind from the lease, whose
+// connections only read the tables, to the connection it is finished on.
+func (s *Session) apartFor(e *planned, bound *plan.Bound) *apart {
+	a := &apart{s: s}
+	if n, ok := bound.Plan.Root.(*plan.Finish); ok {
+		a.at, a.needsDB, a.effects = n.At, n.At.Cluster != "" && bound.Plan.NeedsDB, e.plan.Effects
+		a.effects.Pins = bound.Plan.Effects.Pins
+		a.writes = !bound.Plan.ReadOnly
+		s.lease.pins, s.lease.vars, s.lease.countFound, s.lease.writes = "", nil, false, false
+	}
+	return a
+}
+
+// describing is for the columns of a plan only.
+func (s *Session) describing(p *plan.Plan) *apart {
+	a := &apart{s: s}
+	if n, ok := p.Root.(*plan.Finish); ok {
+		a.at = plan.FinishAt{Cluster: n.At.Cluster}
+		a.needsDB = n.At.Cluster != "" && p.NeedsDB
+	}
+	return a
+}
+
+// finishes: the plan only changes anything, if at all, on the connection it is
+// finished on.
+func finishes(bound *plan.Bound) bool { return bound.Finish != nil }
+
+// Own implements executor.Apart: named locks are the session's connection's,
+// and what may touch tables is part of its transaction.
+func (a *apart) Own() bool {
+	return a.at.Own || a.at.Inside && (a.s.tx.State() == txn.Open || a.s.pinned[a.at.Cluster] != nil)
+}
 
 // TakeApart implements executor.Apart. What is finished there is copied there,
 // so the server needs none of the session's writes.
 func (a *apart) TakeApart(ctx context.Context, cluster string, target topology.Target) (*backend.Conn, error) {
+	if a.Own() {
+		a.s.lease.pins, a.s.lease.writes, a.s.lease.temporary = a.effects.Pins, a.writes, true
+		conns, err := a.s.lease.Acquire(ctx, cluster, topology.TargetPrimary, 1)
+		if err != nil {
+			return nil, err
+		}
+		return conns[0], nil
+	}
 	w := a.s.wantPrimary(cluster, 1)
 	w.Target, w.Apart = target, true
 	w.Over = a.s.tx.State() == txn.Open || len(a.s.pinned) > 0
@@ -29,28 +79,46 @@ func (a *apart) TakeApart(ctx context.Context, cluster string, target topology.T
 }
 
 // State implements executor.Apart.
-func (a *apart) State() *backend.State { return a.s.settings.state(false) }
+func (a *apart) State() *backend.State { return a.s.settings.state(a.needsDB) }
 
 // Ended implements executor.Apart: these are the statement's warnings; those of
-// its fragments are about the same rows.
-func (a *apart) Ended(c *backend.Conn) {
-	d := &a.s.diag
+// its fragments are about the same rows. A statement that failed may have set
+// user variables all the same.
+func (a *apart) Ended(c *backend.Conn, err error) {
+	l, d := &a.s.lease, &a.s.diag
+	if err != nil {
+		if l.vars = a.effects.UserVars; len(l.vars) > 0 && !broken(c, err) && !ended(err) {
+			_ = l.takeOver(c) // the statement's own error is the client's
+		}
+		return
+	}
 	bound := d.bound
 	d.reset()
 	d.bound = bound
 	if c.End().Warnings > 0 {
 		d.read(c)
 	}
-	a.s.lease.warned = true
+	l.warned = true
+	l.vars, l.countFound = a.effects.UserVars, a.effects.Found.Kind == plan.FoundAsked
+	if err := l.takeOver(c); err != nil {
+		l.readBack = err
+	}
 }
 
 // ReturnApart implements executor.Apart.
 func (a *apart) ReturnApart(c *backend.Conn, clean bool) {
-	if !clean {
+	switch {
+	case a.s.lease.find(c) >= 0:
+		var err error
+		if !clean {
+			err = sqlerr.New(sqlerr.ServerLost, "Serval: temporary tables were left on the connection")
+		}
+		a.s.lease.Release(c, err)
+	case clean:
+		c.Release(nil)
+	default:
 		c.Discard()
-		return
 	}
-	c.Release(nil)
 }
 
 // Later implements executor.Apart.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/wire"
 	"github.com/servaldb/serval/router/plan"
 )
 
@@ -37,7 +38,7 @@ func (d *diagnostics) reset() { d.rows, d.count, d.bound = d.rows[:0], 0, nil }
 func (d *diagnostics) read(c *backend.Conn) {
 	count := int(c.End().Warnings)
 	_, rows, err := c.Select(context.Background(), "SHOW WARNINGS LIMIT "+strconv.Itoa(maxDiagnostics))
-	d.count = count
+	d.rows, d.count = d.rows[:0], count
 	if err != nil {
 		return
 	}
@@ -67,6 +68,17 @@ func (d *diagnostics) errors() int {
 	return n
 }
 
+// The columns of SHOW WARNINGS, SHOW COUNT(*), FOUND_ROWS(), ROW_COUNT() and
+// LAST_INSERT_ID(), as MySQL 9.7 and MariaDB 10.11 define them.
+var (
+	levelColumn   = wire.Column{Charset: ownCollation, Length: 28, Type: wire.TypeVarString, Flags: wire.FlagNotNull, Decimals: 31}
+	codeColumn    = wire.Column{Charset: wire.CollationBinary, Length: 5, Type: wire.TypeLong, Flags: wire.FlagNotNull | wire.FlagUnsigned | wire.FlagBinary}
+	messageColumn = wire.Column{Charset: ownCollation, Length: 2048, Type: wire.TypeVarString, Flags: wire.FlagNotNull, Decimals: 31}
+	rowsColumn    = wire.Column{Charset: wire.CollationBinary, Length: 21, Type: wire.TypeLongLong, Flags: wire.FlagNotNull | wire.FlagBinary}
+	lastIDColumn  = wire.Column{Charset: wire.CollationBinary, Length: 21, Type: wire.TypeLongLong, Flags: wire.FlagNotNull | wire.FlagUnsigned | wire.FlagBinary}
+	countColumn   = wire.Column{Charset: wire.CollationBinary, Length: 21, Type: wire.TypeLongLong, Flags: wire.FlagUnsigned | wire.FlagBinary}
+)
+
 // showDiagnostics answers SHOW WARNINGS and SHOW ERRORS [LIMIT [offset,] n],
 // and SHOW COUNT(*) WARNINGS. These statements leave the diagnostics alone.
 func (s *Session) showDiagnostics(tokens []token) (handled bool, err error) {
@@ -74,9 +86,9 @@ func (s *Session) showDiagnostics(tokens []token) (handled bool, err error) {
 	if len(rest) == 5 && rest[0].is("COUNT") && rest[1].op("(") && rest[2].op("*") && rest[3].op(")") {
 		switch {
 		case rest[4].is("WARNINGS"):
-			s.table([]column{{"@@session.warning_count", true}}, [][][]byte{{digits(int64(s.diag.count))}})
+			s.table([]column{{"@@session.warning_count", true, &countColumn}}, [][][]byte{{digits(int64(s.diag.count))}})
 		case rest[4].is("ERRORS"):
-			s.table([]column{{"@@session.error_count", true}}, [][][]byte{{digits(int64(s.diag.errors()))}})
+			s.table([]column{{"@@session.error_count", true, &countColumn}}, [][][]byte{{digits(int64(s.diag.errors()))}})
 		default:
 			return false, nil
 		}
@@ -98,7 +110,9 @@ func (s *Session) showDiagnostics(tokens []token) (handled bool, err error) {
 	}
 	rows = rows[min(offset, len(rows)):]
 	rows = rows[:min(count, len(rows))]
-	s.table([]column{{"Level", false}, {"Code", true}, {"Message", false}}, rows)
+	found := s.foundRows // which these statements leave alone, too
+	s.table([]column{{"Level", false, &levelColumn}, {"Code", true, &codeColumn}, {"Message", false, &messageColumn}}, rows)
+	s.foundRows = found
 	return true, nil
 }
 

@@ -31,7 +31,7 @@ func (s *Session) explainRoute(ctx context.Context, text []byte, tokens []token)
 	for i, l := range lines {
 		rows[i] = [][]byte{[]byte(l)}
 	}
-	s.table([]column{{"plan", false}}, rows)
+	s.table([]column{{name: "plan"}}, rows)
 	return true, nil
 }
 

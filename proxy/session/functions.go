@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/servaldb/serval/internal/wire"
 )
 
 // Functions and variables whose value is the session's, not that of the
@@ -18,6 +20,8 @@ type sessionValue struct {
 	sql        string
 	text       []byte // the value as a result shows it, nil for NULL
 	number     bool
+	name       string // of a function, in upper case
+	exact      *wire.Column
 }
 
 // mayNameSession is a cheap test for whether findSession could find anything:
@@ -89,9 +93,9 @@ func (s *Session) sessionVariable(tokens []token) (v sessionValue, n int) {
 	case "last_insert_id", "identity":
 		v.text = strconv.AppendUint(nil, s.lastInsertID, 10)
 	case "warning_count":
-		v.text = digits(int64(s.diag.count))
+		v.text, v.exact = digits(int64(s.diag.count)), &countColumn
 	case "error_count":
-		v.text = digits(int64(s.diag.errors()))
+		v.text, v.exact = digits(int64(s.diag.errors())), &countColumn
 	case "in_transaction":
 		v.text = digits(bit(s.status()&1 != 0))
 	case "pseudo_thread_id":
@@ -127,23 +131,23 @@ func (s *Session) sessionFunction(tokens []token) (v sessionValue, n int) {
 	if !call && name != "CURRENT_USER" {
 		return v, 0
 	}
-	v = sessionValue{start: tokens[0].Start, end: tokens[0].End, number: true}
+	v = sessionValue{start: tokens[0].Start, end: tokens[0].End, number: true, name: name}
 	n = 1
 	if call {
 		v.end, n = tokens[2].End, 3
 	}
 	switch name {
 	case "LAST_INSERT_ID":
-		v.text = strconv.AppendUint(nil, s.lastInsertID, 10)
+		v.text, v.exact = strconv.AppendUint(nil, s.lastInsertID, 10), &lastIDColumn
 	case "CONNECTION_ID":
 		v.text = digits(int64(s.c.ID))
 	case "ROW_COUNT":
-		v.text = digits(s.rowCount)
+		v.text, v.exact = digits(s.rowCount), &rowsColumn
 	case "FOUND_ROWS":
 		if s.foundRows < 0 {
 			return v, 0 // the rows were not counted; the router refuses the function
 		}
-		v.text = digits(s.foundRows)
+		v.text, v.exact = digits(s.foundRows), &rowsColumn
 	case "DATABASE", "SCHEMA":
 		v.number = false
 		if s.settings.db != "" {
@@ -158,6 +162,8 @@ func (s *Session) sessionFunction(tokens []token) (v sessionValue, n int) {
 	}
 	v.sql = string(v.text)
 	switch {
+	case v.exact == &rowsColumn:
+		v.sql = "CAST(" + v.sql + " AS SIGNED)" // BIGINT, where a small number is INT
 	case v.text == nil:
 		v.sql = "NULL"
 	case !v.number:
@@ -254,11 +260,35 @@ func (s *Session) answerSession(text string, tokens []token, values []sessionVal
 		if label == "" {
 			label = text[first.Start:last.End]
 		}
-		columns[i], row[i] = column{label, values[i].number}, values[i].text
+		columns[i], row[i] = column{label, values[i].number, values[i].exact}, values[i].text
 	}
-	s.table(columns, [][][]byte{row})
+	s.tableWarned(columns, [][][]byte{row}, s.askedAlone(values))
 	return true
 }
+
+// askedAlone is what a SELECT without tables does to the diagnostics: MariaDB
+// leaves them as they are, MySQL begins anew and has a word on FOUND_ROWS().
+func (s *Session) askedAlone(values []sessionValue) (warnings int) {
+	if s.onMariaDB() {
+		return 0
+	}
+	s.diag.reset()
+	for _, v := range values {
+		if v.name == "FOUND_ROWS" && !s.binary { // of a prepared one it was said at its preparation
+			s.diag.rows = append(s.diag.rows, diagnostic{"Warning", errDeprecated, foundRowsDeprecated})
+			s.diag.count++
+		}
+	}
+	return s.diag.count
+}
+
+// onMariaDB: the servers are MariaDB's, by the version they all go by.
+func (s *Session) onMariaDB() bool { return strings.Contains(s.deps.Version, "MariaDB") }
+
+const (
+	errDeprecated       = 1287 // ER_WARN_DEPRECATED_SYNTAX
+	foundRowsDeprecated = "FOUND_ROWS() is deprecated and will be removed in a future release. Consider using COUNT(*) instead."
+)
 
 // splice puts the values into the text.
 func splice(text string, tokens []token, values []sessionValue) string {

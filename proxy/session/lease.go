@@ -20,11 +20,13 @@ type lease struct {
 	// needsDB, primary, effects are of the running statement.
 	needsDB    bool
 	writes     bool // it may change or lock something
+	temporary  bool // temporary tables are to be made on it
 	describing bool // columns are asked for, which is no part of a transaction
 	primary    bool // whatever the plan says: consistency global, or a hint
 	noGTID     bool // consistency eventual
 	pins       string
 	vars       []string // user variables the statement assigns
+	countFound bool     // FOUND_ROWS() is to be asked
 	out        []held
 	joined     string // the cluster that last joined the transaction for it
 
@@ -114,7 +116,7 @@ func (l *lease) join(ctx context.Context, cluster string, pinned *pin) ([]*backe
 	}
 	l.out = append(l.out, held{conn: c, cluster: cluster, disarm: c.Arm(ctx), shared: true})
 	c.Want(s.settings.state(l.needsDB))
-	if pinned != nil && s.tx.Participants() > 0 {
+	if (pinned != nil || l.temporary) && s.tx.Participants() > 0 {
 		attachBranches(ctx, c)
 	}
 	if err := s.tx.Join(cluster, c); err != nil {
@@ -172,6 +174,9 @@ func (l *lease) Release(c *backend.Conn, err error) {
 	l.out = l.out[:len(l.out)-1]
 	if err == nil {
 		l.lookAfter(h)
+	} else if len(l.vars) > 0 && !broken(c, err) && !ended(err) {
+		l.countFound = false
+		_ = l.takeOver(c) // what it had assigned by then; the statement's own error is the client's
 	}
 	h.disarm()
 	s := l.s
@@ -206,13 +211,28 @@ func (l *lease) lookAfter(h held) {
 		l.warned = true
 		l.s.diag.read(h.conn)
 	}
-	if len(l.vars) > 0 {
-		l.readBack = l.s.readUserVars(h.conn, l.vars)
-		l.vars = nil
+	if err := l.takeOver(h.conn); err != nil {
+		l.readBack = err
 	}
 	if l.pins != "" && h.shared {
 		l.s.keep(h.cluster, h.conn, l.pins)
 	}
+}
+
+// takeOver reads what the statement has changed of the session: FOUND_ROWS(),
+// which SHOW WARNINGS leaves as it is, and user variables.
+func (l *lease) takeOver(c *backend.Conn) (err error) {
+	if l.countFound {
+		l.countFound = false
+		if l.s.foundRows, err = askFound(c); err != nil {
+			return err
+		}
+	}
+	if len(l.vars) > 0 {
+		err = l.s.readUserVars(c, l.vars)
+		l.vars = nil
+	}
+	return err
 }
 
 // abandon releases what an executor that failed has kept.

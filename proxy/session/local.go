@@ -42,6 +42,9 @@ func (s *Session) local(ctx context.Context, verb string, text []byte) (handled 
 	if len(tokens) == 0 {
 		return false, nil
 	}
+	if verb != "SHOW" && verb != "EXPLAIN" && !s.onMariaDB() {
+		s.diag.reset()
+	}
 	switch verb {
 	case "BEGIN", "START":
 		return s.beginStatement(ctx, tokens)
@@ -126,7 +129,7 @@ const shortStatement = 100
 func (s *Session) processList(full bool) {
 	s.publish()
 	columns := []column{
-		{"Id", true}, {"User", false}, {"Host", false}, {"db", false}, {"Command", false}, {"Time", true}, {"State", false}, {"Info", false},
+		{name: "Id", number: true}, {name: "User"}, {name: "Host"}, {name: "db"}, {name: "Command"}, {name: "Time", number: true}, {name: "State"}, {name: "Info"},
 	}
 	var rows [][][]byte
 	for _, i := range s.deps.Registry.List() {
@@ -146,5 +149,7 @@ func (s *Session) processList(full bool) {
 		}
 		rows = append(rows, row)
 	}
+	found := s.foundRows // which it leaves alone
 	s.table(columns, rows)
+	s.foundRows = found
 }

@@ -69,8 +69,10 @@ func (t *statements) init(l Limits) {
 func (s *Session) prepareCommand(ctx context.Context, body []byte) {
 	ctx = s.begin(ctx, "Prepare", body)
 	defer s.end()
-	s.diag.reset()
 	p, err := s.prepare(ctx, body)
+	if err == nil && p.fp.Verb != "SHOW" && !s.onMariaDB() { // SHOW WARNINGS is about what was before
+		s.diag.reset()
+	}
 	if err != nil {
 		err = because(ctx, err)
 		s.diag.failed(sqlerr.From(err))
@@ -162,7 +164,7 @@ func (s *Session) planPrepared(p *prepared) error {
 func (s *Session) describe(ctx context.Context, p *prepared) error {
 	task, ok := p.plan.plan.BindDescribe(&p.args)
 	if !ok {
-		columns, finished, err := executor.DescribeFinish(ctx, p.plan.plan, &p.args, &apart{s: s})
+		columns, finished, err := executor.DescribeFinish(ctx, p.plan.plan, &p.args, s.describing(p.plan.plan))
 		if finished {
 			p.columns = columns
 			return err

@@ -99,7 +99,9 @@ func (s *Session) dispatch(ctx context.Context, e *planned, args plan.Args, para
 	if err != nil {
 		return err
 	}
-	s.diag.reset()
+	if !s.onMariaDB() || e.kind != parser.KindSelect || len(e.tables) > 0 {
+		s.diag.reset() // MariaDB keeps them for what reads no table
+	}
 	written, buffered, seq := s.out.Written(), s.out.Buffered(), s.out.Seq()
 	var out executor.Outcome
 	var bound *plan.Bound
@@ -180,7 +182,7 @@ func runsInTransaction(k parser.Kind) bool {
 // on: where one of them fails, the others must not keep their part. Under LOCK
 // TABLES it would free the locks.
 func (s *Session) enclose(e *planned, bound *plan.Bound) error {
-	if e.plan.ReadOnly || s.tx.State() == txn.Open || !runsInTransaction(e.kind) || tasks(bound) < 2 {
+	if e.plan.ReadOnly || s.tx.State() == txn.Open || !runsInTransaction(e.kind) || tasks(bound) < 2 || finishes(bound) {
 		return nil
 	}
 	for _, p := range s.pinned {
@@ -211,7 +213,7 @@ func (s *Session) endAlone(ctx context.Context, err error) error {
 // guarded runs the bound plan once; in a transaction, a change on several
 // shards that fails on one is taken back on the others.
 func (s *Session) guarded(ctx context.Context, e *planned, bound *plan.Bound, params *preparedArgs) (executor.Outcome, error) {
-	if e.plan.ReadOnly || s.tx.State() == txn.Idle || s.enclosed || tasks(bound) < 2 {
+	if e.plan.ReadOnly || s.tx.State() == txn.Idle || s.enclosed || tasks(bound) < 2 || finishes(bound) {
 		return s.attempt(ctx, e, bound, params)
 	}
 	if err := s.tx.Guard(ctx); err != nil {
@@ -241,7 +243,7 @@ func (s *Session) attempt(ctx context.Context, e *planned, bound *plan.Bound, pa
 	s.runLater() // of the statement before it in the same packet
 	l := &s.lease
 	l.prepare(e.plan.NeedsDB)
-	l.pins, l.vars = e.plan.Effects.Pins, e.plan.Effects.UserVars
+	l.pins, l.vars, l.countFound = e.plan.Effects.Pins, e.plan.Effects.UserVars, e.plan.Effects.Found.Kind == plan.FoundAsked
 	l.writes = !e.plan.ReadOnly
 	consistency := s.options.consistency
 	if e.hints.Consistency != "" {
@@ -255,7 +257,7 @@ func (s *Session) attempt(ctx context.Context, e *planned, bound *plan.Bound, pa
 		Bound: bound, Conns: l, Out: s.out, DeprecateEOF: s.c.Capabilities&wire.CapDeprecateEOF != 0,
 		Status: s.status(), MemoryBudget: s.deps.Limits.MemoryBudget, PadWeight: s.padWeight,
 		EndOfResult: s.endOfResult, KeepConns: s.tx.State() == txn.Open || len(s.pinned) > 0 || l.pins != "",
-		Undone: s.tx.Guarded() || s.enclosed, InTurn: s.enclosed, Apart: &apart{s: s},
+		Undone: s.tx.Guarded() || s.enclosed, InTurn: s.enclosed, Apart: s.apartFor(e, bound),
 	}
 	if params != nil {
 		req.Params = params
@@ -370,8 +372,9 @@ func (s *Session) conclude(ctx context.Context, e *planned, bound *plan.Bound, o
 	if s.diag.count == 0 {
 		s.diag.count = int(out.OK.Warnings)
 	}
+	s.found(e.plan.Effects.Found, bound.Args, out)
 	if out.Columns > 0 {
-		s.rowCount, s.foundRows = -1, out.Rows
+		s.rowCount = -1
 		s.eof(out.OK)
 		return nil
 	}

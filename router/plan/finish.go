@@ -22,6 +22,20 @@ type Finish struct {
 	// Target is where it may run: the rows are copied, so a replica that lags
 	// will do.
 	Target topology.Target
+	// At, where its Cluster is not empty, is the one place it may run.
+	At FinishAt
+}
+
+// FinishAt is the place of a query that needs more of a server than its rows: a
+// stored function, a named lock, the home's tables.
+type FinishAt struct {
+	// Database is where the temporary tables are made; it exists on the cluster.
+	Cluster, Database string
+	// Own: on the connection the session keeps there.
+	Own bool
+	// Inside: it may read or change tables there, so it is part of the session's
+	// transaction and sees its temporary tables.
+	Inside bool
 }
 
 // Replaced is a text that stands in SQL where the client wrote another.
@@ -110,6 +124,10 @@ func (n *Finish) Children() []Node {
 // finish binds what runs behind the fragments, which are bound: on the cluster
 // most of their tasks are on, for it has a database that surely exists.
 func (b *binder) finish(n *Finish) {
+	if n.At.Cluster != "" {
+		b.Finish = b.boundFinish(n, nil, &topology.Shard{Cluster: n.At.Cluster, Database: n.At.Database})
+		return
+	}
 	counts := map[string]int{}
 	best := b.Tasks[n.Fragments[0].Route][0].Cluster
 	for _, f := range n.Fragments {
@@ -129,9 +147,13 @@ func (b *binder) finish(n *Finish) {
 	}
 }
 
-// boundFinish renders n for the cluster of the shard and the database of f there.
+// boundFinish renders n for the cluster of the shard and the database of f there,
+// or the shard's own.
 func (b *binder) boundFinish(n *Finish, f *Fragment, shard *topology.Shard) *BoundFinish {
-	out := &BoundFinish{Cluster: shard.Cluster, Database: f.Route.Tables[0].on(shard).Database, Target: n.Target}
+	out := &BoundFinish{Cluster: shard.Cluster, Database: shard.Database, Target: n.Target}
+	if f != nil {
+		out.Database = f.Route.Tables[0].on(shard).Database
+	}
 	out.SQL, out.Markers = b.render(nil, nil, n.SQL, at{shard: &topology.Shard{Database: out.Database}})
 	out.Rename = &Rename{Database: out.Database, LogicalDatabase: n.Fragments[0].Table.Schema}
 	for i, f := range n.Fragments {
@@ -148,6 +170,10 @@ func (p *Plan) BindFinish(args Args) (*Finish, *BoundFinish) {
 		return nil, nil
 	}
 	b := binder{Bound: &Bound{Plan: p, Args: args}, env: Env{Args: args}}
+	if n.At.Cluster != "" {
+		b.finish(n)
+		return n, b.Finish
+	}
 	f := n.Fragments[0]
 	shard := &f.Route.Choice.Shard
 	if pl := f.Route.Choice.Placement; pl != nil && f.Route.Choice.Kind != ChooseOne && len(pl.Shards) > 0 {

@@ -45,6 +45,8 @@ type Effects struct {
 	Schema []TableName
 	// UsesLastInsertID: it reads LAST_INSERT_ID().
 	UsesLastInsertID bool
+	// Found is what FOUND_ROWS() is after it.
+	Found Found
 }
 
 // TableName is a logical table.
