@@ -33,6 +33,7 @@ type options struct {
 	rounds  int
 	round   time.Duration
 	only    string
+	tpch    float64
 }
 
 func main() {
@@ -41,7 +42,8 @@ func main() {
 	flag.IntVar(&opt.clients, "clients", 16, "connections, each with one query at a time")
 	flag.IntVar(&opt.rounds, "rounds", 5, "rounds of each way and query; medians are printed")
 	flag.DurationVar(&opt.round, "round", 3*time.Second, "how long a round lasts")
-	flag.StringVar(&opt.only, "only", "", "one kind of query: "+queryNames())
+	flag.StringVar(&opt.only, "only", "", "one kind of query: "+queryNames()+", "+tpchName)
+	flag.Float64Var(&opt.tpch, "tpch", 0.05, "the scale factor of TPC-H, 0 leaves it out")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, opt)
@@ -71,7 +73,15 @@ func run(ctx context.Context, opt options) (err error) {
 	if err != nil {
 		return err
 	}
-	return compareWays(ctx, opt, ways, server.Programs.Version)
+	if opt.only != tpchName {
+		if err := compareWays(ctx, opt, ways, server.Programs.Version); err != nil {
+			return err
+		}
+	}
+	if opt.tpch > 0 && (opt.only == "" || opt.only == tpchName) {
+		return compareTPCH(ctx, opt.tpch, ways)
+	}
+	return nil
 }
 
 // compareWays runs every kind of query and prints the table.
@@ -106,7 +116,7 @@ func compareWays(ctx context.Context, opt options, ways []*way, version string) 
 		fmt.Fprintln(out, strings.Repeat("\t", 10))
 	}
 	if !found {
-		return fmt.Errorf("-only %s: known are %s", opt.only, queryNames())
+		return fmt.Errorf("-only %s: known are %s, %s", opt.only, queryNames(), tpchName)
 	}
 	return out.Flush()
 }

@@ -172,7 +172,7 @@ schemas:
       sbtest1: {shard: hash(id), shards: 8, on: [c0]}
       wide: {shard: hash(owner), shards: 8, on: [c0]}
       spread: {shard: hash(id), shards: 4, on: [c0]}
-`, listen, admin, mysqlproc.AppUser, mysqlproc.AppPassword, shardedSchema, mysqlproc.BackendUser, mysqlproc.BackendPassword, primary.Addr(), shardedSchema)
+%s`, listen, admin, mysqlproc.AppUser, mysqlproc.AppPassword, shardedSchema, mysqlproc.BackendUser, mysqlproc.BackendPassword, primary.Addr(), shardedSchema, tpchRules())
 	file := filepath.Join(dir, "serval.yaml")
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		return nil, err

@@ -31,7 +31,6 @@ const notSupported = 1235 // ER_NOT_SUPPORTED_YET
 // tpchRefused are the queries that Serval still refuses, and why.
 var tpchRefused = map[string]string{
 	"q13-column-list": "its parser knows no column lists behind derived tables",
-	"q15":             "a CTE that is named twice",
 }
 
 func runTPCH(t *testing.T, s *serverSet, scale float64) {

@@ -37,7 +37,7 @@ func (p *planning) finishAt() (at plan.FinishAt, ok bool) {
 		}
 		at.Own = true
 	}
-	for _, f := range p.storedFuncs() {
+	for _, f := range p.facts.UnknownFuncs {
 		schema, _, qualified := strings.Cut(f, ".")
 		if !qualified {
 			schema = p.db
@@ -51,17 +51,6 @@ func (p *planning) finishAt() (at plan.FinishAt, ok bool) {
 		return at, false // the database need not exist there
 	}
 	return at, true
-}
-
-// storedFuncs are the functions of the statement that are not built in.
-func (p *planning) storedFuncs() []string {
-	var out []string
-	for _, f := range p.facts.UnknownFuncs {
-		if !strings.HasPrefix(f, "'tidb`") { // the parser's name for DATE '…' and the like
-			out = append(out, f)
-		}
-	}
-	return out
 }
 
 // finishTarget: what a stored function does is not known, and a named lock is

@@ -356,7 +356,7 @@ func connectionFunctions(p *planning) (*plan.Plan, error) {
 
 // unknownFunc is a function of the statement that is not built in, or empty.
 func (p *planning) unknownFunc() string {
-	if f := p.storedFuncs(); len(f) > 0 {
+	if f := p.facts.UnknownFuncs; len(f) > 0 {
 		return f[0]
 	}
 	return ""
