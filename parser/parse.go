@@ -65,6 +65,7 @@ func Parse(sql []byte, opt Options) *Statement {
 		s.Node, s.Why = nil, cannot("%s", d)
 	}
 	s.Kind, s.Tables = Classify([]byte(s.Text), opt.Mode)
+	s.viewTables()
 	return s
 }
 

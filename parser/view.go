@@ -158,3 +158,15 @@ func (r *viewReader) checkOption(v *ViewHead) int {
 	}
 	return n
 }
+
+// viewTables: of a view's definition whose head TiDB's parser does not know the
+// tables are known nevertheless.
+func (s *Statement) viewTables() {
+	h := s.View()
+	if h == nil {
+		return
+	}
+	if body, err := s.Part(h.Body); err == nil {
+		s.Kind, s.Tables = KindDDL, append([]TableName{h.Name}, body.Tables...)
+	}
+}

@@ -32,6 +32,13 @@ func TestHeadsOfViewsAreRead(t *testing.T) {
 	}
 }
 
+func TestTablesOfAViewAreKnownWithoutItsHead(t *testing.T) {
+	st := Parse([]byte("ALTER VIEW v AS SELECT u.id, s.t.c FROM users u JOIN s.t ON s.t.id = u.id"), Options{})
+	require.Nil(t, st.Node)
+	require.Equal(t, KindDDL, st.Kind)
+	require.Equal(t, []TableName{{Table: "v"}, {Table: "users"}, {"s", "t"}}, st.Tables)
+}
+
 func TestARewrittenStatementKeepsItsValues(t *testing.T) {
 	st := Parse([]byte("SELECT a, 'x' FROM v WHERE b = 7 AND c IN (SELECT c FROM v)"), Options{})
 	sp, err := st.Spans()

@@ -2,6 +2,7 @@ package router
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
 
@@ -153,6 +154,9 @@ func (n viewNames) expand(st *parser.Statement, first *catalog.View) (*parser.St
 			return nil, err
 		}
 		with := "(" + v.Definition + ")"
+		if unordered(st, sp, i) {
+			with = "(" + withoutOrder(v.Definition) + ")"
+		}
 		if t.Alias == "" {
 			with += " AS " + quoteName(t.Name.Table)
 			unaliased[i] = true
@@ -173,6 +177,51 @@ func (n viewNames) expand(st *parser.Statement, first *catalog.View) (*parser.St
 		return nil, sqlerr.Refuse("this statement", "with the definition of the view "+first.Name+" in it Serval cannot read it", "").WithCause(err)
 	}
 	return out, nil
+}
+
+// unordered: the order of a table's rows does not show in its SELECT: they are
+// joined, grouped or sorted anew. Servers take an ORDER BY of a view no further
+// then.
+func unordered(st *parser.Statement, sp *parser.Spans, table int) bool {
+	block := sp.Tables[table].Block
+	if block < 0 {
+		return false
+	}
+	b := sp.Blocks[block]
+	if !b.OrderBy.Empty() || !b.GroupBy.Empty() || len(sp.Blocks) == 1 && st.Facts().Aggregates {
+		return true
+	}
+	for i, t := range sp.Tables {
+		if i != table && t.Block == block {
+			return true
+		}
+	}
+	return false
+}
+
+// withoutOrder is a definition without the ORDER BY that has the LIMIT of
+// NewViewText behind it.
+func withoutOrder(definition string) string {
+	if !strings.HasSuffix(definition, allRows) {
+		return definition
+	}
+	def, err := parser.ParseText(definition, parser.Options{})
+	if err != nil {
+		return definition
+	}
+	sp, err := def.Spans()
+	if err != nil {
+		return definition
+	}
+	return strings.TrimRight(definition[:tailOf(sp).OrderBy.Start], " ")
+}
+
+// tailOf are the clauses behind a whole query.
+func tailOf(sp *parser.Spans) parser.Tail {
+	if len(sp.Arms) == 1 {
+		return sp.Blocks[sp.Arms[0]].Tail
+	}
+	return sp.Tail
 }
 
 // labelEdits keeps the names of shown columns that a server makes of an item's

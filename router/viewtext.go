@@ -114,10 +114,7 @@ func named(st *parser.Statement, columns []string) (*parser.Statement, error) {
 	for i, item := range sp.Blocks[sp.Arms[0]].Items {
 		edits = append(edits, parser.Edit{Span: parser.Span{Start: item.Expr.End, End: item.End}, With: " AS " + quoteName(columns[i])})
 	}
-	tail := sp.Tail
-	if len(sp.Arms) == 1 {
-		tail = sp.Blocks[sp.Arms[0]].Tail
-	}
+	tail := tailOf(sp)
 	if !tail.OrderBy.Empty() && tail.Limit.Empty() {
 		edits = append(edits, parser.Edit{Span: parser.Span{Start: tail.OrderBy.End, End: tail.OrderBy.End}, With: allRows})
 	}
