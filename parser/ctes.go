@@ -2,6 +2,7 @@ package parser
 
 import (
 	"slices"
+	"sort"
 	"strings"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
@@ -106,6 +107,48 @@ func (o *outline) behindParen(i int) int {
 		}
 	}
 	return i
+}
+
+// indexHints are the n hints behind the table that ends at the offset, and its
+// alias; empty where they are not found.
+func (o *outline) indexHints(at, n int) Span {
+	i := sort.Search(len(o.tokens), func(i int) bool { return o.tokens[i].start >= at })
+	if o.kw(i) == kwAs {
+		i += 2
+	} else if o.isName(i) && !o.isHint(i) {
+		i++
+	}
+	var all Span
+	for ; o.isHint(i); n-- {
+		if all.Empty() {
+			all.Start = o.tokens[i].start
+		}
+		for i += 2; i < len(o.tokens) && !o.isPunct(i, '('); i++ { // FOR JOIN, FOR ORDER BY, FOR GROUP BY
+		}
+		i = o.behindParen(i)
+		all.End = o.tokens[i-1].end
+		if o.isPunct(i, ',') && o.isHint(i+1) {
+			i++
+		}
+	}
+	if n != 0 {
+		return Span{}
+	}
+	return all
+}
+
+func (o *outline) isHint(i int) bool {
+	word := func(i int) string {
+		if i >= len(o.tokens) || o.tokens[i].kind != tokenWord {
+			return ""
+		}
+		return strings.ToUpper(o.text[o.tokens[i].start:o.tokens[i].end])
+	}
+	switch word(i) {
+	case "USE", "FORCE", "IGNORE":
+		return word(i+1) == "INDEX" || word(i+1) == "KEY"
+	}
+	return false
 }
 
 // cteVisitor finds the CTEs of a tree in the order of the text, and what names

@@ -51,6 +51,9 @@ type TableSpan struct {
 	// unless PARTITION (…) follows.
 	Aliasable bool
 	AliasAt   int
+	// IndexHints are USE, FORCE and IGNORE INDEX (…), empty where there are
+	// none.
+	IndexHints Span
 	// Block is the innermost SELECT around it, -1 for none.
 	Block int
 	// Node is its place in the tree.
@@ -213,6 +216,11 @@ func (o *outline) spans(nodes []*ast.TableName, refs []tableRef) (*Spans, error)
 		}
 		if c.aliasable && t.Alias == "" && o.hasAlias(c.aliasAt) {
 			return nil, cannot("an alias of %s is in doubt", c.name.Table)
+		}
+		if len(t.Node.IndexHints) > 0 {
+			if t.IndexHints = o.indexHints(c.aliasAt, len(t.Node.IndexHints)); t.IndexHints.Empty() {
+				return nil, cannot("the index hints of %s are in doubt", c.name.Table)
+			}
 		}
 		sp.Tables = append(sp.Tables, t)
 	}

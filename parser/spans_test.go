@@ -103,6 +103,7 @@ func describe(s *Statement, sp *Spans) string {
 	fmt.Fprintf(&b, "text: %s\n", s.Text)
 	for _, t := range sp.Tables {
 		fmt.Fprintf(&b, "table %s block=%d alias=%q aliasable=%v\n", s.Text[t.Start:t.End], t.Block, t.Alias, t.Aliasable)
+		show("  ", "index hints", t.IndexHints)
 	}
 	for _, q := range sp.Qualifiers {
 		fmt.Fprintf(&b, "qualifier %s schema=%q table=%d\n", s.Text[q.Start:q.End], s.Text[q.Schema.Start:q.Schema.End], q.Table)

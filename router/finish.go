@@ -2,6 +2,8 @@ package router
 
 import (
 	"errors"
+	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -77,24 +79,43 @@ func (p *planning) finisher() *plan.Finish {
 	w := &finishing{sharing: p.sharing(n, sp, refs), sp: sp, byName: refs}
 	n.SQL = w.emit(p.within)
 	p.cannot = w.cannot
-	if w.failed || !labelsStay(sp) {
+	if w.failed || !p.labelsStay(sp, n) {
 		return nil
 	}
 	return n
 }
 
-// longLabel: a label may become longer by the names put into it; behind 256
-// characters a server cuts it off.
-const longLabel = 120
+// longestLabel is the longest label that a server certainly does not cut off.
+const longestLabel = 250
 
-// labelsStay: what an item's label has of a table's name can be undone.
-func labelsStay(sp *parser.Spans) bool {
-	for _, b := range sp.Blocks {
+// longerBy is what a table's name in a label grows by at most: the temporary
+// table's, and the table's own as its alias.
+func longerBy(n *plan.Finish) int {
+	most := len(n.At.Database)
+	for _, f := range n.Fragments {
+		if f.Route == nil {
+			continue
+		}
+		for _, s := range f.Route.Tables[0].Placement.Shards {
+			most = max(most, len(s.Database))
+		}
+	}
+	return most + len("``.`serval_fc99_99` AS ")
+}
+
+// labelsStay: what an item's label has of a table's name can be undone. A label
+// shows of an item without an alias; of an inner SELECT through a * only.
+func (p *planning) labelsStay(sp *parser.Spans, n *plan.Finish) bool {
+	var stars starVisitor
+	p.st.Node.Accept(&stars)
+	for i, b := range sp.Blocks {
+		shown := slices.Contains(sp.Arms, i)
 		for _, item := range b.Items {
-			if !holdsTable(sp, item.Span) || item.Expr.End < item.End { // its name is its alias
+			named := tablesIn(sp, item.Span)
+			if named == 0 || shown && item.Expr != item.Span || !shown && !stars.found {
 				continue
 			}
-			if item.End-item.Start > longLabel {
+			if item.End-item.Start+named*longerBy(n) > longestLabel {
 				return false
 			}
 			for _, q := range sp.Qualifiers {
@@ -107,31 +128,36 @@ func labelsStay(sp *parser.Spans) bool {
 	return true
 }
 
-func holdsTable(sp *parser.Spans, in parser.Span) bool {
+// tablesIn is how many tables and CTEs are named there.
+func tablesIn(sp *parser.Spans, in parser.Span) int {
+	n := 0
 	for _, r := range sp.CTERefs {
 		if r.Start >= in.Start && r.End <= in.End {
-			return true
+			n++
 		}
 	}
 	for _, t := range sp.Tables {
 		if t.Start >= in.Start && t.End <= in.End {
-			return true
+			n++
 		}
 	}
-	return false
+	return n
 }
 
 // bound: the reference asks for something only the real table has.
 func bound(t *ast.TableName) bool {
-	return len(t.IndexHints) > 0 || len(t.PartitionNames) > 0 || t.TableSample != nil || t.AsOf != nil
+	return len(t.PartitionNames) > 0 || t.TableSample != nil || t.AsOf != nil
 }
 
 // needsTable: the query reads its tables' indexes or defaults.
 func (p *planning) needsTable() bool {
 	var v finishVisitor
 	p.st.Node.Accept(&v)
-	return v.found || strings.Contains(strings.ToUpper(p.st.Text), "DEFAULT")
+	return v.found || defaultOf.MatchString(p.st.Text)
 }
+
+// defaultOf is DEFAULT(column). JSON_TABLE's DEFAULT has no parenthesis.
+var defaultOf = regexp.MustCompile(`(?i)\bDEFAULT\s*\(`)
 
 // finishVisitor looks for what copies of tables cannot answer.
 type finishVisitor struct{ found bool }

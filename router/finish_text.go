@@ -21,7 +21,7 @@ const mostFragments = 100
 // own, which is the text of the first over temporary tables of its own.
 type finishing struct {
 	*sharing
-	sp   *parser.Spans
+	sp     *parser.Spans
 	byName map[*ast.TableName]*ref
 	// named is how many definitions of each CTE are wanted so far, of those
 	// that the text being emitted can see; own is which one is emitted.
@@ -55,7 +55,7 @@ func (f *finishing) emit(region parser.Span) plan.Template {
 	}
 	for _, t := range f.sp.Tables {
 		if within(t.Span) && !f.failed {
-			edits = append(edits, f.table(t))
+			edits = append(edits, f.table(t)...)
 		}
 	}
 	for _, q := range f.sp.Qualifiers {
@@ -91,20 +91,20 @@ func (f *finishing) outermost(region parser.Span) []int {
 }
 
 // table gives a reference its temporary table.
-func (f *finishing) table(t parser.TableSpan) edit {
+func (f *finishing) table(t parser.TableSpan) []edit {
 	r := f.byName[t.Node]
 	if r == nil || !t.Aliasable || t.AliasAt != t.End || bound(t.Node) {
 		f.failed = true
-		return edit{}
+		return nil
 	}
 	if len(f.n.Fragments) == mostFragments {
 		f.refuse("it names tables and CTEs over tables more than " + strconv.Itoa(mostFragments) + " times")
-		return edit{}
+		return nil
 	}
 	frag := f.fragment(r)
 	if frag == nil {
 		f.failed = true
-		return edit{}
+		return nil
 	}
 	name := plan.Template{{Kind: plan.ChunkScratch, Index: len(f.n.Fragments)}}
 	frag.Written = f.st.Slice(t.Span)
@@ -114,7 +114,11 @@ func (f *finishing) table(t parser.TableSpan) edit {
 		name = append(name, text(frag.Named)...)
 	}
 	f.n.Fragments = append(f.n.Fragments, frag)
-	return edit{t.Span, name}
+	edits := []edit{{t.Span, name}}
+	if !t.IndexHints.Empty() { // the copy has other keys; which are used does not change the answer
+		edits = append(edits, edit{t.IndexHints, nil})
+	}
+	return edits
 }
 
 // copyName is what definition k of a CTE is called, 0 the one of that name.

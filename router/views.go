@@ -238,7 +238,7 @@ func labelEdits(st *parser.Statement, sp *parser.Spans, expanded map[int]bool) (
 				continue
 			}
 			label := st.Slice(item.Span)
-			if len(st.Pieces(item.Start, item.End)) > 1 || len(label) > longLabel {
+			if len(st.Pieces(item.Start, item.End)) > 1 || len(label) > longestLabel {
 				return nil, sqlerr.Refuse("a column without an alias", "a view over sharded tables is in it, and its name would change", "give it an alias")
 			}
 			edits = append(edits, parser.Edit{Span: parser.Span{Start: item.End, End: item.End}, With: " AS " + quoteName(label)})
