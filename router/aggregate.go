@@ -193,6 +193,10 @@ func (a *aggregation) output(i int) (plan.Output, error) {
 	switch x := e.(type) {
 	case *ast.AggregateFuncExpr:
 		return a.combine(x, i)
+	case *ast.FuncCallExpr:
+		if x.FnName.L == "any_value" && len(aggregatesIn(x)) == 0 {
+			return plan.Output{Func: plan.FuncKeep, Column: i, Weight: -1}, nil
+		}
 	case ast.ValueExpr:
 		return plan.Output{Func: plan.FuncKeep, Column: i, Weight: -1}, nil
 	case nil:
@@ -209,10 +213,11 @@ func (a *aggregation) output(i int) (plan.Output, error) {
 func (a *aggregation) combine(f *ast.AggregateFuncExpr, shown int) (plan.Output, error) {
 	name, label := lower(f.F), labelOf(a.textOf(f))
 	o := plan.Output{Column: shown, Weight: -1}
-	if f.Distinct && name != "min" && name != "max" {
+	distinct := f.Distinct && name != "min" && name != "max"
+	if distinct && !a.holdsKey(f.Args) {
 		return o, refuseScatter(strings.ToUpper(name)+"(DISTINCT …)", "the same value may be on several shards")
 	}
-	if len(aggregatesIn2(f)) > 0 || len(f.Args) != 1 {
+	if len(aggregatesIn2(f)) > 0 || len(f.Args) != 1 && !(distinct && name == "count") {
 		return o, refuseScatter("the aggregate "+strings.ToUpper(name), "Serval combines plain COUNT, SUM, MIN, MAX and AVG only")
 	}
 	if a.facts.Random && len(columnsIn(f)) == 0 && name != "count" {
@@ -228,7 +233,7 @@ func (a *aggregation) combine(f *ast.AggregateFuncExpr, shown int) (plan.Output,
 		return o, refuseScatter("the aggregate "+label, "it cannot be repeated in the select list")
 	}
 	wrap := func(fn string) plan.Template {
-		return append(append(text(fn+"("), arg...), text(")")...)
+		return join(text(fn+pick(distinct, "(DISTINCT ", "(")), arg, text(")"))
 	}
 	if shown < 0 && name != "avg" {
 		sql, ok := exprSQL(a.st, f)
@@ -257,9 +262,48 @@ func (a *aggregation) combine(f *ast.AggregateFuncExpr, shown int) (plan.Output,
 		o.Column, o.Column2 = a.hide(wrap("SUM")), a.hide(wrap("COUNT"))
 		o.Digits = a.digits(f.Args[0], arg)
 	default:
-		return o, refuseScatter("the aggregate "+strings.ToUpper(name), "Serval combines COUNT, SUM, MIN, MAX and AVG only")
+		fn, ok := bitFuncs[name]
+		if !ok || !a.isInteger(f.Args[0]) {
+			return o, refuseScatter("the aggregate "+strings.ToUpper(name), "Serval combines COUNT, SUM, MIN, MAX, AVG and BIT_… of integers only")
+		}
+		o.Func, o.Text = fn, label+"="+strings.TrimPrefix(name, "bit_")
 	}
 	return o, nil
+}
+
+var bitFuncs = map[string]plan.Func{"bit_and": plan.FuncBitAnd, "bit_or": plan.FuncBitOr, "bit_xor": plan.FuncBitXor}
+
+// isInteger: a column whose bits are those of a whole number. Of binary strings
+// MySQL gives the bits of strings.
+func (a *aggregation) isInteger(e ast.ExprNode) bool {
+	c, ok := strip(e).(*ast.ColumnNameExpr)
+	if !ok {
+		return false
+	}
+	r := a.block.resolve(c.Name)
+	if r == nil || r.column(c.Name.Name.L) == nil {
+		return false
+	}
+	switch r.column(c.Name.Name.L).DataType {
+	case "tinyint", "smallint", "mediumint", "int", "bigint", "bit", "year":
+		return true
+	}
+	return false
+}
+
+// holdsKey: the sharding key is among the expressions, so that equal values of
+// them are on one shard.
+func (a *aggregation) holdsKey(args []ast.ExprNode) bool {
+	for _, e := range args {
+		c, ok := strip(e).(*ast.ColumnNameExpr)
+		if !ok {
+			continue
+		}
+		if r := a.block.resolve(c.Name); r != nil && contains(a.loc.roots, r) && r.isKey(c.Name.Name.L) {
+			return true
+		}
+	}
+	return false
 }
 
 // digits hides the sum with all its digits where the argument is a quotient: a

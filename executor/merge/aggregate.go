@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"slices"
 
 	"github.com/servaldb/serval/internal/sqlerr"
@@ -172,6 +173,7 @@ type accumulator struct {
 	exact exact
 	float float64
 	count int64
+	bits  uint64
 	text  []byte
 }
 
@@ -189,6 +191,10 @@ func (c *accumulator) init(cols []wire.Column, out plan.Output, opt *Options) er
 	case plan.FuncAvg:
 		c.kind, err = sumKindOf(c.in)
 		c.averageColumn()
+	case plan.FuncBitAnd, plan.FuncBitOr, plan.FuncBitXor:
+		if c.in.Type != wire.TypeLongLong {
+			err = sqlerr.New(sqlerr.UnknownError, "merge: the bits of %s %s can't be combined", typeName(c.in), c.in.Name)
+		}
 	case plan.FuncKeep:
 	}
 	if out.Digits > 0 && c.kind == sumExact {
@@ -274,6 +280,10 @@ func (c *accumulator) reset() {
 	c.any, c.rows, c.float, c.count = false, false, 0, 0
 	c.raw, c.best = c.raw[:0], c.best[:0]
 	c.exact.reset(c.scale)
+	c.bits = 0
+	if c.out.Func == plan.FuncBitAnd {
+		c.bits = math.MaxUint64
+	}
 }
 
 func (c *accumulator) add(s *shape) error {
@@ -297,6 +307,8 @@ func (c *accumulator) add(s *shape) error {
 		if err := c.addCount(s); err != nil {
 			return err
 		}
+	case plan.FuncBitAnd, plan.FuncBitOr, plan.FuncBitXor:
+		return c.addBits(s)
 	case plan.FuncCount, plan.FuncSum:
 	}
 	c.any = true
@@ -316,6 +328,24 @@ func (c *accumulator) addMinMax(s *shape) error {
 	c.best = append(c.best[:0], c.key...)
 	c.raw = append(c.raw[:0], s.raw(c.out.Column)...)
 	return nil
+}
+
+func (c *accumulator) addBits(s *shape) error {
+	v, err := uintValue(c.in.Type, s.binary, s.value(c.out.Column))
+	if !c.in.Unsigned() {
+		var n int64
+		n, err = intValue(c.in.Type, s.binary, s.value(c.out.Column))
+		v = uint64(n)
+	}
+	switch c.out.Func {
+	case plan.FuncBitAnd:
+		c.bits &= v
+	case plan.FuncBitOr:
+		c.bits |= v
+	default:
+		c.bits ^= v
+	}
+	return err
 }
 
 func (c *accumulator) addCount(s *shape) error {

@@ -2,6 +2,7 @@ package merge
 
 import (
 	"math"
+	"strconv"
 
 	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/internal/wire"
@@ -26,6 +27,18 @@ func (c *accumulator) result(b *rowBuilder) error {
 			return nil
 		}
 		return c.average(b)
+	case plan.FuncBitAnd, plan.FuncBitOr, plan.FuncBitXor:
+		switch {
+		case b.binary:
+			b.uint64(c.bits)
+		case c.in.Unsigned():
+			c.text = strconv.AppendUint(c.text[:0], c.bits, 10)
+			b.text(c.text)
+		default:
+			c.text = strconv.AppendInt(c.text[:0], int64(c.bits), 10)
+			b.text(c.text)
+		}
+		return nil
 	case plan.FuncSum:
 	}
 	if !c.any {

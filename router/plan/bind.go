@@ -146,6 +146,15 @@ func (p *Plan) Bind(args Args, opt Options) (*Bound, error) {
 		}
 		return nil, err
 	}
+	if l, ok := p.Root.(*Limit); ok && p.ReadOnly && p.Describe != nil && b.Limits[l].Count == 0 {
+		// No row is wanted: one server says what the columns are, of the
+		// statement as it came.
+		none := *b.Bound
+		none.Plan = &Plan{Root: p.Describe, ReadOnly: true, NeedsDB: p.NeedsDB, Effects: p.Effects, Why: p.Why}
+		none.Tasks = map[Node][]Task{p.Describe: {b.describe(p.Describe)}}
+		none.Tasks[p.Describe][0].Target = p.Describe.Target
+		return &none, nil
+	}
 	return b.Bound, nil
 }
 

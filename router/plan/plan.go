@@ -229,6 +229,11 @@ const (
 	// FuncAvg: SUM by COUNT, with MySQL's scale. Requires: Column is the sum,
 	// Column2 the count.
 	FuncAvg
+	// FuncBitAnd, FuncBitOr and FuncBitXor combine 64 bits, BIGINT UNSIGNED,
+	// never NULL.
+	FuncBitAnd
+	FuncBitOr
+	FuncBitXor
 )
 
 // Output is one shown column of an Aggregate.
