@@ -34,6 +34,7 @@ type Config struct {
 	Pool       Pool
 	Replicas   Replicas
 	HoldWrites HoldWrites
+	Finisher   Finisher
 }
 
 // TLS files, as paths.
@@ -221,6 +222,15 @@ type HoldWrites struct {
 	Max     int // statements at once over all clusters
 }
 
+// Finisher is where, and how much at most, rows of several shards are brought
+// together to finish a statement on one server.
+type Finisher struct {
+	// Cluster is empty for the one most of a statement's shards are on.
+	Cluster string
+	// MaxRows and MaxBytes bound what one statement moves.
+	MaxRows, MaxBytes int64
+}
+
 // Defaults are the values of keys a file leaves out.
 func Defaults() Config {
 	return Config{
@@ -240,6 +250,7 @@ func Defaults() Config {
 			Consistency: "session", WaitForGTID: 50 * time.Millisecond,
 		},
 		HoldWrites: HoldWrites{Timeout: 10 * time.Second, Max: 1000},
+		Finisher:   Finisher{MaxRows: 1_000_000, MaxBytes: 1 << 30},
 	}
 }
 

@@ -126,6 +126,7 @@ func TestOptionalKeysReplaceTheirDefaults(t *testing.T) {
 	require.Equal(t, Replicas{MaxLag: time.Second, Probe: 2 * time.Second, ProbeTimeout: 3 * time.Second,
 		Consistency: "eventual", WaitForGTID: 5 * time.Millisecond, Zone: "a"}, cfg.Replicas)
 	require.Equal(t, HoldWrites{Timeout: time.Minute, Max: 9}, cfg.HoldWrites)
+	require.Equal(t, Finisher{Cluster: "c1", MaxRows: 10, MaxBytes: 2 << 20}, cfg.Finisher)
 	tables := cfg.Schemas[0].Tables
 	require.Equal(t, LayoutTables, tables[0].Layout)
 	require.Equal(t, []string{"c0"}, tables[0].On)

@@ -14,6 +14,7 @@ type reader struct {
 	// listen, admin and home with their lines; 0 where not given.
 	listenLines              []int
 	adminLine, homeLine      int
+	finisherLine             int
 	backendLine, clusterLine int
 	usersLine                int
 	schemas                  []*rawSchema
@@ -44,6 +45,7 @@ func (r *reader) read(root *yaml.Node) {
 		"pool":        r.pool,
 		"replicas":    r.replicas,
 		"hold_writes": r.holdWrites,
+		"finisher":    r.finisher,
 	})
 }
 
@@ -240,5 +242,14 @@ func (r *reader) holdWrites(n *yaml.Node) {
 	r.keys(n, "hold_writes", map[string]func(*yaml.Node){
 		"timeout": func(n *yaml.Node) { h.Timeout = r.duration(n, "hold_writes.timeout", 0) },
 		"max":     func(n *yaml.Node) { h.Max = r.number(n, "hold_writes.max", 0, 1e6) },
+	})
+}
+
+func (r *reader) finisher(n *yaml.Node) {
+	f := &r.cfg.Finisher
+	r.keys(n, "finisher", map[string]func(*yaml.Node){
+		"cluster":   func(n *yaml.Node) { f.Cluster, r.finisherLine = r.text(n, "finisher.cluster"), n.Line },
+		"max_rows":  func(n *yaml.Node) { f.MaxRows = int64(r.number(n, "finisher.max_rows", 1, 1e9)) },
+		"max_bytes": func(n *yaml.Node) { f.MaxBytes = r.size(n, "finisher.max_bytes", 1<<20, 1<<40) },
 	})
 }

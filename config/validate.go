@@ -168,6 +168,9 @@ func (r *reader) validateHomes() {
 	} else {
 		r.knownCluster(r.homeLine, "home", c.Home)
 	}
+	if c.Finisher.Cluster != "" {
+		r.knownCluster(r.finisherLine, "finisher.cluster", c.Finisher.Cluster)
+	}
 	for _, s := range r.schemas {
 		switch {
 		case s.Home != "":

@@ -44,6 +44,11 @@ type Request struct {
 	Status uint16
 	// MemoryBudget bounds what merging may hold, in bytes; 0 means the default.
 	MemoryBudget int64
+	// MaxRows bounds the rows merging may hold, and those moved to finish the
+	// statement on one server; 0 means none for the former and the default for
+	// the latter. FinishBytes bounds the bytes of those moved; 0 means the
+	// default.
+	MaxRows, FinishBytes int64
 	// PadWeight gives the weight of a space in a collation by its id, nil
 	// where trailing spaces count.
 	PadWeight func(collation uint16) []byte

@@ -63,7 +63,7 @@ func fanOut(ctx context.Context, req *Request, root plan.Node) (Outcome, error) 
 
 // newFan is the tasks below root; cancel must be called in the end.
 func newFan(ctx context.Context, req *Request, root plan.Node) *fan {
-	f := &fan{req: req, root: root, budget: &merge.Budget{Limit: req.MemoryBudget}}
+	f := &fan{req: req, root: root, budget: &merge.Budget{Limit: req.MemoryBudget, MaxRows: req.MaxRows}}
 	if f.budget.Limit == 0 {
 		f.budget.Limit = defaultMemoryBudget
 	}

@@ -39,8 +39,11 @@ func finishOn(ctx context.Context, req *Request, n *plan.Finish, target topology
 	defer cancel()
 	load := newLoad(n, req.Bound.Finish)
 	load.Binary = req.Params != nil
-	if req.MemoryBudget > 0 {
-		load.MaxBytes = req.MemoryBudget
+	if req.MaxRows > 0 {
+		load.MaxRows = req.MaxRows
+	}
+	if req.FinishBytes > 0 {
+		load.MaxBytes = req.FinishBytes
 	}
 	p := &place{from: req.Apart, load: load}
 	move := moveFragments
@@ -68,7 +71,7 @@ func finishOn(ctx context.Context, req *Request, n *plan.Finish, target topology
 }
 
 func newLoad(n *plan.Finish, b *plan.BoundFinish) *finish.Load {
-	return &finish.Load{Plan: n, Bound: b, MaxRows: finish.DefaultMaxRows, MaxBytes: defaultMemoryBudget}
+	return &finish.Load{Plan: n, Bound: b, MaxRows: finish.DefaultMaxRows, MaxBytes: finish.DefaultMaxBytes}
 }
 
 // moveFragments reads the rows of all fragments and passes them on.
@@ -167,6 +170,7 @@ type place struct {
 }
 
 func (p *place) take(ctx context.Context, target topology.Target) (err error) {
+	p.load.Replica = target == topology.TargetReplica
 	if p.conn, err = p.from.TakeApart(ctx, p.load.Bound.Cluster, target); err == nil {
 		p.disarm = p.conn.Arm(ctx)
 	}
@@ -209,9 +213,9 @@ func (p *place) clean(ctx context.Context, ended, keep bool) {
 }
 
 // DescribeFinish is the columns of a plan that is a Finish; ok is false for
-// others.
-func DescribeFinish(ctx context.Context, p *plan.Plan, args plan.Args, from Apart) (columns []wire.Column, ok bool, err error) {
-	n, bound := p.BindFinish(args)
+// others. finisher is as in plan.Options.
+func DescribeFinish(ctx context.Context, p *plan.Plan, args plan.Args, finisher string, from Apart) (columns []wire.Column, ok bool, err error) {
+	n, bound := p.BindFinish(args, finisher)
 	if n == nil {
 		return nil, false, nil
 	}

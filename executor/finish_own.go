@@ -50,7 +50,7 @@ func holdFragments(ctx context.Context, req *Request, n *plan.Finish, load *fini
 	}
 	held := make([]*heldRows, len(n.Fragments))
 	opt := merge.Options{Binary: req.Params != nil, Budget: f.budget, Leaf: f.streams}
-	room := load.MaxBytes
+	room := min(load.MaxBytes, f.budget.Limit)
 	for i, frag := range n.Fragments {
 		if frag.Route == nil {
 			continue

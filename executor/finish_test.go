@@ -197,7 +197,7 @@ func TestABudgetBoundsWhatIsCopied(t *testing.T) {
 	a := newApart(t, conns)
 	var out bytes.Buffer
 	req := finishRequest(conns, a, &out, "rows id text / "+strings.Repeat("x", 300), "rows id text / 1")
-	req.MemoryBudget = 200
+	req.MemoryBudget, req.FinishBytes = 1, 200
 	_, err := Run(t.Context(), req)
 	require.Equal(t, uint16(sqlerr.OutOfMemory), sqlerr.From(err).Code)
 	require.Contains(t, err.Error(), "table users")

@@ -344,7 +344,7 @@ func (r partReader) Next() ([]byte, error) {
 		return p.row()
 	}
 	if p.last != nil {
-		p.link.fan.budget.Give(len(p.last) + rowOverhead)
+		p.link.fan.budget.Give(len(p.last)+rowOverhead, 1)
 		p.last = nil
 	}
 	if len(p.spool) > 0 {

@@ -5,7 +5,9 @@ package integration
 import (
 	"database/sql"
 	"fmt"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -86,4 +88,40 @@ func alternate(t *testing.T, o *oracle, q string, n int) (serval, plain time.Dur
 		slices.Sort(all)
 	}
 	return took[o.serval][n/2], took[o.plain][n/2]
+}
+
+// TestSoakFinishMemory moves a million rows, about 100 MB, and looks at the
+// proxy's memory meanwhile.
+func TestSoakFinishMemory(t *testing.T) {
+	for _, e := range mysqlproc.Engines {
+		t.Run(e.String(), func(t *testing.T) {
+			const n = 1_000_000
+			proxy := boundedShop(t, sets[e], n)
+			c := oneConn(t, proxy.open(t, "bounded"))
+			require.Equal(t, "1", one(t, c, "SELECT COUNT(DISTINCT v) FROM small WHERE id = 1"))
+			status := fmt.Sprintf("/proc/%d/status", proxy.cmd.Process.Pid)
+			require.NoError(t, os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", proxy.cmd.Process.Pid), []byte("5"), 0)) // the peak begins anew
+			before := memory(t, status, "VmRSS")
+			began := time.Now()
+			require.Equal(t, strconv.Itoa(n), one(t, c, "SELECT COUNT(DISTINCT b.id) FROM big b LEFT JOIN small s ON s.v = b.v"))
+			peak := memory(t, status, "VmHWM")
+			t.Logf("a million rows took %v; memory was %d MiB before and at most %d", time.Since(began), before>>10, peak>>10)
+			require.Less(t, peak, before+(40<<10), "KiB")
+		})
+	}
+}
+
+// memory is a number of /proc/PID/status, in KiB.
+func memory(t *testing.T, file, name string) int {
+	b, err := os.ReadFile(file)
+	require.NoError(t, err)
+	for line := range strings.Lines(string(b)) {
+		if f := strings.Fields(line); len(f) == 3 && f[0] == name+":" {
+			n, err := strconv.Atoi(f[1])
+			require.NoError(t, err)
+			return n
+		}
+	}
+	t.Fatalf("no %s in %s", name, file)
+	return 0
 }

@@ -153,6 +153,7 @@ func (p *process) deps() session.Deps {
 			MaxPacket: p.cfg.Limits.MaxPacket, StatementTimeout: p.cfg.Limits.StatementTimeout,
 			IdleTimeout: p.cfg.Limits.IdleTimeout, MemoryBudget: p.cfg.Limits.MemoryPerStatement,
 			MaxStatements: p.cfg.Limits.PreparedStatements,
+			Finisher:      p.cfg.Finisher.Cluster, FinishRows: p.cfg.Finisher.MaxRows, FinishBytes: p.cfg.Finisher.MaxBytes,
 		},
 	}
 }

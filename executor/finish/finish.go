@@ -31,8 +31,11 @@ import (
 	"github.com/servaldb/serval/topology"
 )
 
-// DefaultMaxRows is how many rows one statement may move.
-const DefaultMaxRows = 1_000_000
+// Defaults of what one statement may move, in rows and in bytes.
+const (
+	DefaultMaxRows  = 1_000_000
+	DefaultMaxBytes = 1 << 30
+)
 
 // batchBytes is about how long one INSERT gets; max_allowed_packet is 16 MiB
 // or more by default.
@@ -62,6 +65,8 @@ type Load struct {
 	Bound *plan.BoundFinish
 	// Binary: rows are those of a prepared statement.
 	Binary bool
+	// Replica: the server takes no changes but to temporary tables.
+	Replica bool
 	// MaxRows and MaxBytes bound what is moved.
 	MaxRows, MaxBytes int64
 
@@ -132,6 +137,9 @@ func (l *Load) Begin(ctx context.Context, c *backend.Conn) error {
 		if err := l.quiet(ctx, c); err != nil {
 			return err
 		}
+	}
+	if l.Bound.Own && len(l.tables.made) == 0 && !l.Replica {
+		l.queue(statement{rows: -1}, []byte("CREATE DATABASE IF NOT EXISTS "+quoteName(l.Bound.Database)))
 	}
 	for i, f := range l.Plan.Fragments {
 		name := quoted(l.Bound.Database, i)
@@ -271,8 +279,8 @@ func (l *Load) tooMuch(f *plan.Fragment, sql []byte) error {
 	if len(sql) > shownSQL {
 		sql = append(sql[:shownSQL:shownSQL], "…"...)
 	}
-	return sqlerr.New(sqlerr.OutOfMemory, "Serval moves at most %d rows and %d MiB to finish a statement on one server, and table %s passed that with: %s; "+
-		"narrow it with WHERE", l.MaxRows, l.MaxBytes>>20, f.Table.Table, sql)
+	return sqlerr.New(sqlerr.OutOfMemory, "Serval moves at most %d rows (serval_max_rows) and %d MiB to finish a statement on one server, and table %s passed that with: %s; "+
+		"narrow it with WHERE, or SET serval_max_rows", l.MaxRows, l.MaxBytes>>20, f.Table.Table, sql)
 }
 
 func quoted(database string, i int) string {

@@ -62,7 +62,7 @@ func (s *sorter) Next() ([]byte, error) {
 		})
 	}
 	if s.at >= len(s.rows) {
-		s.opt.Budget.Give(s.held)
+		s.opt.Budget.Give(s.held, len(s.rows))
 		s.rows, s.chunk, s.held, s.at = nil, nil, 0, 0
 		return nil, io.EOF
 	}

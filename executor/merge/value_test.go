@@ -103,9 +103,21 @@ func TestABudgetTakesAndGives(t *testing.T) {
 	require.Equal(t, uint16(sqlerr.OutOfMemory), sqlerr.From(err).Code)
 	require.Contains(t, err.Error(), "64 MiB")
 	require.Contains(t, err.Error(), "sorting its rows")
-	b.Give(10)
+	b.Give(10, 1)
 	require.NoError(t, b.Take(10, "x"))
 	require.Equal(t, int64(64<<20), b.Used())
+}
+
+func TestABudgetOfRowsNamesItsVariable(t *testing.T) {
+	b := Budget{Limit: 64 << 20, MaxRows: 2}
+	require.NoError(t, b.Take(1, "x"))
+	require.NoError(t, b.Take(1, "x"))
+	err := b.Take(1, "sorting its rows")
+	require.Equal(t, uint16(sqlerr.OutOfMemory), sqlerr.From(err).Code)
+	require.ErrorContains(t, err, "2 rows")
+	require.ErrorContains(t, err, "serval_max_rows")
+	b.Give(2, 2)
+	require.NoError(t, b.Take(1, "x"))
 }
 
 func TestALimitPullsNoMoreThanItShows(t *testing.T) {

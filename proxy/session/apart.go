@@ -60,6 +60,7 @@ func (a *apart) Own() bool {
 // TakeApart implements executor.Apart. What is finished there is copied there,
 // so the server needs none of the session's writes.
 func (a *apart) TakeApart(ctx context.Context, cluster string, target topology.Target) (*backend.Conn, error) {
+	a.s.runLater() // a statement before it in the same packet may still have one
 	if a.Own() {
 		a.s.lease.pins, a.s.lease.writes, a.s.lease.temporary = a.effects.Pins, a.writes, true
 		conns, err := a.s.lease.Acquire(ctx, cluster, topology.TargetPrimary, 1)

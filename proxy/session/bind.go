@@ -22,7 +22,7 @@ const maxBindRounds = 10_000
 func (s *Session) bind(ctx context.Context, p *plan.Plan, args plan.Args, params *preparedArgs) (*plan.Bound, error) {
 	w := &s.weigher
 	*w = weigher{shared: s.deps.Weights, charset: s.settings.charset}
-	opt := plan.Options{Weigher: w, ZeroIsValue: s.settings.zeroIsValue, Pick: s.c.ID}
+	opt := plan.Options{Weigher: w, ZeroIsValue: s.settings.zeroIsValue, Pick: s.c.ID, Finisher: s.deps.Limits.Finisher}
 	if s.tx.Participants() > 0 {
 		opt.Prefer = s.tx.First()
 	}

@@ -31,6 +31,9 @@ type options struct {
 	transaction string
 	// timeout ends a statement that runs longer, 0 for the server's limit.
 	timeout time.Duration
+	// maxRows bounds what merging may hold and what is moved to finish a
+	// statement on one server, in rows; 0 is no limit of the session's own.
+	maxRows int64
 }
 
 // newOptions are those of a new session; consistency is the configured one,
@@ -72,10 +75,14 @@ func (o *options) set(name, value string) error {
 	case "serval_timeout":
 		return o.setTimeout(value, isDefault)
 	case "serval_max_rows":
-		if isDefault || value == "0" {
-			return nil
+		n, err := int64(0), error(nil)
+		if !isDefault {
+			n, err = strconv.ParseInt(value, 10, 64)
 		}
-		return sqlerr.Refuse("serval_max_rows", "the limit is not built yet", "use LIMIT, or 0, which means none")
+		if err != nil || n < 0 {
+			return wrongValue(name, value, "it is a number of rows, 0 for no limit but the configured one")
+		}
+		o.maxRows = n
 	default:
 		return sqlerr.New(sqlerr.UnknownVariable, "Unknown system variable '%s'", name)
 	}
@@ -113,7 +120,7 @@ func (o *options) value(name string) (string, bool) {
 	case "serval_timeout":
 		return strconv.FormatFloat(o.timeout.Seconds(), 'f', -1, 64), true
 	case "serval_max_rows":
-		return "0", true
+		return strconv.FormatInt(o.maxRows, 10), true
 	}
 	return "", false
 }

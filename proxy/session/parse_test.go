@@ -156,8 +156,13 @@ func TestOptions(t *testing.T) {
 	v, ok := o.value("serval_timeout")
 	require.True(t, ok)
 	require.Equal(t, "1.5", v)
+	require.NoError(t, o.set("serval_max_rows", "5"))
+	v, ok = o.value("serval_max_rows")
+	require.True(t, ok)
+	require.Equal(t, "5", v)
+	require.Error(t, o.set("serval_max_rows", "many"))
 	for name, value := range map[string]string{
-		"serval_consistency": "maybe", "serval_transaction": "all", "serval_timeout": "-1", "serval_max_rows": "5", "serval_nothing": "1",
+		"serval_consistency": "maybe", "serval_transaction": "all", "serval_timeout": "-1", "serval_max_rows": "-5", "serval_nothing": "1",
 	} {
 		require.Error(t, o.set(name, value), name)
 	}

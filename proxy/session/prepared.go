@@ -164,7 +164,7 @@ func (s *Session) planPrepared(p *prepared) error {
 func (s *Session) describe(ctx context.Context, p *prepared) error {
 	task, ok := p.plan.plan.BindDescribe(&p.args)
 	if !ok {
-		columns, finished, err := executor.DescribeFinish(ctx, p.plan.plan, &p.args, s.describing(p.plan.plan))
+		columns, finished, err := executor.DescribeFinish(ctx, p.plan.plan, &p.args, s.deps.Limits.Finisher, s.describing(p.plan.plan))
 		if finished {
 			p.columns = columns
 			return err

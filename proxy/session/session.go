@@ -50,6 +50,11 @@ type Limits struct {
 	// MemoryBudget bounds what one statement's merging may hold, in bytes; 0
 	// means the executor's default.
 	MemoryBudget int64
+	// FinishRows and FinishBytes bound what is moved to finish one statement on
+	// one server, of the cluster Finisher if that is not empty; 0 means the
+	// executor's defaults.
+	FinishRows, FinishBytes int64
+	Finisher                string
 	// MaxStatements bounds the prepared statements of a session. 16382.
 	MaxStatements int
 	// MaxLongData bounds what COM_STMT_SEND_LONG_DATA may gather in a session,

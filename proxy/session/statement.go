@@ -240,7 +240,6 @@ func tasks(b *plan.Bound) int {
 
 // attempt runs the bound plan once.
 func (s *Session) attempt(ctx context.Context, e *planned, bound *plan.Bound, params *preparedArgs) (executor.Outcome, error) {
-	s.runLater() // of the statement before it in the same packet
 	l := &s.lease
 	l.prepare(e.plan.NeedsDB)
 	l.pins, l.vars, l.countFound = e.plan.Effects.Pins, e.plan.Effects.UserVars, e.plan.Effects.Found.Kind == plan.FoundAsked
@@ -255,12 +254,15 @@ func (s *Session) attempt(ctx context.Context, e *planned, bound *plan.Bound, pa
 	req := &s.request
 	*req = executor.Request{
 		Bound: bound, Conns: l, Out: s.out, DeprecateEOF: s.c.Capabilities&wire.CapDeprecateEOF != 0,
-		Status: s.status(), MemoryBudget: s.deps.Limits.MemoryBudget, PadWeight: s.padWeight,
+		Status: s.status(), MemoryBudget: s.deps.Limits.MemoryBudget, MaxRows: s.options.maxRows, FinishBytes: s.deps.Limits.FinishBytes, PadWeight: s.padWeight,
 		EndOfResult: s.endOfResult, KeepConns: s.tx.State() == txn.Open || len(s.pinned) > 0 || l.pins != "",
 		Undone: s.tx.Guarded() || s.enclosed, InTurn: s.enclosed, Apart: s.apartFor(e, bound),
 	}
 	if params != nil {
 		req.Params = params
+	}
+	if _, finished := bound.Plan.Root.(*plan.Finish); finished && req.MaxRows == 0 {
+		req.MaxRows = s.deps.Limits.FinishRows
 	}
 	var out executor.Outcome
 	var err error

@@ -123,6 +123,9 @@ type Options struct {
 	// over the copies (a connection's number will do).
 	Prefer string
 	Pick   uint32
+	// Finisher is the cluster on which queries are finished; empty for the one
+	// most of their rows' shards are on.
+	Finisher string
 }
 
 // binder is one Bind at work.

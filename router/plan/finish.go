@@ -92,8 +92,10 @@ const (
 
 // BoundFinish is a Finish with its values.
 type BoundFinish struct {
-	// Cluster is where it runs, in Database, which exists there.
+	// Cluster is where it runs, in Database, which exists there; Own: it is
+	// Serval's own and may have to be created.
 	Cluster, Database string
+	Own               bool
 	Target            topology.Target
 	// SQL is the query over the temporary tables.
 	SQL     []byte
@@ -121,18 +123,26 @@ func (n *Finish) Children() []Node {
 	return out
 }
 
+// ownDatabase is where temporary tables are made on a cluster that has none of
+// the query's.
+const ownDatabase = "serval_meta"
+
 // finish binds what runs behind the fragments, which are bound: on the cluster
-// most of their tasks are on, for it has a database that surely exists.
+// that is to finish, or on the one most of their tasks are on, for it has a
+// database that surely exists.
 func (b *binder) finish(n *Finish) {
 	if n.At.Cluster != "" {
-		b.Finish = b.boundFinish(n, nil, &topology.Shard{Cluster: n.At.Cluster, Database: n.At.Database})
+		b.Finish = b.boundFinish(n, &BoundFinish{Cluster: n.At.Cluster, Database: n.At.Database})
 		return
 	}
 	counts := map[string]int{}
 	best := b.Tasks[n.Fragments[0].Route][0].Cluster
+	if b.opt.Finisher != "" {
+		best = b.opt.Finisher
+	}
 	for _, f := range n.Fragments {
 		for _, t := range b.Tasks[f.Route] {
-			if counts[t.Cluster]++; counts[t.Cluster] > counts[best] {
+			if counts[t.Cluster]++; b.opt.Finisher == "" && counts[t.Cluster] > counts[best] {
 				best = t.Cluster
 			}
 		}
@@ -140,20 +150,18 @@ func (b *binder) finish(n *Finish) {
 	for _, f := range n.Fragments {
 		for _, t := range b.Tasks[f.Route] {
 			if t.Cluster == best {
-				b.Finish = b.boundFinish(n, f, &topology.Shard{Index: t.Shard, Cluster: t.Cluster})
+				at := topology.Shard{Index: t.Shard, Cluster: t.Cluster}
+				b.Finish = b.boundFinish(n, &BoundFinish{Cluster: best, Database: f.Route.Tables[0].on(&at).Database})
 				return
 			}
 		}
 	}
+	b.Finish = b.boundFinish(n, &BoundFinish{Cluster: best, Database: ownDatabase, Own: true})
 }
 
-// boundFinish renders n for the cluster of the shard and the database of f there,
-// or the shard's own.
-func (b *binder) boundFinish(n *Finish, f *Fragment, shard *topology.Shard) *BoundFinish {
-	out := &BoundFinish{Cluster: shard.Cluster, Database: shard.Database, Target: n.Target}
-	if f != nil {
-		out.Database = f.Route.Tables[0].on(shard).Database
-	}
+// boundFinish renders n for the place in out.
+func (b *binder) boundFinish(n *Finish, out *BoundFinish) *BoundFinish {
+	out.Target = n.Target
 	out.SQL, out.Markers = b.render(nil, nil, n.SQL, at{shard: &topology.Shard{Database: out.Database}})
 	out.Rename = &Rename{Database: out.Database, LogicalDatabase: n.Fragments[0].Table.Schema}
 	for i, f := range n.Fragments {
@@ -163,8 +171,8 @@ func (b *binder) boundFinish(n *Finish, f *Fragment, shard *topology.Shard) *Bou
 }
 
 // BindFinish is the query of a plan that is a Finish, for its columns: it needs
-// no values.
-func (p *Plan) BindFinish(args Args) (*Finish, *BoundFinish) {
+// no values. finisher is as in Options.
+func (p *Plan) BindFinish(args Args, finisher string) (*Finish, *BoundFinish) {
 	n, ok := p.Root.(*Finish)
 	if !ok {
 		return nil, nil
@@ -179,7 +187,10 @@ func (p *Plan) BindFinish(args Args) (*Finish, *BoundFinish) {
 	if pl := f.Route.Choice.Placement; pl != nil && f.Route.Choice.Kind != ChooseOne && len(pl.Shards) > 0 {
 		shard = &pl.Shards[0]
 	}
-	return n, b.boundFinish(n, f, shard)
+	if finisher != "" && finisher != shard.Cluster {
+		return n, b.boundFinish(n, &BoundFinish{Cluster: finisher, Database: ownDatabase, Own: true})
+	}
+	return n, b.boundFinish(n, &BoundFinish{Cluster: shard.Cluster, Database: f.Route.Tables[0].on(shard).Database})
 }
 
 // Unscratch undoes in a column's label what Finish.SQL has put in the place of
