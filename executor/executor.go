@@ -49,6 +49,8 @@ type Request struct {
 	// the latter. FinishBytes bounds the bytes of those moved; 0 means the
 	// default.
 	MaxRows, FinishBytes int64
+	// Measured, if not nil, is given what each node of the plan moved.
+	Measured map[plan.Node]plan.Measure
 	// PadWeight gives the weight of a space in a collation by its id, nil
 	// where trailing spaces count.
 	PadWeight func(collation uint16) []byte
@@ -127,7 +129,7 @@ type Outcome struct {
 // servers work side by side and the client takes one row at a time anyway.
 func Run(ctx context.Context, req *Request) (Outcome, error) {
 	root := req.Bound.Plan.Root
-	if task := onlyTask(req.Bound, root); task != nil {
+	if task := onlyTask(req.Bound, root); task != nil && req.Measured == nil {
 		return relay(ctx, req, task)
 	}
 	if c, ok := root.(*plan.Const); ok {

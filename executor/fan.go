@@ -57,8 +57,27 @@ func fanOut(ctx context.Context, req *Request, root plan.Node) (Outcome, error) 
 	f.release()
 	if err == nil {
 		f.learn(began)
+		f.measure(began)
 	}
 	return out, err
+}
+
+// measure notes what each leaf moved, where that is asked for.
+func (f *fan) measure(began time.Time) {
+	if f.req.Measured == nil {
+		return
+	}
+	for n, parts := range f.leaves {
+		m := plan.Measure{Tasks: len(parts)}
+		for _, p := range parts {
+			m.Rows, m.Bytes = m.Rows+p.rows, m.Bytes+int64(p.bytes)
+			if p.ended.IsZero() { // not wanted to its end
+				p.ended = time.Now()
+			}
+			m.Took = max(m.Took, p.ended.Sub(began))
+		}
+		f.req.Measured[n] = m
+	}
 }
 
 // newFan is the tasks below root; cancel must be called in the end.
@@ -69,8 +88,10 @@ func newFan(ctx context.Context, req *Request, root plan.Node) *fan {
 	}
 	// Cancelling is how answers nobody wants any more are ended on the servers.
 	f.ctx, f.cancel = context.WithCancel(ctx)
-	f.collect(root)
-	f.route = leafRoute(root)
+	if root != nil {
+		f.collect(root)
+		f.route = leafRoute(root)
+	}
 	return f
 }
 
@@ -78,20 +99,24 @@ func newFan(ctx context.Context, req *Request, root plan.Node) *fan {
 func (f *fan) collect(n plan.Node) {
 	switch n.(type) {
 	case *plan.Route, *plan.Insert:
-		tasks := f.req.Bound.Tasks[n]
-		parts := make([]*part, len(tasks))
-		for i := range tasks {
-			parts[i] = &part{task: &tasks[i]}
-		}
-		if f.leaves == nil {
-			f.leaves = make(map[plan.Node][]*part, 1)
-		}
-		f.leaves[n] = parts
-		f.parts = append(f.parts, parts...)
+		f.leaf(n, f.req.Bound.Tasks[n])
 	}
 	for _, c := range n.Children() {
 		f.collect(c)
 	}
+}
+
+// leaf makes the parts of a leaf.
+func (f *fan) leaf(n plan.Node, tasks []plan.Task) {
+	parts := make([]*part, len(tasks))
+	for i := range tasks {
+		parts[i] = &part{task: &tasks[i]}
+	}
+	if f.leaves == nil {
+		f.leaves = make(map[plan.Node][]*part, 1)
+	}
+	f.leaves[n] = parts
+	f.parts = append(f.parts, parts...)
 }
 
 // wanted is what is asked of one cluster.

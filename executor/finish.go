@@ -74,10 +74,26 @@ func newLoad(n *plan.Finish, b *plan.BoundFinish) *finish.Load {
 	return &finish.Load{Plan: n, Bound: b, MaxRows: finish.DefaultMaxRows, MaxBytes: finish.DefaultMaxBytes}
 }
 
-// moveFragments reads the rows of all fragments and passes them on.
+// moveFragments reads the rows of all fragments and passes them on, stage by
+// stage: those that are reduced by others behind these.
 func moveFragments(ctx context.Context, req *Request, n *plan.Finish, p *place) (shards int, err error) {
-	f := newFan(ctx, req, n)
+	for _, stage := range n.Stages() {
+		tasks, err := moveStage(ctx, req, n, p, stage)
+		if err != nil {
+			return 0, err
+		}
+		shards += tasks
+	}
+	return shards, nil
+}
+
+func moveStage(ctx context.Context, req *Request, n *plan.Finish, p *place, stage []int) (tasks int, err error) {
+	began := time.Now()
+	f := newFan(ctx, req, nil)
 	defer f.cancel()
+	for _, i := range stage {
+		f.leaf(n.Fragments[i].Route, reducedTasks(req.Bound, n.Fragments[i], p.load))
+	}
 	if err := f.acquire(); err != nil {
 		return 0, err
 	}
@@ -85,27 +101,51 @@ func moveFragments(ctx context.Context, req *Request, n *plan.Finish, p *place) 
 	if err := f.send(); err != nil {
 		return 0, err
 	}
-	if err := p.prepare(ctx); err != nil {
-		return 0, err
+	if !p.begun {
+		if err := p.prepare(ctx); err != nil {
+			return 0, err
+		}
 	}
 	opt := merge.Options{Binary: p.load.Binary, Budget: f.budget, Leaf: f.streams}
-	for i, frag := range n.Fragments {
-		if frag.Route == nil {
-			continue // made there, when the shards have done their part
+	for _, i := range stage {
+		parts := f.leaves[n.Fragments[i].Route]
+		if len(parts) == 0 {
+			continue // no row of it can matter
 		}
-		rows, err := merge.Build(frag.Route, &opt)
+		rows, err := merge.Build(n.Fragments[i].Route, &opt)
 		if err == nil {
-			err = p.load.Fragment(i, rows, req.Bound.Tasks[frag.Route][0].SQL)
+			err = p.load.Fragment(i, rows, parts[0].task.SQL)
 		}
 		if err != nil {
 			return 0, f.unsafe(err)
 		}
 	}
+	f.measure(began)
 	return len(f.parts), nil
+}
+
+// reducedTasks are the tasks of a fragment that are left once what reduces it
+// was read; all where that was too much.
+func reducedTasks(b *plan.Bound, f *plan.Fragment, load *finish.Load) []plan.Task {
+	if f.Reduce == nil {
+		return b.Tasks[f.Route]
+	}
+	values, known := load.Values(f.Reduce.From, f.Reduce.Column)
+	if !known {
+		return b.Tasks[f.Route]
+	}
+	if len(values) == 0 {
+		return nil
+	}
+	if tasks, ok := b.Reduced(f, values); ok {
+		return tasks
+	}
+	return b.Tasks[f.Route]
 }
 
 // finishQuery runs the client's text over the tables and relays its answer.
 func finishQuery(req *Request, n *plan.Finish, p *place) (ok wire.OK, columns int, err error) {
+	began := time.Now()
 	c, load, state := p.conn, p.load, req.Apart.State()
 	for i, f := range n.Fragments {
 		if f.Route == nil {
@@ -132,6 +172,9 @@ func finishQuery(req *Request, n *plan.Finish, p *place) (ok wire.OK, columns in
 		err = errSeveralResults()
 	}
 	req.Apart.Ended(c, err)
+	if req.Measured != nil {
+		req.Measured[n] = plan.Measure{Rows: load.Rows(), Bytes: load.Bytes(), Took: time.Since(began)}
+	}
 	return ok, columns, err
 }
 

@@ -3,6 +3,7 @@ package executor
 import (
 	"errors"
 	"io"
+	"time"
 
 	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/executor/merge"
@@ -51,9 +52,11 @@ type part struct {
 	// wanted first.
 	spool   [][]byte
 	spooled bool
-	last    []byte // the spooled row given last
-	chunk   []byte // where spooled rows are copied to
-	bytes   int    // of the rows read
+	last    []byte    // the spooled row given last
+	chunk   []byte    // where spooled rows are copied to
+	bytes   int       // of the rows read
+	rows    int64     // read, where it is measured
+	ended   time.Time // where it is measured
 }
 
 // preparedAhead bounds the prepared statements sent at once on a connection,
@@ -186,6 +189,9 @@ func (p *part) fail(err error) {
 
 func (p *part) done() {
 	p.state = partDone
+	if p.link.fan.req.Measured != nil {
+		p.ended = time.Now()
+	}
 	for l := p.link; l.read < len(l.parts) && l.parts[l.read].state == partDone; {
 		l.read++
 	}
@@ -243,6 +249,7 @@ func (p *part) row() ([]byte, error) {
 	switch {
 	case err == nil:
 		p.bytes += len(row)
+		p.rows++
 		return row, nil
 	case errors.Is(err, io.EOF):
 		if p.finish(p.link.conn.End()); p.err == nil {

@@ -99,7 +99,7 @@ func (f *fan) learn(began time.Time) {
 func (f *fan) unite() bool {
 	h := f.learned()
 	if h == nil || h.took > unitedTime || h.bytes > unitedBytes || h.strikes >= unitedStrikes ||
-		f.req.KeepConns || f.req.InTurn || !f.req.Bound.Plan.ReadOnly {
+		f.req.KeepConns || f.req.InTurn || f.req.Measured != nil || !f.req.Bound.Plan.ReadOnly {
 		return false
 	}
 	if len(f.parts) < 2 || bytes.Contains(f.parts[0].task.SQL, []byte("/*")) {

@@ -82,6 +82,9 @@ func (p *planning) finisher() *plan.Finish {
 	if w.failed || !p.labelsStay(sp, n) {
 		return nil
 	}
+	if n.At.Cluster == "" {
+		w.reduce()
+	}
 	return n
 }
 

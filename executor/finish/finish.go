@@ -86,6 +86,8 @@ type Load struct {
 	filled []filling
 	// rowFormat: the connection's binary log has another format for the while.
 	rowFormat bool
+	// values are of the columns that reduce other fragments.
+	values map[column]map[string]struct{}
 }
 
 // tables are what is left on a connection: empty temporary tables, by their
@@ -128,6 +130,7 @@ func (l *Load) Bytes() int64 { return l.bytes }
 // called whatever the error.
 func (l *Load) Begin(ctx context.Context, c *backend.Conn) error {
 	l.conn, l.queued, l.sent, l.early = c, l.queued[:0], 0, true
+	l.values = watched(l.Plan)
 	l.filled = make([]filling, len(l.Plan.Fragments))
 	l.tables, _ = c.Kept().(*tables)
 	c.Keep(nil) // until Clean knows that they are empty
@@ -333,6 +336,9 @@ func (l *Load) tuple(to *statement, row []byte, columns []wire.Column, f *plan.F
 		if v == nil {
 			dst = append(dst, "NULL"...)
 			continue
+		}
+		if l.values != nil {
+			l.watch(to.table, i, v)
 		}
 		if f.Columns[i].Carry == plan.CarryEnum && string(v) == "0" {
 			to.zeros++

@@ -22,5 +22,5 @@ func Explain(ctx context.Context, deps Deps, schema, sql string) ([]string, erro
 	if err := s.lexer.Fingerprint([]byte(sql), s.settings.mode, &fp); err != nil {
 		return nil, err
 	}
-	return s.route(ctx, []byte(sql)[:fp.End], &fp)
+	return s.route(ctx, []byte(sql)[:fp.End], &fp, false)
 }

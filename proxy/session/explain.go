@@ -2,16 +2,22 @@ package session
 
 import (
 	"context"
+	"io"
 	"strings"
 
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/wire"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
 )
 
-// explainRoute answers EXPLAIN FORMAT='route' <statement>; other EXPLAINs are
-// the servers'.
+// explainRoute answers EXPLAIN [ANALYZE] FORMAT='route' <statement>; other
+// EXPLAINs are the servers'.
 func (s *Session) explainRoute(ctx context.Context, text []byte, tokens []token) (bool, error) {
+	analyze := len(tokens) > 1 && tokens[1].is("ANALYZE")
+	if analyze {
+		tokens = tokens[1:]
+	}
 	if len(tokens) < 4 || !tokens[1].is("FORMAT") || !tokens[2].op("=") || !strings.EqualFold(tokens[3].name(), "route") {
 		return false, nil
 	}
@@ -23,7 +29,7 @@ func (s *Session) explainRoute(ctx context.Context, text []byte, tokens []token)
 	if err := s.lexer.Fingerprint(inner, s.settings.mode, &fp); err != nil {
 		return true, err
 	}
-	lines, err := s.route(ctx, inner[:fp.End], &fp)
+	lines, err := s.route(ctx, inner[:fp.End], &fp, analyze)
 	if err != nil {
 		return true, err
 	}
@@ -35,8 +41,9 @@ func (s *Session) explainRoute(ctx context.Context, text []byte, tokens []token)
 	return true, nil
 }
 
-// route plans and binds a statement and prints it, without running it.
-func (s *Session) route(ctx context.Context, text []byte, fp *parser.Fingerprint) ([]string, error) {
+// route plans and binds a statement and prints it; without running it, or with
+// what running it has moved.
+func (s *Session) route(ctx context.Context, text []byte, fp *parser.Fingerprint, analyze bool) ([]string, error) {
 	if ownVerb(fp.Verb) && fp.Verb != "SHOW" {
 		return nil, sqlerr.Refuse("EXPLAIN FORMAT='route' of "+fp.Verb, "Serval answers it without a route", "")
 	}
@@ -59,9 +66,38 @@ func (s *Session) route(ctx context.Context, text []byte, fp *parser.Fingerprint
 	if err := s.access(e); err != nil {
 		return nil, err
 	}
-	bound, err := s.bind(ctx, e.plan, &textArgs{text: text, literals: fp.Literals, mode: s.settings.mode}, nil)
+	args := &textArgs{text: text, literals: fp.Literals, mode: s.settings.mode}
+	if analyze {
+		return s.measure(ctx, e, args)
+	}
+	bound, err := s.bind(ctx, e.plan, args, nil)
 	if err != nil {
 		return nil, err
 	}
-	return strings.Split(strings.TrimRight(plan.Format(e.plan, bound), "\n"), "\n"), nil
+	return planLines(plan.Format(e.plan, bound)), nil
+}
+
+func planLines(text string) []string { return strings.Split(strings.TrimRight(text, "\n"), "\n") }
+
+// analysis is a statement that is run for what it moves.
+type analysis struct {
+	measured map[plan.Node]plan.Measure
+	bound    *plan.Bound
+}
+
+// measure runs a query as any other, but for its answer, which nobody sees.
+func (s *Session) measure(ctx context.Context, e *planned, args *textArgs) ([]string, error) {
+	if !e.plan.ReadOnly {
+		return nil, sqlerr.Refuse("EXPLAIN ANALYZE FORMAT='route' of this statement", "it would be run, and it does more than read",
+			"use EXPLAIN FORMAT='route'")
+	}
+	a := &analysis{}
+	out := s.out
+	s.out, s.analysis = wire.NewWriter(io.Discard), a
+	err := s.dispatch(ctx, e, args, nil)
+	s.out, s.analysis = out, nil
+	if err != nil {
+		return nil, err
+	}
+	return planLines(plan.FormatMeasured(e.plan, a.bound, a.measured)), nil
 }

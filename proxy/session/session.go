@@ -189,6 +189,8 @@ type Session struct {
 	running *statementContext
 	weigher weigher
 	request executor.Request
+	// analysis is the EXPLAIN ANALYZE that is run, or nil.
+	analysis *analysis
 	// later is to be done once the client has its answer.
 	later []func()
 

@@ -264,6 +264,10 @@ func (s *Session) attempt(ctx context.Context, e *planned, bound *plan.Bound, pa
 	if _, finished := bound.Plan.Root.(*plan.Finish); finished && req.MaxRows == 0 {
 		req.MaxRows = s.deps.Limits.FinishRows
 	}
+	if s.analysis != nil {
+		*s.analysis = analysis{measured: map[plan.Node]plan.Measure{}, bound: bound}
+		req.Measured = s.analysis.measured
+	}
 	var out executor.Outcome
 	var err error
 	if d, ok := e.plan.Root.(*plan.DefineView); ok {

@@ -73,6 +73,8 @@ type Bound struct {
 	// else nil.
 	Finish *BoundFinish
 
+	opt Options // of the Bind
+
 	one [1]Task
 	// listed are the shards of values in lists, by their number; -1 is any.
 	listed map[int]int
@@ -140,7 +142,7 @@ type binder struct {
 // *ErrNeedNumbers and *ErrNeedExprs for what the caller is to fetch before it
 // binds again.
 func (p *Plan) Bind(args Args, opt Options) (*Bound, error) {
-	b := binder{Bound: &Bound{Plan: p, Args: args}, opt: opt}
+	b := binder{Bound: &Bound{Plan: p, Args: args, opt: opt}, opt: opt}
 	b.env = Env{Args: args, Weigher: opt.Weigher}
 	b.Tasks = make(map[Node][]Task, 1)
 	if err := b.node(p.Root); err != nil {

@@ -50,6 +50,8 @@ type Fragment struct {
 	// its references needs.
 	Route *Route
 	From  int
+	// Reduce, if not nil, has fewer rows of Route read.
+	Reduce *Reduce
 	// Table is the logical table, Written the reference as the client wrote it,
 	// Named what stands for it in SQL behind the temporary table's name.
 	Table          TableName

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/servaldb/serval/shardrule"
 )
@@ -15,11 +16,24 @@ const shownTasks = 16
 // a tree, each leaf with its shards, its target and the SQL of its first task
 // (of each task, for an Insert). Without b, which may be nil, values and table
 // names are left open.
-func Format(p *Plan, b *Bound) string {
+func Format(p *Plan, b *Bound) string { return FormatMeasured(p, b, nil) }
+
+// Measure is what a node of a plan that was run has moved, Took how long after
+// its stage began its last row was read. Of a Finish it is what all fragments
+// moved, and what the query took over them.
+type Measure struct {
+	Rows, Bytes int64
+	// Tasks is how many shards were asked.
+	Tasks int
+	Took  time.Duration
+}
+
+// FormatMeasured is Format with what was measured behind the nodes.
+func FormatMeasured(p *Plan, b *Bound, measured map[Node]Measure) string {
 	if b != nil && b.Plan != nil {
 		p = b.Plan // its Spread, perhaps
 	}
-	f := formatter{bound: b}
+	f := formatter{bound: b, measured: measured}
 	f.node(p.Root, "", "")
 	return f.String()
 }
@@ -27,6 +41,10 @@ func Format(p *Plan, b *Bound) string {
 type formatter struct {
 	strings.Builder
 	bound *Bound
+	// measured is nil for a plan that was not run.
+	measured map[Node]Measure
+	// reduced are the fragments' routes that others reduce, and how.
+	reduced map[*Route]string
 }
 
 // node prints n: first is what stands before its line, rest before the lines
@@ -51,6 +69,22 @@ func (f *formatter) node(n Node, first, rest string) {
 			f.node(c, rest+"└─ ", rest+"   ")
 		}
 	}
+}
+
+// note is what was measured at a node.
+func (f *formatter) note(n Node) string {
+	m, ok := f.measured[n]
+	switch {
+	case f.measured == nil:
+		return ""
+	case !ok:
+		return " (not run)"
+	}
+	s := " (rows=" + strconv.FormatInt(m.Rows, 10) + " bytes=" + strconv.FormatInt(m.Bytes, 10)
+	if _, finish := n.(*Finish); !finish {
+		s += " shards=" + strconv.Itoa(m.Tasks)
+	}
+	return s + " ms=" + strconv.FormatFloat(m.Took.Seconds()*1000, 'f', 2, 64) + ")"
 }
 
 func (f *formatter) line(n Node) string {
@@ -124,7 +158,7 @@ func (f *formatter) limitLine(n *Limit) string {
 }
 
 func (f *formatter) route(r *Route, rest string) {
-	f.WriteString("Route " + f.where(r) + " target=" + r.Target.String() + "\n")
+	f.WriteString("Route " + f.where(r) + " target=" + r.Target.String() + f.reduced[r] + f.note(r) + "\n")
 	if f.bound == nil {
 		f.WriteString(rest + "  " + templateString(r.SQL, r.Tables) + "\n")
 		return
@@ -224,11 +258,20 @@ func (f *formatter) insert(n *Insert, rest string) {
 // finish prints the query that is run on one server; the fragments follow as
 // its children, in the order of the temporary tables.
 func (f *formatter) finish(n *Finish, rest string) {
+	for _, frag := range n.Fragments {
+		if r := frag.Reduce; r != nil && frag.Route != nil {
+			if f.reduced == nil {
+				f.reduced = map[*Route]string{}
+			}
+			from := n.Fragments[r.From]
+			f.reduced[frag.Route] = " reduced=[" + r.Name + " IN " + ScratchName(r.From) + "." + from.Columns[r.Column].Name + pick(r.Key, ", shards too]", "]")
+		}
+	}
 	if f.bound == nil {
 		f.WriteString("Finish target=" + n.Target.String() + "\n" + rest + "│  " + templateString(n.SQL, nil) + "\n")
 	} else {
 		b := f.bound.Finish
-		f.WriteString("Finish cluster=" + b.Cluster + " target=" + b.Target.String() + "\n")
+		f.WriteString("Finish cluster=" + b.Cluster + " target=" + b.Target.String() + f.note(n) + "\n")
 		f.sql(&Task{SQL: b.SQL, Markers: b.Markers}, rest+"│  ")
 	}
 	for i, frag := range n.Fragments {
@@ -266,6 +309,7 @@ func templateString(t Template, tables []TableRef) string {
 			b.WriteString("{" + tables[c.Index].Placement.Table + "}")
 		case ChunkDatabase, ChunkDatabaseText:
 			b.WriteString("{database of " + tables[c.Index].Placement.Table + "}")
+		case ChunkReduce:
 		case ChunkScratch:
 			b.WriteString("{" + ScratchName(c.Index) + "}")
 		case ChunkRows:

@@ -3,6 +3,7 @@ package plan
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -80,4 +81,24 @@ func TestStepsPrintInOneLine(t *testing.T) {
 		Format(&Plan{Root: &Sort{Keys: keys, Input: &Distinct{Keys: keys, Input: c}}}, nil))
 	require.Equal(t, "Sequence\n├─ Const a, b (1 rows)\n└─ Const a, b (1 rows)\n",
 		Format(&Plan{Root: &Sequence{Steps: []Node{c, c}}}, nil))
+}
+
+func TestWhatWasMeasuredStandsBehindTheNodes(t *testing.T) {
+	b, f := reducible(t, true)
+	other := &Route{Choice: f.Route.Choice, Tables: f.Route.Tables, SQL: f.Route.SQL}
+	n := &Finish{Fragments: []*Fragment{{Route: other, Columns: []FragmentColumn{{Name: "id"}}}, f}}
+	b, err := (&Plan{Root: n}).Bind(noArgs{}, Options{Finisher: "c7"})
+	require.NoError(t, err)
+	text := FormatMeasured(b.Plan, b, map[Node]Measure{
+		n: {Rows: 3, Bytes: 30, Took: 1500 * time.Microsecond}, other: {Rows: 2, Bytes: 20, Tasks: 4, Took: time.Millisecond},
+	})
+	for _, line := range []string{
+		"Finish cluster=c7 target=primary (rows=3 bytes=30 ms=1.50)\n",
+		"Route scatter shards=[0-3] target=primary (rows=2 bytes=20 shards=4 ms=1.00)\n",
+		"Route scatter shards=[0-3] target=primary reduced=[user_id IN serval_f1.id, shards too] (not run)\n",
+	} {
+		require.Contains(t, text, line)
+	}
+	require.Equal(t, "serval_meta", b.Finish.Database, "a cluster without the query's databases")
+	require.NotContains(t, Format(b.Plan, b), "ms=")
 }

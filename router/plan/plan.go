@@ -336,6 +336,8 @@ const (
 	ChunkList
 	// ChunkScratch is the temporary table of a Finish's fragment Index.
 	ChunkScratch
+	// ChunkReduce is Text and the condition of a fragment's Reduce, or nothing.
+	ChunkReduce
 )
 
 // Chunk is a piece of a Template.

@@ -124,6 +124,8 @@ type at struct {
 	number uint64
 	// list is by which placement lists are split; nil: not.
 	list *shardrule.Placement
+	// reduce is what ChunkReduce is, nil where it is nothing.
+	reduce []byte
 }
 
 // render appends the template's SQL, and the numbers of the values that stand
@@ -146,6 +148,10 @@ func (b *binder) render(dst []byte, markers []int, t Template, a at) ([]byte, []
 			dst = appendQuotedName(dst, a.tables[c.Index].on(a.shard).Database)
 		case ChunkDatabaseText:
 			dst = sqlval.StringValue(a.tables[c.Index].on(a.shard).Database).AppendSQL(dst, true)
+		case ChunkReduce:
+			if a.reduce != nil {
+				dst = append(append(dst, c.Text...), a.reduce...)
+			}
 		case ChunkScratch:
 			dst = appendScratch(dst, a.shard.Database, c.Index)
 		case ChunkLimit:

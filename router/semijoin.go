@@ -1,0 +1,283 @@
+package router
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/pingcap/tidb/pkg/parser/ast"
+	"github.com/pingcap/tidb/pkg/parser/opcode"
+
+	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/parser"
+	"github.com/servaldb/serval/router/plan"
+)
+
+// A row of one table matters only if it equals a row of another one in some
+// column, where a condition says so that filters it: an inner join's, an outer
+// join's for the table it may replace by NULLs, that of a subquery for the tables
+// within, IN (SELECT …) both ways. So where one table is asked for few rows they
+// are read first, and their values go to the other one's shards as a list. The
+// client's own text asks everything again, so what is sent needs only to let
+// pass all that matter.
+
+// meeting says that a row of to matters only if it has the value of some row of
+// from.
+type meeting struct {
+	from, to   *ref
+	fromC, toC *catalog.Column
+	kind       plan.ReduceKind
+	charset    string
+}
+
+// Ranks of fragments: how many rows are to be expected.
+const (
+	rankFew  = iota // the sharding key or the primary key has given values
+	rankSome        // there are conditions
+	rankAll
+)
+
+// reduce decides which fragments are read after others. Those with few rows are
+// settled first; one that more is expected of is reduced by a settled one that
+// it meets. Fragments whose rows several references share are read as they are.
+func (s *sharing) reduce() {
+	all := s.meetings()
+	if len(all) == 0 {
+		return
+	}
+	settled := map[int]int{} // fragment to rank
+	for rank := rankFew; rank <= rankAll; rank++ {
+		for _, i := range s.first {
+			if _, done := settled[i]; !done && s.rank(i) == rank {
+				settled[i] = rank
+			}
+		}
+		if rank < rankAll {
+			s.spread(all, settled)
+		}
+	}
+}
+
+// spread has settled fragments reduce those that they meet, and these others.
+func (s *sharing) spread(all []meeting, settled map[int]int) {
+	for again := true; again; {
+		again = false
+		for _, m := range all {
+			from, to := s.of(m.from), s.of(m.to)
+			rank, ready := settled[from]
+			if _, done := settled[to]; !ready || done || rank >= s.rank(to) || len(s.refs[nameOf(m.to)]) != 1 {
+				continue
+			}
+			f := s.n.Fragments[to]
+			column := slices.IndexFunc(s.n.Fragments[from].Columns, func(c plan.FragmentColumn) bool { return c.Name == m.fromC.Name })
+			if column < 0 {
+				continue
+			}
+			f.Reduce = &plan.Reduce{From: from, Column: column, Name: m.toC.Name, Kind: m.kind, Charset: m.charset,
+				SQL: quoteName(m.to.alias) + "." + quoteName(m.toC.Name), Key: m.to.isKey(m.toC.Name)}
+			settled[to] = max(rank, rankSome)
+			again = true
+		}
+	}
+}
+
+func nameOf(r *ref) parser.TableName { return parser.TableName{Schema: r.schema, Table: r.table} }
+
+// of is the fragment that reads a reference's table.
+func (s *sharing) of(r *ref) int { return s.first[nameOf(r)] }
+
+// rank of a fragment by what its references ask.
+func (s *sharing) rank(i int) int {
+	rank := rankFew
+	for name, refs := range s.refs {
+		if s.first[name] != i {
+			continue
+		}
+		for _, r := range refs {
+			rank = max(rank, s.rankOf(r))
+		}
+	}
+	return rank
+}
+
+func (s *sharing) rankOf(r *ref) int {
+	if r.sharded() && few(s.sc.conditionOf(r, func(g *group) bool { return g == r.group })) {
+		return rankFew
+	}
+	given, any := map[string]bool{}, false
+	for _, c := range s.sc.conjuncts {
+		if c.group != r.group || c.block != r.block {
+			continue
+		}
+		column, equal := s.compared(c.expr, r)
+		any = any || column != ""
+		if equal {
+			given[strings.ToLower(column)] = true
+		}
+	}
+	keyed := len(r.entry.PrimaryKey) > 0
+	for _, k := range r.entry.PrimaryKey {
+		keyed = keyed && given[strings.ToLower(k)]
+	}
+	switch {
+	case keyed:
+		return rankFew
+	case any:
+		return rankSome
+	}
+	return rankAll
+}
+
+// few: the condition names the values.
+func few(c plan.Cond) bool {
+	switch c := c.(type) {
+	case plan.Equal, plan.In, plan.None:
+		return true
+	case plan.And:
+		return slices.ContainsFunc(c, few)
+	case plan.Or:
+		return len(c) > 0 && !slices.ContainsFunc(c, func(x plan.Cond) bool { return !few(x) })
+	}
+	return false
+}
+
+// compared is the column of r that the condition compares with values; equal:
+// by = or IN.
+func (s *sharing) compared(e ast.ExprNode, r *ref) (column string, equal bool) {
+	value := func(e ast.ExprNode) bool { _, ok := s.st.Operand(e); return ok }
+	name := func(e ast.ExprNode) string {
+		if of, c := plainColumn(r.block, e); of == r {
+			return c.Name
+		}
+		return ""
+	}
+	switch e := strip(e).(type) {
+	case *ast.BinaryOperationExpr:
+		switch e.Op {
+		case opcode.EQ, opcode.LT, opcode.LE, opcode.GT, opcode.GE:
+			if value(e.R) {
+				return name(e.L), e.Op == opcode.EQ
+			}
+			if value(e.L) {
+				return name(e.R), e.Op == opcode.EQ
+			}
+		}
+	case *ast.PatternInExpr:
+		if !e.Not && e.Sel == nil {
+			return name(e.Expr), true
+		}
+	case *ast.BetweenExpr:
+		if !e.Not {
+			return name(e.Expr), false
+		}
+	case *ast.PatternLikeOrIlikeExpr:
+		if !e.Not {
+			return name(e.Expr), false
+		}
+	}
+	return "", false
+}
+
+// meetings are what the conditions say about rows that meet.
+func (s *sharing) meetings() []meeting {
+	var out []meeting
+	for _, c := range s.sc.conjuncts {
+		switch e := strip(c.expr).(type) {
+		case *ast.BinaryOperationExpr:
+			if e.Op == opcode.EQ {
+				x, xc := plainColumn(c.block, e.L)
+				y, yc := plainColumn(c.block, e.R)
+				out = s.meet(out, x, xc, y, yc, c.group)
+			}
+		case *ast.PatternInExpr:
+			if e.Sel != nil && !e.Not {
+				out = s.meetIn(out, e, c)
+			}
+		}
+	}
+	return out
+}
+
+// meetIn is "x IN (SELECT y …)".
+func (s *sharing) meetIn(out []meeting, in *ast.PatternInExpr, c conjunct) []meeting {
+	q, ok := in.Sel.(*ast.SubqueryExpr)
+	if !ok {
+		return out
+	}
+	sel, ok := q.Query.(*ast.SelectStmt)
+	if !ok || sel.Limit != nil || sel.GroupBy != nil || sel.Having != nil || sel.Fields == nil ||
+		len(sel.Fields.Fields) != 1 || sel.Fields.Fields[0].Expr == nil || len(sel.WindowSpecs) > 0 {
+		return out
+	}
+	for _, b := range s.sc.blocks {
+		if b.sel != sel {
+			continue
+		}
+		x, xc := plainColumn(c.block, in.Expr)
+		y, yc := plainColumn(b, sel.Fields.Fields[0].Expr)
+		if y == nil || y.block != b {
+			return out
+		}
+		return s.meet(out, x, xc, y, yc, c.group)
+	}
+	return out
+}
+
+// meet adds the equality of two columns by a condition of group g.
+func (s *sharing) meet(out []meeting, x *ref, xc *catalog.Column, y *ref, yc *catalog.Column, g *group) []meeting {
+	if x == nil || y == nil || x == y {
+		return out
+	}
+	kind, charset, ok := alike(xc, yc)
+	if !ok {
+		return out
+	}
+	if y.group.within(g) {
+		out = append(out, meeting{from: x, to: y, fromC: xc, toC: yc, kind: kind, charset: charset})
+	}
+	if x.group.within(g) {
+		out = append(out, meeting{from: y, to: x, fromC: yc, toC: xc, kind: kind, charset: charset})
+	}
+	return out
+}
+
+// plainColumn is the table and column an expression certainly is.
+func plainColumn(b *block, e ast.ExprNode) (*ref, *catalog.Column) {
+	c, ok := strip(e).(*ast.ColumnNameExpr)
+	if !ok {
+		return nil, nil
+	}
+	r := b.resolve(c.Name)
+	if r == nil || c.Name.Table.L == "" && containsName(r.block.using, c.Name.Name.L) {
+		return nil, nil
+	}
+	column := r.column(c.Name.Name.L)
+	if column == nil {
+		return nil, nil
+	}
+	return r, column
+}
+
+// alike: a value of one column, written as it was carried, compares with the
+// other column as the columns do with each other.
+func alike(x, y *catalog.Column) (kind plan.ReduceKind, charset string, ok bool) {
+	switch {
+	case exactNumber(x) && exactNumber(y):
+		return plan.ReduceNumber, "", true
+	case x.DataType == "date" && y.DataType == "date":
+		return plan.ReduceDate, "", true
+	case isText(x) && isText(y) && x.Collation != "" && x.Collation == y.Collation:
+		charset, _, _ = strings.Cut(x.Collation, "_")
+		return plan.ReduceText, charset, true
+	}
+	return 0, "", false
+}
+
+func exactNumber(c *catalog.Column) bool {
+	switch c.DataType {
+	case "tinyint", "smallint", "mediumint", "int", "bigint", "decimal":
+		return true
+	}
+	return false
+}
+
+func isText(c *catalog.Column) bool { return c.DataType == "varchar" || c.DataType == "char" }
