@@ -226,7 +226,10 @@ func (p *place) prepare(ctx context.Context) error {
 	if err := p.load.Begin(ctx, p.conn); err != nil {
 		return err
 	}
-	return p.load.Ready()
+	if err := p.load.Ready(); err != nil || !p.load.Plan.Unread {
+		return err
+	}
+	return p.load.Check(p.from.State())
 }
 
 // leave has the tables emptied or dropped and gives the connection back; behind

@@ -131,6 +131,26 @@ DELETE FROM settings WHERE name = 'a function was here'
 DROP FUNCTION twice
 DROP FUNCTION setting_of
 DROP FUNCTION note`,
+	"what Serval's parser does not read, in a transaction and with the home's tables": `
+SELECT COUNT(*), SUM(j.x) FROM users u JOIN JSON_TABLE('[1,2,90001]', '$[*]' COLUMNS (x INT PATH '$')) j ON j.x = u.id
+BEGIN
+INSERT INTO settings (name, value) VALUES ('mine', 'seen')
+SELECT s.value, COUNT(*) FROM users u JOIN JSON_TABLE('[1,2,90001]', '$[*]' COLUMNS (x INT PATH '$')) j ON j.x = u.id JOIN settings s ON s.name = 'mine' GROUP BY s.value
+INSERT INTO users (id, name) VALUES (90001, 'mine')
+SELECT s.value, COUNT(*) FROM users u JOIN JSON_TABLE('[1,2,90001]', '$[*]' COLUMNS (x INT PATH '$')) j ON j.x = u.id JOIN settings s ON s.name = u.name GROUP BY s.value
+ROLLBACK
+SELECT COUNT(*) FROM users u JOIN JSON_TABLE('[1,2,90001]', '$[*]' COLUMNS (x INT PATH '$')) j ON j.x = u.id JOIN settings s ON s.name = u.name
+SELECT COUNT(*) INTO @n FROM users a JOIN users b ON a.id = b.id JOIN JSON_TABLE('[1,2]', '$[*]' COLUMNS (x INT PATH '$')) j ON j.x = a.id
+SELECT @n
+SELECT id FROM users JOIN JSON_TABLE('[1,2,3]', '$[*]' COLUMNS (x INT PATH '$')) j ON j.x = id ORDER BY id LIMIT 2
+CREATE TEMPORARY TABLE picked (id BIGINT PRIMARY KEY)
+INSERT INTO picked VALUES (1), (3)
+SELECT id, x FROM users JOIN picked USING (id) JOIN JSON_TABLE('[1,2,3]', '$[*]' COLUMNS (x INT PATH '$')) j ON j.x = id ORDER BY id
+DROP TEMPORARY TABLE picked
+mysql: VALUES ROW(1, 2), ROW(3, 4)
+mariadb: VALUES (1, 2), (3, 4)
+mariadb: SELECT * FROM (VALUES (1, 2), (3, 4)) v ORDER BY 1
+SELECT id FROM users WHERE id = = 1`,
 	"warnings behind what is merged or finished": `
 SELECT id, name + 0 FROM users WHERE id = 1
 SHOW COUNT(*) WARNINGS

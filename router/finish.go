@@ -31,6 +31,9 @@ func finishRest(p *planning) (*plan.Plan, error) {
 	if n := q.finisher(); n != nil {
 		return p.finishPlan(n, "finished on one server"), nil
 	}
+	if n := p.verbatim(); n != nil {
+		return p.finishPlan(n, "finished at home under the tables' own names"), nil
+	}
 	if q.cannot != nil {
 		return nil, q.cannot
 	}
@@ -44,7 +47,11 @@ func (p *planning) finishSpread(pl *plan.Plan) {
 	if !ok || pl.Spread != nil || !p.mayFinish(r.Choice.Single) {
 		return
 	}
-	if n := newPlanning(p.cat, p.db, p.st, false).finisher(); n != nil {
+	n := newPlanning(p.cat, p.db, p.st, false).finisher()
+	if n == nil {
+		n = p.verbatim()
+	}
+	if n != nil {
 		pl.Spread = p.finishPlan(n, pl.Why)
 		r.Choice.Single = plan.ErrSpread
 	}

@@ -67,7 +67,7 @@ func (p *planning) finishPlan(n *plan.Finish, why string) *plan.Plan {
 	pl := &plan.Plan{Root: n, ReadOnly: true, Why: why}
 	if n.At.Cluster != "" {
 		pl.NeedsDB = p.db != ""
-		pl.ReadOnly = p.readOnly()
+		pl.ReadOnly = !n.At.Own && len(p.calls()) == 0
 	}
 	if n.At.Own {
 		pl.Effects.Pins = "named lock"

@@ -308,6 +308,9 @@ func opaque(p *planning) (*plan.Plan, error) {
 		return nil, nil
 	}
 	if tables := p.spread(); len(tables) > 0 {
+		if n := p.verbatim(); n != nil {
+			return p.finishPlan(n, "finished at home under the tables' own names"), nil
+		}
 		t, why := tables[0], p.facts.Doubt
 		if err := refuseProgram(p.st, t); err != nil {
 			return nil, err
@@ -318,7 +321,11 @@ func opaque(p *planning) (*plan.Plan, error) {
 		return nil, sqlerr.Refuse("this statement", "it names "+kindName(t.Placement.Kind)+" table "+t.Name+" and "+why,
 			"write it in plainer SQL")
 	}
-	return p.planHome()
+	pl, err := p.planHome()
+	if n := p.verbatim(); err != nil && n != nil {
+		return p.finishPlan(n, "finished at home under the tables' own names"), nil
+	}
+	return pl, err
 }
 
 func kindName(k shardrule.Kind) string {

@@ -145,7 +145,7 @@ func (l *Load) Begin(ctx context.Context, c *backend.Conn) error {
 		l.queue(statement{rows: -1}, []byte("CREATE DATABASE IF NOT EXISTS "+quoteName(l.Bound.Database)))
 	}
 	for i, f := range l.Plan.Fragments {
-		name := quoted(l.Bound.Database, i)
+		name := l.quoted(i)
 		def := definition(f)
 		was, there := l.tables.made[name]
 		if was == def {
@@ -223,7 +223,7 @@ func (l *Load) Fragment(i int, rows Rows, sql []byte) error {
 	if len(columns) != len(f.Columns) {
 		return sqlerr.New(sqlerr.UnknownError, "table %s answered with %d columns where the plan has %d", f.Table.Table, len(columns), len(f.Columns))
 	}
-	head := "INSERT INTO " + quoted(l.Bound.Database, i) + " (" + columnNames(f) + ") VALUES "
+	head := "INSERT INTO " + l.quoted(i) + " (" + columnNames(f) + ") VALUES "
 	s := statement{table: i}
 	l.sql = l.sql[:0]
 	for {
@@ -286,8 +286,10 @@ func (l *Load) tooMuch(f *plan.Fragment, sql []byte) error {
 		"narrow it with WHERE, or SET serval_max_rows", l.MaxRows, l.MaxBytes>>20, f.Table.Table, sql)
 }
 
-func quoted(database string, i int) string {
-	return quoteName(database) + "." + quoteName(plan.ScratchName(i))
+// quoted is the name of the table of fragment i.
+func (l *Load) quoted(i int) string {
+	at := l.Plan.Place(l.Bound.Database, i)
+	return quoteName(at.Schema) + "." + quoteName(at.Table)
 }
 
 func quoteName(name string) string {
@@ -569,7 +571,7 @@ func (l *Load) Clean(ctx context.Context, c *backend.Conn, keep bool) error {
 func (l *Load) empty() error {
 	for i, has := range l.filled {
 		if has.rows > 0 {
-			l.queue(statement{table: i, rows: has.rows}, []byte("DELETE FROM "+quoted(l.Bound.Database, i)))
+			l.queue(statement{table: i, rows: has.rows}, []byte("DELETE FROM "+l.quoted(i)))
 		}
 	}
 	return l.Settle()
@@ -584,6 +586,14 @@ func (l *Load) Describe(c *backend.Conn, want *backend.State) ([]wire.Column, er
 		return nil, err
 	}
 	return st.Columns(), nil
+}
+
+// Check has the server read the query over the tables, before rows are moved for
+// one that it does not take.
+func (l *Load) Check(want *backend.State) error {
+	_, err := l.Describe(l.conn, want)
+	l.conn.Want(loading)
+	return err
 }
 
 func pick(cond bool, yes, no string) string {

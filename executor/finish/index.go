@@ -8,7 +8,7 @@ func (l *Load) Copy(i int) error {
 	f := l.Plan.Fragments[i]
 	columns := columnNames(f)
 	of := l.filled[f.From]
-	l.sql = append(l.sql[:0], "INSERT INTO "+quoted(l.Bound.Database, i)+" ("+columns+") SELECT "+columns+" FROM "+quoted(l.Bound.Database, f.From)...)
+	l.sql = append(l.sql[:0], "INSERT INTO "+l.quoted(i)+" ("+columns+") SELECT "+columns+" FROM "+l.quoted(f.From)...)
 	return l.pass(statement{table: i, rows: of.rows, zeros: of.zeros, copied: true})
 }
 
@@ -39,13 +39,13 @@ func (l *Load) Index() error {
 		if err := l.answers(); err != nil {
 			return err
 		}
-		l.queue(statement{table: i, rows: -1, optional: true}, addKeys(l.Bound.Database, i, f))
+		l.queue(statement{table: i, rows: -1, optional: true}, addKeys(l.quoted(i), f))
 	}
 	return nil
 }
 
-func addKeys(database string, i int, f *plan.Fragment) []byte {
-	b := []byte("ALTER TABLE " + quoted(database, i))
+func addKeys(table string, f *plan.Fragment) []byte {
+	b := []byte("ALTER TABLE " + table)
 	for j, k := range f.Indexes {
 		if j > 0 {
 			b = append(b, ',')

@@ -24,6 +24,8 @@ type Finish struct {
 	Target topology.Target
 	// At, where its Cluster is not empty, is the one place it may run.
 	At FinishAt
+	// Unread: nobody has read the text yet; it may be in error.
+	Unread bool
 }
 
 // FinishAt is the place of a query that needs more of a server than its rows: a
@@ -56,6 +58,8 @@ type Fragment struct {
 	// Named what stands for it in SQL behind the temporary table's name.
 	Table          TableName
 	Written, Named string
+	// Verbatim: the temporary table has the table's own name.
+	Verbatim bool
 	// Columns of the temporary table.
 	Columns []FragmentColumn
 	// PrimaryKey are the key's columns where all of them are copied: the
@@ -205,6 +209,14 @@ func (n *Finish) Unscratch(database, label string) string {
 		label = strings.ReplaceAll(label, string(appendScratch(nil, database, i))+f.Named, f.Written)
 	}
 	return label
+}
+
+// Place is where the copy of fragment i is, of a Finish in the database.
+func (n *Finish) Place(database string, i int) TableName {
+	if f := n.Fragments[i]; f.Verbatim {
+		return f.Table
+	}
+	return TableName{Schema: database, Table: ScratchName(i)}
 }
 
 func appendScratch(dst []byte, database string, i int) []byte {

@@ -1,0 +1,210 @@
+package parser
+
+import "strings"
+
+// Sketch is what the tokens of a query alone tell of its tables, for texts that
+// are sent as they are, over tables of the same names.
+type Sketch struct {
+	// References are the names where a table may be expected: every table is
+	// among them, and perhaps a CTE or something else.
+	References []Reference
+	// CTEs are the names that may be those of CTEs, in lower case.
+	CTEs []string
+	// Needs is what of the tables themselves the query asks for besides their
+	// rows (an index), empty for nothing.
+	Needs string
+}
+
+// Reference is a name where a table may be expected.
+type Reference struct {
+	// Span is [schema.]table.
+	Span
+	Name TableName
+	// Certain: nothing but a table or a CTE can stand here.
+	Certain bool
+	// Aliased: an alias follows.
+	Aliased bool
+}
+
+// Sketch goes over the tokens of a query.
+func (s *Statement) Sketch() (*Sketch, error) {
+	tokens, err := collectTokens([]byte(s.Text), s.Mode, nil)
+	if err != nil {
+		return nil, err
+	}
+	k := &sketcher{c: classifier{sql: []byte(s.Text), tokens: tokens}, out: &Sketch{}, sure: s.Flags&HasVersioned == 0}
+	k.frames = []sketchFrame{{}}
+	for k.i < len(tokens) {
+		k.token()
+		k.i++
+	}
+	return k.out, nil
+}
+
+type sketcher struct {
+	c      classifier
+	i      int
+	frames []sketchFrame
+	out    *Sketch
+	sure   bool // no token is in a comment that only some servers read
+}
+
+// sketchFrame is the statement or an open parenthesis.
+type sketchFrame struct {
+	// sel: its SELECT has had no FROM yet.
+	sel bool
+	// from: in a FROM clause, certain if it is a SELECT's and not that of
+	// EXTRACT (… FROM …).
+	from, certain bool
+	// expect: a table may be next.
+	expect bool
+}
+
+func (k *sketcher) frame() *sketchFrame { return &k.frames[len(k.frames)-1] }
+
+func (k *sketcher) token() {
+	t := k.c.tokens[k.i]
+	switch t.kind {
+	case tokenPunct:
+		k.punct(k.c.sql[t.start])
+	case tokenWord, tokenName:
+		if k.i > 0 && k.c.dot(k.i-1) {
+			return
+		}
+		k.needs()
+		if k.isCTE() {
+			name, _ := k.c.name(k.i)
+			k.out.CTEs = append(k.out.CTEs, strings.ToLower(name))
+		}
+		if !k.keyword(t.kw) {
+			k.name()
+		}
+	default:
+		k.frame().expect = false
+	}
+}
+
+func (k *sketcher) punct(c byte) {
+	f := k.frame()
+	switch c {
+	case '(':
+		child := sketchFrame{expect: f.expect, from: f.expect}
+		f.expect = false
+		k.frames = append(k.frames, child)
+	case ')':
+		if len(k.frames) > 1 {
+			k.frames = k.frames[:len(k.frames)-1]
+		}
+	case ',':
+		f.expect = f.from
+	case '{': // { OJ a LEFT JOIN b … }
+	default:
+		f.expect = false
+	}
+}
+
+// keyword follows the words that begin a clause; false for those that may be a
+// name.
+func (k *sketcher) keyword(kw keyword) bool {
+	f := k.frame()
+	switch kw {
+	case kwSelect:
+		*f = sketchFrame{sel: true}
+	case kwFrom:
+		*f = sketchFrame{from: true, certain: f.sel, expect: true}
+	case kwJoin, kwStraightJoin:
+		f.expect = f.from || kw == kwJoin
+	case kwTable:
+		*f = sketchFrame{expect: true, certain: !f.sel && !f.from}
+	case kwWhere, kwGroup, kwHaving, kwOrder, kwLimit, kwUnion, kwExcept, kwIntersect, kwInto, kwFor, kwProcedure, kwLock, kwWindow:
+		if !reservedHere(kw) && k.c.dot(k.i+1) {
+			return false
+		}
+		*f = sketchFrame{}
+	case kwLateral:
+	case kwNone:
+		return k.c.word(k.i) == "OJ" && k.i > 0 && k.c.sql[k.c.tokens[k.i-1].start] == '{'
+	default:
+		if !reservedHere(kw) {
+			return false
+		}
+		f.expect = false
+	}
+	return true
+}
+
+// name takes a name, a table's if one may be next.
+func (k *sketcher) name() {
+	f := k.frame()
+	if !f.expect {
+		return
+	}
+	f.expect = false
+	first, ok := k.c.name(k.i)
+	if !ok || k.opens(k.i+1) { // JSON_TABLE (…)
+		return
+	}
+	r := Reference{Span: Span{k.c.tokens[k.i].start, k.c.tokens[k.i].end}, Name: TableName{Table: first}, Certain: f.certain && k.sure}
+	if second, ok := k.c.name(k.i + 2); ok && k.c.dot(k.i+1) {
+		r.Name, r.End = TableName{Schema: first, Table: second}, k.c.tokens[k.i+2].end
+		k.i += 2
+	}
+	r.Aliased = k.aliased(k.i + 1)
+	k.out.References = append(k.out.References, r)
+}
+
+func (k *sketcher) opens(i int) bool {
+	return i < len(k.c.tokens) && k.c.tokens[i].kind == tokenPunct && k.c.sql[k.c.tokens[i].start] == '('
+}
+
+func (k *sketcher) aliased(i int) bool {
+	if i >= len(k.c.tokens) {
+		return false
+	}
+	switch t := k.c.tokens[i]; t.kind {
+	case tokenName, tokenString:
+		return true
+	case tokenWord:
+		switch k.c.word(i) {
+		case "FETCH", "QUALIFY", "TABLESAMPLE":
+			return false
+		}
+		return t.kw == kwAs || aliasWord(t.kw)
+	}
+	return false
+}
+
+// isCTE: name AS ( or name (columns) AS (.
+func (k *sketcher) isCTE() bool {
+	i := k.i + 1
+	if k.opens(i) {
+		for i < len(k.c.tokens) && k.c.sql[k.c.tokens[i].start] != ')' {
+			i++
+		}
+		i++
+	}
+	return k.c.word(i) == "AS" && k.opens(i+1)
+}
+
+// needs looks for what copies of tables cannot give.
+func (k *sketcher) needs() {
+	word, next := k.c.word(k.i), k.c.word(k.i+1)
+	switch {
+	case (word == "USE" || word == "FORCE" || word == "IGNORE") && (next == "INDEX" || next == "KEY"):
+		k.out.Needs = "an index by its name"
+	case word == "MATCH" && k.opens(k.i+1):
+		k.out.Needs = "a full-text index"
+	case word == "DEFAULT" && k.opens(k.i+1):
+		k.out.Needs = "a column's default"
+	case word == "PARTITION" && k.opens(k.i+1):
+		k.out.Needs = "a partition by its name"
+	case word == "SYSTEM_TIME":
+		k.out.Needs = "a table's history"
+	}
+	if name, ok := k.c.name(k.i); ok && k.c.dot(k.i+1) {
+		switch name = strings.ToLower(name); name {
+		case "information_schema", "performance_schema", "mysql", "sys":
+			k.out.Needs = name
+		}
+	}
+}

@@ -1,0 +1,84 @@
+package parser
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// sketched prints the references: ! for certain, + for aliased.
+func sketched(t *testing.T, sql string) string {
+	t.Helper()
+	k, err := Parse([]byte(sql), Options{}).Sketch()
+	require.NoError(t, err)
+	var out []string
+	for _, r := range k.References {
+		s := strings.TrimPrefix(r.Name.Schema+"."+r.Name.Table, ".")
+		if r.Certain {
+			s += "!"
+		}
+		if r.Aliased {
+			s += "+"
+		}
+		out = append(out, s)
+	}
+	if len(k.CTEs) > 0 {
+		out = append(out, fmt.Sprint("ctes ", k.CTEs))
+	}
+	if k.Needs != "" {
+		out = append(out, "needs "+k.Needs)
+	}
+	return strings.Join(out, " ")
+}
+
+func TestSketchFindsWhereATableMayBe(t *testing.T) {
+	for sql, want := range map[string]string{
+		"TABLE t":                                                               "t!",
+		"TABLE s.t ORDER BY a, b LIMIT 1":                                       "s.t!",
+		"SELECT a, b FROM t, s.u x, `v` AS y":                                   "t! s.u!+ v!+",
+		"SELECT a FROM t JOIN u ON t.a = u.b, v":                                "t! u! v!",
+		"SELECT a FROM t LEFT JOIN u USING (a, b)":                              "t! u!",
+		"SELECT a FROM (t, u) JOIN (v) ON 1":                                    "t u v",
+		"SELECT a FROM t FETCH FIRST 2 ROWS ONLY":                               "t!",
+		"SELECT EXTRACT(YEAR FROM c) FROM t":                                    "c t!",
+		"SELECT TRIM('x' FROM c), d FROM t":                                     "c t!",
+		"SELECT * FROM {OJ t LEFT JOIN u ON 1}":                                 "t! u!",
+		"SELECT * FROM JSON_TABLE(t.d, '$') j, t":                               "t!",
+		"SELECT (SELECT 1 FROM u, v), a FROM t":                                 "u! v! t!",
+		"(SELECT a FROM t) EXCEPT TABLE u":                                      "t! u!",
+		"SELECT STRAIGHT_JOIN a FROM t STRAIGHT_JOIN u":                         "t! u!",
+		"WITH c (x, y) AS (SELECT 1 FROM t), d AS (TABLE u) SELECT * FROM c, d": "t! u! c! d! ctes [c d]",
+		"SELECT a FROM t, LATERAL (SELECT 1 FROM u) l":                          "t! u!",
+		"SELECT a FROM t /*! JOIN u */":                                         "t u",
+		"SELECT a FROM t USE INDEX (x)":                                         "t! needs an index by its name",
+		"SELECT MATCH (a) AGAINST ('x') FROM t":                                 "t! needs a full-text index",
+		"SELECT a FROM t PARTITION (p0)":                                        "t! needs a partition by its name",
+		"SELECT RANK() OVER (PARTITION BY a, b) FROM t":                         "t!",
+		"SELECT a FROM mysql.user":                                              "mysql.user! needs mysql",
+		"SELECT a FROM t GROUP BY a, b HAVING a ORDER BY a, b":                  "t!",
+	} {
+		require.Equal(t, want, sketched(t, sql), sql)
+	}
+}
+
+// TestSketchMissesNoTable: what TiDB's parser says is a table is among the
+// references.
+func TestSketchMissesNoTable(t *testing.T) {
+	for _, sql := range statements(t) {
+		s := Parse([]byte(sql), Options{})
+		if s.Node == nil || s.Kind != KindSelect || s.Facts().Sequence {
+			continue
+		}
+		k, err := s.Sketch()
+		require.NoError(t, err)
+		have := map[TableName]bool{}
+		for _, r := range k.References {
+			have[r.Name] = true
+		}
+		for _, n := range s.Tables {
+			require.True(t, have[n], "%v in %s", n, sql)
+		}
+	}
+}

@@ -1,0 +1,176 @@
+package router
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/parser"
+	"github.com/servaldb/serval/router/plan"
+	"github.com/servaldb/serval/shardrule"
+	"github.com/servaldb/serval/topology"
+)
+
+// A query whose names cannot be replaced with certainty, because TiDB's parser
+// does not read it, is finished without replacing any: at the home of its
+// database, over temporary tables that have the tables' own names there and all
+// of their rows. Whatever the home has besides (tables without a rule, views,
+// stored functions) is what the names mean anyway. All names that could be those
+// of sharded or global tables get their table: more than there are, never
+// fewer.
+
+// verbatim makes the Finish of such a query, nil where it cannot be.
+func (p *planning) verbatim() *plan.Finish {
+	h, f := p.st.Hints, p.facts
+	if p.st.Kind != parser.KindSelect || !p.copiable() || h.HasShard || h.Cluster != "" || h.NoScatter ||
+		f.LastInsertID || f.FoundRows || f.RowCount || p.st.Folded {
+		return nil
+	}
+	sketch, err := p.st.Sketch()
+	if err != nil || sketch.Needs != "" {
+		return nil
+	}
+	v := &verbatim{planning: p, n: &plan.Finish{Unread: true}, numbers: map[plan.TableName]int{}}
+	for _, t := range p.st.Tables {
+		if !v.copy(t) {
+			return nil
+		}
+	}
+	if len(v.n.Fragments) == 0 {
+		return nil
+	}
+	v.n.At = plan.FinishAt{Cluster: v.cluster, Database: orName(p.db, v.n.Fragments[0].Table.Schema), Own: f.NamedLock}
+	v.n.At.Inside = len(p.calls()) > 0
+	edits := v.references(sketch)
+	if v.n.Target = v.reads(); v.n.At.Own || v.n.At.Inside {
+		v.n.Target = topology.TargetPrimary
+	}
+	v.n.SQL = splice(p.st, p.within, edits)
+	return v.n
+}
+
+// verbatim is such a Finish being made.
+type verbatim struct {
+	*planning
+	n       *plan.Finish
+	cluster string
+	// numbers are the fragments of the tables.
+	numbers map[plan.TableName]int
+}
+
+// copy makes the fragment of a name, if it can be that of a table that is not
+// at home; false where it cannot be copied there.
+func (v *verbatim) copy(t parser.TableName) bool {
+	schema, name := v.names(t)
+	e := v.cat.Table(schema, name)
+	if e == nil || e.Placement == nil {
+		return true
+	}
+	home := v.cat.HomeOf(schema)
+	if s := e.Placement.Shards; e.Placement.Kind == shardrule.Whole && s[0].Cluster == home && s[0].Database == schema && s[0].Table == e.Name {
+		return true
+	}
+	at := plan.TableName{Schema: schema, Table: e.Name}
+	if _, done := v.numbers[at]; done {
+		return true
+	}
+	if v.db != "" && v.cat.HomeOf(v.db) != home || v.cluster != "" && v.cluster != home {
+		return false
+	}
+	frag := v.whole(schema, e)
+	if frag == nil {
+		return false
+	}
+	v.cluster = home
+	v.numbers[at] = len(v.n.Fragments)
+	v.n.Fragments = append(v.n.Fragments, frag)
+	return true
+}
+
+// whole is all columns and rows of a table, under its own name.
+func (v *verbatim) whole(schema string, e *catalog.Table) *plan.Fragment {
+	pl := e.Placement
+	if len(e.Columns) == 0 || len(pl.Shards) == 0 {
+		return nil
+	}
+	f := &plan.Fragment{Table: plan.TableName{Schema: schema, Table: e.Name}, Written: e.Name, Verbatim: true}
+	list := ""
+	for i := range e.Columns {
+		def, expr, carry, ok := v.carried(&e.Columns[i], e.Name)
+		if !ok {
+			return nil
+		}
+		f.Columns = append(f.Columns, plan.FragmentColumn{Name: e.Columns[i].Name, Definition: def, Carry: carry})
+		list += pick(list == "", "", ", ") + expr
+	}
+	f.PrimaryKey = keyOf(&ref{alias: e.Name, schema: schema, table: e.Name, entry: e}, f.Columns)
+	choice := plan.Choice{Kind: plan.ChooseOne, Shard: topology.Shard{Index: -1, Cluster: pl.Shards[0].Cluster}}
+	switch pl.Kind {
+	case shardrule.Global:
+		choice = plan.Choice{Kind: plan.ChooseAny, Placement: pl}
+	case shardrule.Sharded:
+		choice = plan.Choice{Kind: plan.ChooseByKey, Placement: pl}
+	case shardrule.Whole:
+	}
+	sql := join(text("SELECT "+list+" FROM "), plan.Template{{Kind: plan.ChunkTable}}, text(allRows))
+	f.Route = &plan.Route{Choice: choice, Target: v.reads(), Tables: []plan.TableRef{{Placement: pl, Alias: e.Name}},
+		SQL: compact(sql), Columns: len(f.Columns)}
+	return f
+}
+
+// reads is where rows are read.
+func (v *verbatim) reads() topology.Target {
+	if v.st.Hints.Target == "primary" {
+		return topology.TargetPrimary
+	}
+	return topology.TargetReplica
+}
+
+// references gives a table that is named several times a copy for each further
+// name that is certainly its own; a server that cannot open one temporary table
+// twice refuses the others. Names of the home's own tables are noted.
+func (v *verbatim) references(sketch *parser.Sketch) []edit {
+	var edits []edit
+	seen := map[int]bool{}
+	for _, r := range sketch.References {
+		schema, name := v.names(r.Name)
+		cte := r.Name.Schema == "" && slices.Contains(sketch.CTEs, strings.ToLower(r.Name.Table))
+		i, copied := v.numbers[plan.TableName{Schema: schema, Table: name}]
+		switch {
+		case !copied:
+			v.n.At.Inside = v.n.At.Inside || !cte
+		case !seen[i]:
+			seen[i] = true
+		case r.Certain && !cte:
+			edits = append(edits, v.again(i, r))
+		}
+	}
+	return edits
+}
+
+// again is a further copy of fragment i.
+func (v *verbatim) again(i int, r parser.Reference) edit {
+	frag := *v.n.Fragments[i]
+	frag.Route, frag.From, frag.Verbatim, frag.Written = nil, i, false, v.st.Slice(r.Span)
+	with := plan.Template{{Kind: plan.ChunkScratch, Index: len(v.n.Fragments)}}
+	if !r.Aliased {
+		frag.Named = " AS " + quoteName(r.Name.Table)
+		with = append(with, text(frag.Named)...)
+	}
+	v.n.Fragments = append(v.n.Fragments, &frag)
+	return edit{r.Span, with}
+}
+
+// calls are the functions of the statement that may be stored ones. Without a
+// tree, every name before a parenthesis is taken for a function.
+func (p *planning) calls() []string {
+	var out []string
+	for _, f := range p.storedFuncs() {
+		switch f {
+		case "columns", "rollup", "cube", "lateral", "nested", "row", "values":
+		default:
+			out = append(out, f)
+		}
+	}
+	return out
+}
