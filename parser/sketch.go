@@ -116,11 +116,13 @@ func (k *sketcher) keyword(kw keyword) bool {
 		f.expect = f.from || kw == kwJoin
 	case kwTable:
 		*f = sketchFrame{expect: true, certain: !f.sel && !f.from}
-	case kwWhere, kwGroup, kwHaving, kwOrder, kwLimit, kwUnion, kwExcept, kwIntersect, kwInto, kwFor, kwProcedure, kwLock, kwWindow:
+	case kwWhere, kwGroup, kwHaving, kwOrder, kwLimit, kwUnion, kwExcept, kwIntersect, kwFor, kwProcedure, kwLock, kwWindow:
 		if !reservedHere(kw) && k.c.dot(k.i+1) {
 			return false
 		}
 		*f = sketchFrame{}
+	case kwInto: // @x, and perhaps FROM
+		f.from, f.expect = false, false
 	case kwLateral:
 	case kwNone:
 		return k.c.word(k.i) == "OJ" && k.i > 0 && k.c.sql[k.c.tokens[k.i-1].start] == '{'

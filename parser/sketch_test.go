@@ -51,6 +51,8 @@ func TestSketchFindsWhereATableMayBe(t *testing.T) {
 		"SELECT STRAIGHT_JOIN a FROM t STRAIGHT_JOIN u":                         "t! u!",
 		"WITH c (x, y) AS (SELECT 1 FROM t), d AS (TABLE u) SELECT * FROM c, d": "t! u! c! d! ctes [c d]",
 		"SELECT a FROM t, LATERAL (SELECT 1 FROM u) l":                          "t! u!",
+		"SELECT a, b INTO @x, @y FROM t, u":                                     "t! u!",
+		"SELECT a FROM t INTO @x, @y":                                           "t!",
 		"SELECT a FROM t /*! JOIN u */":                                         "t u",
 		"SELECT a FROM t USE INDEX (x)":                                         "t! needs an index by its name",
 		"SELECT MATCH (a) AGAINST ('x') FROM t":                                 "t! needs a full-text index",

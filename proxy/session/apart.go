@@ -20,6 +20,7 @@ type apart struct {
 	needsDB bool
 	effects plan.Effects // what the statement leaves on the connection
 	writes  bool
+	columns bool // only the columns are asked for
 }
 
 var _ executor.Apart = (*apart)(nil)
@@ -39,9 +40,11 @@ func (s *Session) apartFor(e *planned, bound *plan.Bound) *apart {
 
 // describing is for the columns of a plan only.
 func (s *Session) describing(p *plan.Plan) *apart {
-	a := &apart{s: s}
+	a := &apart{s: s, columns: true}
+	s.lease.prepare(p.NeedsDB)
+	s.lease.describing = true
 	if n, ok := p.Root.(*plan.Finish); ok {
-		a.at = plan.FinishAt{Cluster: n.At.Cluster}
+		a.at = n.At
 		a.needsDB = n.At.Cluster != "" && p.NeedsDB
 	}
 	return a
@@ -52,9 +55,14 @@ func (s *Session) describing(p *plan.Plan) *apart {
 func finishes(bound *plan.Bound) bool { return bound.Finish != nil }
 
 // Own implements executor.Apart: named locks are the session's connection's,
-// and what may touch tables is part of its transaction.
+// and what may touch tables is part of its transaction and sees its temporary
+// tables, for which it has a pinned connection.
 func (a *apart) Own() bool {
-	return a.at.Own || a.at.Inside && (a.s.tx.State() == txn.Open || a.s.pinned[a.at.Cluster] != nil)
+	pinned := a.s.pinned[a.at.Cluster] != nil
+	if a.columns {
+		return a.at.Inside && pinned
+	}
+	return a.at.Own || a.at.Inside && (pinned || a.s.tx.State() == txn.Open)
 }
 
 // TakeApart implements executor.Apart. What is finished there is copied there,
