@@ -165,7 +165,7 @@ func (v *verbatim) again(i int, r parser.Reference) edit {
 // tree, every name before a parenthesis is taken for a function.
 func (p *planning) calls() []string {
 	var out []string
-	for _, f := range p.storedFuncs() {
+	for _, f := range p.facts.UnknownFuncs {
 		switch f {
 		case "columns", "rollup", "cube", "lateral", "nested", "row", "values":
 		default:
