@@ -107,6 +107,9 @@ func (k *sketcher) punct(c byte) {
 // name.
 func (k *sketcher) keyword(kw keyword) bool {
 	f := k.frame()
+	if before := k.c.wordBefore(k.i); before == "FOR" || kw == kwFor && (before == "INDEX" || before == "KEY") {
+		return true // FOR JOIN, FOR ORDER BY of an index hint
+	}
 	switch kw {
 	case kwSelect:
 		*f = sketchFrame{sel: true}
@@ -153,6 +156,14 @@ func (k *sketcher) name() {
 	}
 	r.Aliased = k.aliased(k.i + 1)
 	k.out.References = append(k.out.References, r)
+}
+
+// wordBefore is the word before token i.
+func (c *classifier) wordBefore(i int) string {
+	if i == 0 {
+		return ""
+	}
+	return c.word(i - 1)
 }
 
 func (k *sketcher) opens(i int) bool {
