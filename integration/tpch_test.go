@@ -62,8 +62,14 @@ func runTPCH(t *testing.T, s *serverSet, scale float64) {
 		if q.Name == "q13-column-list" && s.engine == mysqlproc.MariaDB {
 			continue // MariaDB knows no column lists behind derived tables
 		}
+		if q.Before != "" {
+			o.both(t, q.Before)
+		}
 		for _, prepared := range []bool{false, true} {
 			o.compareTPCH(t, q, prepared, scale)
+		}
+		if q.After != "" {
+			o.both(t, q.After)
 		}
 	}
 	t.Logf("compared %d, %d differ", o.compared, o.failed)

@@ -2,6 +2,7 @@ package tpch
 
 import (
 	"embed"
+	"fmt"
 	"strings"
 )
 
@@ -10,8 +11,10 @@ var files embed.FS
 
 // Query is one of the 22 queries.
 type Query struct {
-	Name string // q01 to q22
-	SQL  string
+	// Name is q01 to q22; what follows tells another way to write the query.
+	Name string
+	// Before and After are statements around it, empty for most.
+	Before, SQL, After string
 }
 
 // Queries are the 22 queries in MySQL's dialect, with the specification's
@@ -28,8 +31,16 @@ func Queries() ([]Query, error) {
 		if err != nil {
 			return nil, err
 		}
-		sql := strings.TrimSuffix(strings.TrimSpace(string(text)), ";")
-		out = append(out, Query{Name: strings.TrimSuffix(e.Name(), ".sql"), SQL: sql})
+		q := Query{Name: strings.TrimSuffix(e.Name(), ".sql")}
+		switch parts := strings.Split(strings.TrimSuffix(strings.TrimSpace(string(text)), ";"), ";\n"); len(parts) {
+		case 1:
+			q.SQL = parts[0]
+		case 3:
+			q.Before, q.SQL, q.After = parts[0], strings.TrimSpace(parts[1]), strings.TrimSpace(parts[2])
+		default:
+			return nil, fmt.Errorf("%s has %d statements", e.Name(), len(parts))
+		}
+		out = append(out, q)
 	}
 	return out, nil
 }
