@@ -54,6 +54,9 @@ func runTPCH(t *testing.T, s *serverSet, scale float64) {
 		})
 	}
 	require.NoError(t, g.Wait())
+	for _, table := range tpch.Tables {
+		o.both(t, "ANALYZE TABLE "+table.Name)
+	}
 	s.sync(t)
 	t.Logf("scale %v filled on both sides in %v", scale, time.Since(began).Round(time.Millisecond))
 	queries, err := tpch.Queries()
@@ -76,17 +79,15 @@ func runTPCH(t *testing.T, s *serverSet, scale float64) {
 }
 
 func (o *oracle) compareTPCH(t *testing.T, q tpch.Query, prepared bool, scale float64) {
-	ctx, cancel := context.WithTimeout(t.Context(), tpchLimit)
-	defer cancel()
 	m := mode{name: "text", sql: q.SQL}
 	if prepared {
 		m = mode{name: "prepared", prepared: true, sql: q.SQL}
 	}
 	began := time.Now()
-	want := observe(ctx, o.plain, m)
+	want := observeWithin(t, tpchLimit, o.plain, m)
 	plain := time.Since(began)
 	began = time.Now()
-	got := observe(ctx, o.serval, m)
+	got := observeWithin(t, tpchLimit, o.serval, m)
 	t.Logf("%s %s: %d rows, plain %v, serval %v", q.Name, m.name, len(want.rows),
 		plain.Round(time.Millisecond), time.Since(began).Round(time.Millisecond))
 	o.compared++
@@ -103,4 +104,10 @@ func (o *oracle) compareTPCH(t *testing.T, q tpch.Query, prepared bool, scale fl
 		o.failed++
 		t.Errorf("%s (%s):\n%s", q.Name, m.name, diff)
 	}
+}
+
+func observeWithin(t *testing.T, limit time.Duration, conn *sql.Conn, m mode) outcome {
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	return observe(ctx, conn, m)
 }
