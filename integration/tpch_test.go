@@ -26,13 +26,6 @@ const tpchLimit = 2 * time.Minute
 // nothing. Below, orders of more than 300 pieces (q18) and the like are rare.
 const fullScale = 0.01
 
-const notSupported = 1235 // ER_NOT_SUPPORTED_YET
-
-// tpchRefused are the queries that Serval still refuses, and why.
-var tpchRefused = map[string]string{
-	"q13-column-list": "its parser knows no column lists behind derived tables",
-}
-
 func runTPCH(t *testing.T, s *serverSet, scale float64) {
 	const schema = "tpch"
 	clusters := s.Clusters(t)
@@ -95,10 +88,6 @@ func (o *oracle) compareTPCH(t *testing.T, q tpch.Query, prepared bool, scale fl
 	if scale >= fullScale {
 		require.NotEmpty(t, want.rows, "%s finds nothing", q.Name)
 		require.NotContains(t, want.rows[0], null, "%s finds nothing", q.Name)
-	}
-	if why := tpchRefused[q.Name]; why != "" {
-		require.EqualValues(t, notSupported, got.errno, "%s is listed as refused: %s", q.Name, why)
-		return
 	}
 	if diff := compare(q.SQL, want, got); diff != "" {
 		o.failed++
