@@ -26,7 +26,7 @@ type tidbParser = parser.Parser
 
 // parsers keeps TiDB's parsers for the next statement: one has 40 kB of stack.
 // It is a cache without meaning of its own, hence a package variable.
-var parsers = sync.Pool{New: func() any { return parser.New() }}
+var parsers = sync.Pool{New: func() any { knowCollations(); return parser.New() }}
 
 // Parse parses the first statement of sql. It never returns nil.
 //
