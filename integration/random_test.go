@@ -21,17 +21,7 @@ import (
 // compares what a client can see. What Serval refuses (1235) is counted, and
 // is no difference. SERVAL_RANDOM_SEED and SERVAL_RANDOM_COUNT ask for others.
 func TestRandom(t *testing.T) {
-	seed, count := uint64(1), 250
-	if s := os.Getenv("SERVAL_RANDOM_SEED"); s != "" {
-		n, err := strconv.ParseUint(s, 10, 64)
-		require.NoError(t, err)
-		seed = n
-	}
-	if s := os.Getenv("SERVAL_RANDOM_COUNT"); s != "" {
-		n, err := strconv.Atoi(s)
-		require.NoError(t, err)
-		count = n
-	}
+	seed, count := randomSeed(t, 250)
 	eachEngine(t, func(t *testing.T, s *serverSet) {
 		for _, shards := range []int{4, 8} {
 			t.Run(fmt.Sprintf("%d shards", shards), func(t *testing.T) {
@@ -46,6 +36,22 @@ func TestRandom(t *testing.T) {
 			})
 		}
 	})
+}
+
+// randomSeed is the seed and the number of statements asked for.
+func randomSeed(t *testing.T, usual int) (seed uint64, count int) {
+	t.Helper()
+	seed, count = 1, usual
+	var err error
+	if s := os.Getenv("SERVAL_RANDOM_SEED"); s != "" {
+		seed, err = strconv.ParseUint(s, 10, 64)
+		require.NoError(t, err)
+	}
+	if s := os.Getenv("SERVAL_RANDOM_COUNT"); s != "" {
+		count, err = strconv.Atoi(s)
+		require.NoError(t, err)
+	}
+	return seed, count
 }
 
 type randomRun struct {

@@ -1,0 +1,307 @@
+package integration
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestRandomQueries runs random queries of every shape on Serval and on one
+// plain server and compares what a client can see; those that differ are made
+// smaller before they are shown. What Serval refuses is counted by reason.
+// SERVAL_RANDOM_SEED and SERVAL_RANDOM_COUNT ask for others.
+func TestRandomQueries(t *testing.T) {
+	seed, count := randomSeed(t, 300)
+	eachEngine(t, func(t *testing.T, s *serverSet) {
+		d := newDeepRun(t, s, 4+4*int(seed%2), seed)
+		phases := []func(*testing.T){
+			func(*testing.T) {},
+			d.inTransaction,
+			func(t *testing.T) { d.both(t, "SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES'") },
+			func(t *testing.T) {
+				d.both(t, "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ANSI_QUOTES,PIPES_AS_CONCAT,PAD_CHAR_TO_FULL_LENGTH'")
+			},
+		}
+		for _, phase := range phases {
+			phase(t)
+			for range count / len(phases) {
+				d.step(t)
+			}
+			d.both(t, "ROLLBACK")
+			d.both(t, "SET SESSION sql_mode = DEFAULT")
+		}
+		t.Logf("seed %d: %d queries compared (%d with an error on both sides), %d refused, %d differ", seed, d.compared, d.errors, d.refused, d.failed)
+		d.report(t)
+	})
+}
+
+type deepRun struct {
+	serval, plain *sql.Conn
+	g             *deep
+
+	compared, errors, refused, failed int
+	why                               map[string]int
+	example                           map[string]string // the shortest query of a reason
+	failures                          map[string]int    // errors on both sides
+}
+
+func newDeepRun(t *testing.T, s *serverSet, shards int, seed uint64) *deepRun {
+	t.Helper()
+	const schema = "deep"
+	clusters := s.Clusters(t)
+	dropSchema(t, clusters, schema)
+	g := &deep{engine: s.engine, tables: deepSchema(s.engine, shards), r: rand.New(rand.NewPCG(seed, 7))}
+	proxy := startServal(t, s, settings{Schema: schema, Tables: deepRules(g.tables)})
+	t.Cleanup(func() { dropSchema(t, clusters, schema) })
+	d := &deepRun{
+		serval: oneConn(t, proxy.open(t, "")), plain: oneConn(t, openDB(t, s.Plain(t).Addr(), "")), g: g,
+		why: map[string]int{}, example: map[string]string{}, failures: map[string]int{},
+	}
+	mustExec(t, d.plain, "DROP DATABASE IF EXISTS "+schema)
+	d.both(t, "CREATE DATABASE "+schema)
+	d.both(t, "USE "+schema)
+	for _, table := range g.tables {
+		d.both(t, table.create())
+		d.both(t, g.fill(table, 1, 18))
+	}
+	s.sync(t)
+	return d
+}
+
+func (d *deepRun) both(t *testing.T, statement string) {
+	t.Helper()
+	_, err := d.plain.ExecContext(t.Context(), statement)
+	require.NoError(t, err, "plain server: %s", statement)
+	_, err = d.serval.ExecContext(t.Context(), statement)
+	require.NoError(t, err, "serval: %s", statement)
+}
+
+// inTransaction opens one with changes that nobody else sees.
+func (d *deepRun) inTransaction(t *testing.T) {
+	d.both(t, "START TRANSACTION")
+	for _, table := range d.g.tables {
+		d.both(t, d.g.fill(table, 101, 4))
+	}
+	for _, statement := range []string{
+		"UPDATE acct SET i = i + 1, ai = 'mine' WHERE id % 3 = 0", "DELETE FROM line WHERE n % 4 = 1", "UPDATE names SET gc = NULL WHERE i > 2",
+		"DELETE FROM logs WHERE n > 15", "UPDATE away SET dt = '2026-10-15' WHERE id < 5", "UPDATE homey SET i = NULL WHERE id > 10", "UPDATE glob SET d = 9.125 WHERE id IN (2, 3)",
+	} {
+		d.both(t, statement)
+	}
+}
+
+// step makes one statement and compares it.
+func (d *deepRun) step(t *testing.T) {
+	way := d.g.r.IntN(4)
+	d.g.again = false
+	st := d.g.statement(way == 3)
+	made := slices.Clone(d.g.made)
+	outcome, diff := d.try(t, st, way >= 2)
+	switch outcome {
+	case refusedQuery:
+		d.refused++
+		why := reason(diff)
+		d.why[why]++
+		if old := d.example[why]; old == "" || len(st.sql) < len(old) {
+			d.example[why] = st.sql
+		}
+	case differs:
+		d.failed++
+		small, diff := d.shrink(t, made, st, way, diff)
+		t.Errorf("prepared %v: %s\nargs %v\n%s", way >= 2, small.sql, small.args, diff)
+	case failsAlike:
+		d.errors++
+		d.failures[diff]++
+		d.compared++
+	case agrees:
+		d.compared++
+	}
+}
+
+type verdict int
+
+const (
+	agrees verdict = iota
+	failsAlike
+	refusedQuery
+	differs
+)
+
+// try compares one statement.
+func (d *deepRun) try(t *testing.T, st deepStatement, prepared bool) (verdict, string) {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	m := mode{"text", prepared || len(st.args) > 0, st.sql, st.args}
+	want := observe(ctx, d.plain, m)
+	got := observe(ctx, d.serval, m)
+	require.NoError(t, ctx.Err(), "no answer within 30 s: %s", st.sql)
+	if got.errno == 1235 && want.errno != 1235 {
+		if want.errno != 0 {
+			return failsAlike, want.message
+		}
+		return refusedQuery, got.message
+	}
+	if diff := st.compare(want, got); diff != "" {
+		return differs, diff
+	}
+	if want.errno != 0 {
+		return failsAlike, fmt.Sprint(want.errno, " ", want.message)
+	}
+	return agrees, ""
+}
+
+// compare says how the answers differ, with what the statement leaves open.
+func (st deepStatement) compare(want, got outcome) string {
+	rows, gotten := want.rows, got.rows
+	want.rows, got.rows, want.warnings, got.warnings = nil, nil, nil, nil
+	loosen(want.columns)
+	loosen(got.columns)
+	diff := compare("", want, got)
+	if want.errno != got.errno {
+		return diff
+	}
+	rows, gotten = st.normal(rows, gotten)
+	a, b := texts(rows, nil), texts(gotten, nil)
+	if st.cut {
+		if len(a) != len(b) {
+			diff += "\n" + diffRows("number of rows", a, b)
+		}
+		return diff
+	}
+	if !st.sequence {
+		a, b = sortedRows(a), sortedRows(b)
+	}
+	if !slices.Equal(a, b) {
+		diff += "\n" + diffRows("rows", a, b)
+	}
+	return diff
+}
+
+// normal makes values that may be shown in several ways the same.
+func (st deepStatement) normal(want, got [][]string) (a, b [][]string) {
+	for _, row := range want {
+		a = append(a, st.normalRow(row))
+	}
+	for i, row := range got {
+		row = st.normalRow(row)
+		for j, c := range st.cols {
+			if c.show == rounded && i < len(a) && j < len(row) && near(a[i][j], row[j]) {
+				row[j] = a[i][j]
+			}
+		}
+		b = append(b, row)
+	}
+	return a, b
+}
+
+func (st deepStatement) normalRow(row []string) []string {
+	row = slices.Clone(row)
+	for j, c := range st.cols {
+		if j >= len(row) || row[j] == null {
+			continue
+		}
+		switch {
+		case c.fuzzy || c.k == kText && st.sequence && !st.exact:
+			row[j] = folded.Replace(strings.ToLower(row[j]))
+		case c.show == rounded:
+			row[j] = significant(row[j])
+		case c.show == listed:
+			parts := strings.Split(row[j], ",")
+			slices.Sort(parts)
+			row[j] = strings.Join(parts, ",")
+		case c.show == jsonList:
+			row[j] = sortedArray(row[j])
+		}
+	}
+	return row
+}
+
+// significant is a float without the digits that depend on the order of rows.
+func significant(text string) string {
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return text
+	}
+	if math.Abs(f) < 1e-9 {
+		f = 0
+	}
+	return strconv.FormatFloat(f, 'g', 9, 64)
+}
+
+// near: two floats that differ in their last digits only.
+func near(a, b string) bool {
+	x, err := strconv.ParseFloat(a, 64)
+	y, err2 := strconv.ParseFloat(b, 64)
+	return err == nil && err2 == nil && math.Abs(x-y) <= 1e-8*max(math.Abs(x), math.Abs(y))
+}
+
+func sortedArray(text string) string {
+	var all []json.RawMessage
+	if json.Unmarshal([]byte(text), &all) != nil {
+		return text
+	}
+	slices.SortFunc(all, func(a, b json.RawMessage) int { return strings.Compare(string(a), string(b)) })
+	return fmt.Sprintf("%s", all)
+}
+
+// shrink chooses less as long as the answers differ.
+func (d *deepRun) shrink(t *testing.T, made []int, st deepStatement, way int, diff string) (deepStatement, string) {
+	d.g.again = true
+	defer func() { d.g.again = false }()
+	tries := 0
+	for size := len(made); size > 0; size /= 2 {
+		for at := 0; at < len(made) && tries < 600; {
+			smaller := false
+			for _, candidate := range [][]int{slices.Concat(made[:at], made[min(at+size, len(made)):]), zeroed(made, at, size)} {
+				d.g.replay = candidate
+				other := d.g.statement(way == 3)
+				if len(other.sql) >= len(st.sql) {
+					continue
+				}
+				tries++
+				if v, less := d.try(t, other, way >= 2); v == differs {
+					made, st, diff, smaller = slices.Clone(d.g.made), other, less, true
+					break
+				}
+			}
+			if !smaller {
+				at += size
+			}
+		}
+	}
+	return st, diff
+}
+
+func zeroed(made []int, at, size int) []int {
+	out := slices.Clone(made)
+	for i := at; i < min(at+size, len(out)); i++ {
+		out[i] = 0
+	}
+	return out
+}
+
+// report tells what is refused and what fails, the most frequent first.
+func (d *deepRun) report(t *testing.T) {
+	for _, why := range most(d.why) {
+		t.Logf("refused %4d %s\n    %s", d.why[why], why, d.example[why])
+	}
+	for _, why := range most(d.failures) {
+		t.Logf("errors %4d %s", d.failures[why], head(why))
+	}
+}
+
+func most(counts map[string]int) []string {
+	all := slices.SortedFunc(maps.Keys(counts), func(a, b string) int { return counts[b] - counts[a] })
+	return all[:min(len(all), 25)]
+}
