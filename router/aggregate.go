@@ -228,6 +228,10 @@ func (a *aggregation) combine(f *ast.AggregateFuncExpr, shown int) (plan.Output,
 			return o, refuseScatter("the aggregate "+label, "the digits of what a derived table computes are not known")
 		}
 	}
+	if name == "avg" && len(columnsIn(f)) == 0 {
+		// Of a parameter alone a server makes a DOUBLE here and a DECIMAL in SUM.
+		return o, refuseScatter("the aggregate "+label, "its type is not that of its sum")
+	}
 	arg, ok := exprSQL(a.st, f.Args[0])
 	if !ok {
 		return o, refuseScatter("the aggregate "+label, "it cannot be repeated in the select list")
