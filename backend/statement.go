@@ -70,6 +70,10 @@ func (c *Conn) Prepare(sql []byte) (*Stmt, error) {
 	return stmt, nil
 }
 
+// Forget has every statement prepared anew when it is next wanted: tables they
+// name are others of the same name now.
+func (c *Conn) Forget() { c.stmts.forget = true }
+
 // closeStmts queues COM_STMT_CLOSE for the least recently used until keep are
 // left. It has no answer; it leaves with the next command.
 func (c *Conn) closeStmts(keep int) {

@@ -114,6 +114,19 @@ func TestPrepare(t *testing.T) {
 		require.NoError(t, err)
 		require.NotSame(t, stmt, again)
 	})
+	t.Run("statements that are forgotten are closed, and prepared again when they come again", func(t *testing.T) {
+		c, s := prepareOn(t, &preparer{}, 10)
+		for _, q := range []string{"a", "b", "c"} {
+			_, err := c.Prepare([]byte(q))
+			require.NoError(t, err)
+		}
+		c.Forget()
+		for _, q := range []string{"b", "b"} {
+			_, err := c.Prepare([]byte(q))
+			require.NoError(t, err)
+		}
+		require.Equal(t, []string{"prepare a", "prepare b", "prepare c", "close 1", "close 2", "close 3", "prepare b"}, asked(s))
+	})
 	t.Run("one more statement than the limit never stays open", func(t *testing.T) {
 		c, _ := prepareOn(t, &preparer{}, 3)
 		for i := range 20 {

@@ -152,6 +152,9 @@ func (l *Load) Begin(ctx context.Context, c *backend.Conn) error {
 			continue
 		}
 		if there {
+			// Over other tables of these names a server prepares a statement
+			// again, by its values: of SUM(?) it made a DOUBLE, then a DECIMAL.
+			c.Forget()
 			l.queue(statement{table: i, rows: -1}, []byte("DROP TEMPORARY TABLE IF EXISTS "+name))
 		}
 		l.tables.made[name] = def
@@ -547,6 +550,7 @@ func (l *Load) Clean(ctx context.Context, c *backend.Conn, keep bool) error {
 	c.Want(loading)
 	if !keep || l.rows >= indexedRows || len(l.tables.made) > keptTables {
 		if len(l.tables.made) > 0 {
+			c.Forget()
 			if _, err := c.Exec(ctx, "DROP TEMPORARY TABLE IF EXISTS "+strings.Join(slices.Sorted(maps.Keys(l.tables.made)), ", ")); err != nil {
 				return err
 			}
