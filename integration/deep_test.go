@@ -144,6 +144,9 @@ func (d *deepRun) try(t *testing.T, st deepStatement, prepared bool) (verdict, s
 	defer cancel()
 	m := mode{"text", prepared || len(st.args) > 0, st.sql, st.args}
 	want := observe(ctx, d.plain, m)
+	if want.errno == 65535 {
+		t.Fatalf("the plain server gave no answer (%s) to %s\n%v", want.message, st.sql, st.args)
+	}
 	got := observe(ctx, d.serval, m)
 	require.NoError(t, ctx.Err(), "no answer within 30 s: %s", st.sql)
 	if got.errno == 1235 && want.errno != 1235 {

@@ -63,6 +63,11 @@ func (f *finishing) emit(region parser.Span) plan.Template {
 			edits = append(edits, edit{q.Schema, nil})
 		}
 	}
+	for _, e := range f.labelEdits(f.sp) {
+		if within(e.span) {
+			edits = append(edits, e)
+		}
+	}
 	for _, r := range f.sp.CTERefs {
 		if within(r.Span) {
 			edits = append(edits, f.reference(r)...)

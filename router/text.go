@@ -4,6 +4,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/format"
@@ -112,7 +113,39 @@ func (p *planning) tableEdits(within parser.Span) ([]edit, []plan.TableRef, erro
 			edits = append(edits, edit{q.Span, plan.Template{{Kind: plan.ChunkTable, Index: at}}})
 		}
 	}
-	return edits, refs, nil
+	return append(edits, p.labelEdits(sp)...), refs, nil
+}
+
+// labelEdits name the items whose label is their text, of which a schema's name
+// is taken out, as they were written.
+func (p *planning) labelEdits(sp *parser.Spans) []edit {
+	var edits []edit
+	for _, q := range sp.Qualifiers {
+		if q.Schema.Empty() || sp.Tables[q.Table].Alias != "" || len(sp.Arms) == 0 {
+			continue
+		}
+		for _, item := range sp.Blocks[sp.Arms[0]].Items {
+			label := p.st.Slice(item.Span)
+			if q.Start < item.Start || q.End > item.End || item.Span != item.Expr || loneColumn(label) ||
+				strings.ContainsAny(label, "?\n") || len(label) > longLabel || holdsTable(sp, item.Span) {
+				continue
+			}
+			if n := len(edits); n == 0 || edits[n-1].span.Start != item.End {
+				edits = append(edits, insertAt(item.End, text(" AS "+quoteName(label))))
+			}
+		}
+	}
+	return edits
+}
+
+// loneColumn: the item is a column's name and nothing else; its label is that.
+func loneColumn(item string) bool {
+	for _, c := range item {
+		if c != '.' && c != '_' && c != '$' && c != '`' && c != '"' && !unicode.IsLetter(c) && !unicode.IsDigit(c) && !unicode.IsSpace(c) {
+			return false
+		}
+	}
+	return true
 }
 
 // route makes a Route of the statement's text within the range, its tables
