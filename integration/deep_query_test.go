@@ -24,6 +24,7 @@ type deep struct {
 	args   []any
 	next   int // aliases
 	ctes   []query
+	inCTE  bool
 	plain  map[string]bool // tables that stand without an alias
 }
 
@@ -356,6 +357,9 @@ func (g *deep) aggregate(in scope, f rel, depth int) val {
 		of(kInt, "COUNT(DISTINCT "+c.sql+")"),
 		func() val { return val{sql: "COUNT(DISTINCT " + c.sql + ", " + g.column(in, false).sql + ")", k: kInt} },
 		func() val {
+			if g.inCTE && g.engine == mysqlproc.MariaDB {
+				return val{sql: "COUNT(*)", k: kInt} // of a CTE named twice it says that the group function is invalid, or ends
+			}
 			return val{sql: one1(g, []string{"SUM", "AVG"}) + "(DISTINCT " + e(one1(g, []kind{kInt, kDec})) + ")", k: kDec}
 		},
 		func() val {

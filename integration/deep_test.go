@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/servaldb/serval/internal/mysqlproc"
 )
 
 // TestRandomQueries runs random queries of every shape on Serval and on one
@@ -33,27 +35,31 @@ func TestRandomQueries(t *testing.T) {
 				d.both(t, "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ANSI_QUOTES,PIPES_AS_CONCAT,PAD_CHAR_TO_FULL_LENGTH'")
 			},
 		}
-		for _, phase := range phases {
-			phase(t)
+		for _, d.phase = range phases {
+			d.phase(t)
 			for range count / len(phases) {
 				d.step(t)
 			}
 			d.both(t, "ROLLBACK")
 			d.both(t, "SET SESSION sql_mode = DEFAULT")
 		}
-		t.Logf("seed %d: %d queries compared (%d with an error on both sides), %d refused, %d differ", seed, d.compared, d.errors, d.refused, d.failed)
+		t.Logf("seed %d: %d queries compared (%d with an error on both sides), %d refused, %d differ, %d crashed the plain server",
+			seed, d.compared, d.errors, d.refused, d.failed, d.crashed)
 		d.report(t)
 	})
 }
 
 type deepRun struct {
 	serval, plain *sql.Conn
+	server        *mysqlproc.Server // the plain one
 	g             *deep
+	phase         func(*testing.T)
 
-	compared, errors, refused, failed int
-	why                               map[string]int
-	example                           map[string]string // the shortest query of a reason
-	failures                          map[string]int    // errors on both sides
+	compared, errors, refused, failed, crashed int
+
+	why      map[string]int
+	example  map[string]string // the shortest query of a reason
+	failures map[string]int    // errors on both sides
 }
 
 func newDeepRun(t *testing.T, s *serverSet, shards int, seed uint64) *deepRun {
@@ -65,7 +71,7 @@ func newDeepRun(t *testing.T, s *serverSet, shards int, seed uint64) *deepRun {
 	proxy := startServal(t, s, settings{Schema: schema, Tables: deepRules(g.tables)})
 	t.Cleanup(func() { dropSchema(t, clusters, schema) })
 	d := &deepRun{
-		serval: oneConn(t, proxy.open(t, "")), plain: oneConn(t, openDB(t, s.Plain(t).Addr(), "")), g: g,
+		serval: oneConn(t, proxy.open(t, "")), plain: oneConn(t, openDB(t, s.Plain(t).Addr(), "")), server: s.Plain(t), g: g,
 		why: map[string]int{}, example: map[string]string{}, failures: map[string]int{},
 	}
 	mustExec(t, d.plain, "DROP DATABASE IF EXISTS "+schema)
@@ -124,6 +130,8 @@ func (d *deepRun) step(t *testing.T) {
 		d.errors++
 		d.failures[diff]++
 		d.compared++
+	case crashes:
+		d.crashed++
 	case agrees:
 		d.compared++
 	}
@@ -136,7 +144,23 @@ const (
 	failsAlike
 	refusedQuery
 	differs
+	crashes
 )
+
+const lostServer = 65535 // observe's number for what is no server's error
+
+// crash starts the plain server again, which a query has ended: it is not tried
+// on Serval's servers, whose program is the same.
+func (d *deepRun) crash(t *testing.T, st deepStatement) {
+	t.Helper()
+	t.Logf("the plain server crashes with %s\n%v", st.sql, st.args)
+	require.NoError(t, d.server.Restart(t.Context()))
+	d.plain = oneConn(t, openDB(t, d.server.Addr(), ""))
+	mustExec(t, d.plain, "USE deep")
+	d.both(t, "ROLLBACK")
+	d.both(t, "SET SESSION sql_mode = DEFAULT")
+	d.phase(t)
+}
 
 // try compares one statement.
 func (d *deepRun) try(t *testing.T, st deepStatement, prepared bool) (verdict, string) {
@@ -144,8 +168,9 @@ func (d *deepRun) try(t *testing.T, st deepStatement, prepared bool) (verdict, s
 	defer cancel()
 	m := mode{"text", prepared || len(st.args) > 0, st.sql, st.args}
 	want := observe(ctx, d.plain, m)
-	if want.errno == 65535 {
-		t.Fatalf("the plain server gave no answer (%s) to %s\n%v", want.message, st.sql, st.args)
+	if want.errno == lostServer {
+		d.crash(t, st)
+		return crashes, ""
 	}
 	got := observe(ctx, d.serval, m)
 	require.NoError(t, ctx.Err(), "no answer within 30 s: %s", st.sql)

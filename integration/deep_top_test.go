@@ -206,6 +206,8 @@ func (g *deep) with() string {
 	if g.chance(20) {
 		return g.recursive()
 	}
+	g.inCTE = true
+	defer func() { g.inCTE = false }()
 	var parts []string
 	for i := range 1 + g.n(2) {
 		q := g.block(scope{}, 1, nil)
