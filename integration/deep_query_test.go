@@ -123,11 +123,11 @@ func (g *deep) from(outer []val, depth int) rel {
 				out.conds = append(out.conds, g.on(out, o, both))
 			}
 		case shared != "" && g.chance(25):
-			out.sql += one1(g, joins) + o.sql + " USING (" + shared + ")"
+			out.sql += one1(g, joinWords) + o.sql + " USING (" + shared + ")"
 		case shared != "" && g.chance(15):
 			out.sql += one1(g, []string{" NATURAL JOIN ", " NATURAL LEFT JOIN ", " NATURAL RIGHT JOIN "}) + o.sql
 		default:
-			out.sql += one1(g, joins) + o.sql + " ON " + g.on(out, o, both)
+			out.sql += one1(g, joinWords) + o.sql + " ON " + g.on(out, o, both)
 		}
 		if out.unique != nil && o.unique != nil {
 			out.unique = append(slices.Clone(out.unique), o.unique...)
@@ -139,7 +139,7 @@ func (g *deep) from(outer []val, depth int) rel {
 	return out
 }
 
-var joins = []string{" JOIN ", " LEFT JOIN ", " RIGHT JOIN ", " INNER JOIN ", " LEFT OUTER JOIN ", " LEFT JOIN "}
+var joinWords = []string{" JOIN ", " LEFT JOIN ", " RIGHT JOIN ", " INNER JOIN ", " LEFT OUTER JOIN ", " LEFT JOIN "}
 
 func sharedName(a, b rel) string {
 	for _, name := range []string{"id", "ai", "gc", "bn", "d"} {
@@ -333,6 +333,9 @@ func (g *deep) groups(s scope, depth int, want []val) query {
 
 // aggregate is one over the rows of f.
 func (g *deep) aggregate(in scope, f rel, depth int) val {
+	if g.engine == mysqlproc.MariaDB {
+		in.grouped = true // of a subquery over a CTE in an aggregate it says that the group function is invalid
+	}
 	e := func(k kind) string { return g.expr(k, "", in, min(depth, 1)).sql }
 	c := g.column(in, false)
 	maxmin := c

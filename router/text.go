@@ -127,7 +127,7 @@ func (p *planning) labelEdits(sp *parser.Spans) []edit {
 		for _, item := range sp.Blocks[sp.Arms[0]].Items {
 			label := p.st.Slice(item.Span)
 			if q.Start < item.Start || q.End > item.End || item.Span != item.Expr || loneColumn(label) ||
-				strings.ContainsAny(label, "?\n") || len(label) > longLabel || holdsTable(sp, item.Span) {
+				strings.ContainsAny(label, "?\n") || len(label) > longestLabel || tablesIn(sp, item.Span) > 0 {
 				continue
 			}
 			if n := len(edits); n == 0 || edits[n-1].span.Start != item.End {
