@@ -27,16 +27,22 @@ type Catalog struct {
 	FoldNames bool
 	// Collations by name, as the servers list them.
 	Collations map[string]Collation
-	// Information are the tables of information_schema that tell of tables
-	// (they have TABLE_SCHEMA and TABLE_NAME), by name in upper case, with
-	// their columns in upper case and in order.
-	Information map[string][]string
+	// Information is what the servers' information_schema holds, nil while no
+	// server has been asked.
+	Information *Information
 	// Plain are the tables and views without a rule whose columns are known, by
 	// database and name: those at the schemas' homes, and on the cluster Home
 	// those of databases that no schema names. Their Placement is nil.
 	Plain map[string]map[string]*Table
 	// Views are the logical views.
 	Views map[ViewName]*View
+}
+
+// Information are the tables of information_schema by name in upper case, with
+// their columns, whose names are in upper case, in order.
+type Information struct {
+	Flavor topology.Flavor
+	Tables map[string]*Table
 }
 
 // Collation is what a merge must know to order text exactly.

@@ -280,7 +280,7 @@ func (r *factReader) all(ctx context.Context, plain *catalog.Catalog) Facts {
 			facts.Collations = all
 		}
 		if facts.Information == nil {
-			all, err := readInformation(ctx, r.servers, name)
+			all, err := readInformation(ctx, r.servers, name, s.flavor)
 			if err != nil {
 				r.fail(name, err)
 				continue

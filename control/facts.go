@@ -22,7 +22,7 @@ type Facts struct {
 	FoldNames  bool
 	Collations map[string]catalog.Collation
 	// Information is as in catalog.Catalog.
-	Information map[string][]string
+	Information *catalog.Information
 	// Tables are the definitions, of those tables that exist; names are in
 	// lower case where FoldNames.
 	Tables map[TableName]*TableFact

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -192,21 +191,23 @@ func readPlaces(ctx context.Context, s Servers, cluster, where string) ([]place,
 	return out, nil
 }
 
-// readInformation are the tables of information_schema that tell of tables,
-// with their columns.
-func readInformation(ctx context.Context, s Servers, cluster string) (map[string][]string, error) {
-	rows, err := s.Select(ctx, cluster, "SELECT UPPER(TABLE_NAME), UPPER(COLUMN_NAME) FROM information_schema.COLUMNS"+
-		" WHERE TABLE_SCHEMA = 'information_schema' ORDER BY TABLE_NAME, ORDINAL_POSITION")
+// readInformation are the tables of information_schema.
+func readInformation(ctx context.Context, s Servers, cluster string, flavor topology.Flavor) (*catalog.Information, error) {
+	rows, err := s.Select(ctx, cluster, "SELECT UPPER(TABLE_NAME), UPPER(COLUMN_NAME), DATA_TYPE, COLUMN_TYPE, COLLATION_NAME, IS_NULLABLE"+
+		" FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'information_schema' ORDER BY TABLE_NAME, ORDINAL_POSITION")
 	if err != nil {
 		return nil, err
 	}
-	all := map[string][]string{}
+	all := &catalog.Information{Flavor: flavor, Tables: map[string]*catalog.Table{}}
 	for _, r := range rows {
-		all[string(r[0])] = append(all[string(r[0])], string(r[1]))
+		name := string(r[0])
+		if all.Tables[name] == nil {
+			all.Tables[name] = &catalog.Table{Name: name}
+		}
+		c := catalog.Column{DataType: strings.ToLower(string(r[2]))}
+		c.Name, c.SQLType, c.Collation, c.Nullable = string(r[1]), string(r[3]), string(r[4]), string(r[5]) == "YES"
+		all.Tables[name].Columns = append(all.Tables[name].Columns, c)
 	}
-	maps.DeleteFunc(all, func(_ string, columns []string) bool {
-		return !slices.Contains(columns, "TABLE_SCHEMA") || !slices.Contains(columns, "TABLE_NAME")
-	})
 	return all, nil
 }
 

@@ -44,15 +44,15 @@ type habit struct {
 	strikes int
 }
 
-// leafRoute is the only leaf below root, nil if there are several or it is no
-// Route.
+// leafRoute is the only leaf below root, nil if there are several, it is no
+// Route, or what it sends is no query (SHOW).
 func leafRoute(root plan.Node) *plan.Route {
 	for {
 		if r, ok := root.(*plan.Route); ok {
 			return r
 		}
 		c := root.Children()
-		if len(c) != 1 {
+		if _, show := root.(*plan.Told); show || len(c) != 1 {
 			return nil
 		}
 		root = c[0]

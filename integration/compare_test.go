@@ -68,6 +68,13 @@ func (o *outcome) prepared(ctx context.Context, conn *sql.Conn, m mode) error {
 	return o.wrote(stmt.ExecContext(ctx, m.args...))
 }
 
+// forgetTypes leaves the columns' names.
+func (o *outcome) forgetTypes() {
+	for i, c := range o.columns {
+		o.columns[i] = column{name: c.name}
+	}
+}
+
 func (o *outcome) wrote(r sql.Result, err error) error {
 	if err != nil {
 		return err

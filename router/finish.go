@@ -84,9 +84,13 @@ func (p *planning) finisher() *plan.Finish {
 	}
 	n := &plan.Finish{Target: p.finishTarget(), At: at}
 	w := &finishing{sharing: p.sharing(n, sp, refs), sp: sp, byName: refs}
+	told := slices.ContainsFunc(p.sc.refs, func(r *ref) bool { return isInformation(r.schema) })
+	if told {
+		w.labels = p.keepLabels(sp)
+	}
 	n.SQL = w.emit(p.within)
 	p.cannot = w.cannot
-	if w.failed || !p.labelsStay(sp, n) {
+	if w.failed || !told && !p.labelsStay(sp, n) {
 		return nil
 	}
 	if n.At.Cluster == "" {

@@ -49,6 +49,9 @@ func (s *sharing) fragment(r *ref) *plan.Fragment {
 // cannot be copied.
 func (p *planning) readFor(refs []*ref) *plan.Fragment {
 	r := refs[0]
+	if isInformation(r.schema) {
+		return p.informationFragment(refs)
+	}
 	pl, choice := p.fragmentChoice(refs)
 	if pl == nil || !r.columnsKnown() {
 		return nil

@@ -27,8 +27,10 @@ type finishing struct {
 	// that the text being emitted can see; own is which one is emitted.
 	named, own map[int]int
 	emitted    int
-	failed     bool
-	cannot     error
+	// labels are edits that keep the names of the answer's columns.
+	labels []edit
+	failed bool
+	cannot error
 }
 
 // emit is the text of a part of the statement over temporary tables.
@@ -79,6 +81,9 @@ func (f *finishing) emit(region parser.Span) plan.Template {
 	for c, n := range hidden {
 		f.named[c] = n
 	}
+	if region == f.within {
+		edits = append(edits, f.labels...)
+	}
 	return splice(f.st, region, edits)
 }
 
@@ -112,6 +117,9 @@ func (f *finishing) table(t parser.TableSpan) []edit {
 		return nil
 	}
 	name := plan.Template{{Kind: plan.ChunkScratch, Index: len(f.n.Fragments)}}
+	if isInformation(r.schema) {
+		name = f.informationPlace(r, len(f.n.Fragments))
+	}
 	frag.Written = f.st.Slice(t.Span)
 	frag.Named = ""
 	if t.Alias == "" {

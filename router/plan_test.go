@@ -23,7 +23,12 @@ func TestPlans(t *testing.T) {
 			}
 			db := "shop"
 			d.MaybeScanArgs(t, "db", &db)
-			p, b, err := planText(t, cat, strings.TrimPrefix(db, "none"), d.Input)
+			var visible []string
+			if d.HasArg("visible") {
+				visible = make([]string, 1)
+				d.ScanArgs(t, "visible", &visible[0])
+			}
+			p, b, err := planTextFor(t, cat, strings.TrimPrefix(db, "none"), visible, d.Input)
 			if err != nil {
 				return err.Error() + "\n"
 			}

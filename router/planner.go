@@ -30,6 +30,9 @@ type planning struct {
 	sel *ast.SelectStmt
 	arm int
 
+	// visible are the databases the user may see; nil for all.
+	visible []string
+
 	sc     *scopes
 	cached *parser.Spans
 	// refused is why no rule before the last ones took the statement.
@@ -57,6 +60,7 @@ func rules() []rule {
 		{"functions that only make sense on one connection", connectionFunctions, false},
 		{"SHOW answers for the logical schema", show, false},
 		{"EXPLAIN goes where its statement would read", explain, false},
+		{"information_schema answers for the logical schema", information, false},
 		{"databases are created and dropped on every cluster", databases, false},
 		{"tables are defined on every shard", ddl, false},
 		{"LOCK TABLES locks every shard", lockTables, false},
@@ -75,6 +79,13 @@ func rules() []rule {
 // Errors are *sqlerr.Error. The plan is immutable and does not depend on the
 // statement's values where st.Params is true.
 func Plan(cat *catalog.Catalog, db string, st *parser.Statement) (*plan.Plan, error) {
+	return PlanFor(cat, db, nil, st)
+}
+
+// PlanFor is Plan for a user who may only see these databases; none means all.
+// It decides what SHOW and information_schema tell; who may use what the
+// statement names is not asked here.
+func PlanFor(cat *catalog.Catalog, db string, visible []string, st *parser.Statement) (*plan.Plan, error) {
 	if cat.FoldNames {
 		db = strings.ToLower(db)
 	}
@@ -83,6 +94,9 @@ func Plan(cat *catalog.Catalog, db string, st *parser.Statement) (*plan.Plan, er
 		return nil, sqlerr.From(err)
 	}
 	p := newPlanning(cat, db, st, true)
+	if len(visible) > 0 {
+		p.visible = visible
+	}
 	for _, r := range rules() {
 		pl, err := r.plan(p)
 		if err != nil && r.finish && p.mayFinish(err) {

@@ -169,6 +169,9 @@ func (s *scopes) add(b *block, g *group, name *ast.TableName, alias string) *ref
 	if r.entry = s.cat.Table(r.schema, r.table); r.entry == nil {
 		r.entry = s.cat.PlainTable(r.schema, r.table)
 	}
+	if isInformation(r.schema) && s.cat.Information != nil {
+		r.entry = s.cat.Information.Tables[strings.ToUpper(r.table)]
+	}
 	b.refs = append(b.refs, r)
 	if s.repeating {
 		s.again = append(s.again, r)

@@ -64,6 +64,9 @@ func (s *sharing) spread(all []meeting, settled map[int]int) {
 		for _, m := range all {
 			from, to := s.of(m.from), s.of(m.to)
 			rank, ready := settled[from]
+			if isInformation(m.from.schema) || isInformation(m.to.schema) {
+				continue // its columns' collations are not those it says they have
+			}
 			if _, done := settled[to]; !ready || done || rank >= s.rank(to) || len(s.refs[nameOf(m.to)]) != 1 {
 				continue
 			}

@@ -25,12 +25,9 @@ func shop(t testing.TB) *catalog.Catalog {
 	tables := tablesOfSchema(t)
 	c := &catalog.Catalog{
 		Version: 1, Home: "c0",
-		Clusters: map[string]*topology.Cluster{"c0": {Name: "c0"}, "c1": {Name: "c1"}},
-		Schemas:  map[string]*catalog.Schema{"shop": {Name: "shop", Home: "c0", Tables: tables}},
-		Information: map[string][]string{
-			"TABLES":  {"TABLE_CATALOG", "TABLE_SCHEMA", "TABLE_NAME"},
-			"COLUMNS": {"TABLE_SCHEMA", "TABLE_NAME", "COLUMN_NAME"},
-		},
+		Clusters:    map[string]*topology.Cluster{"c0": {Name: "c0"}, "c1": {Name: "c1"}},
+		Schemas:     map[string]*catalog.Schema{"shop": {Name: "shop", Home: "c0", Tables: tables}},
+		Information: informationOf(),
 		Collations: map[string]catalog.Collation{
 			"utf8mb4_general_ci": {Name: "utf8mb4_general_ci", PadSpace: true, PadWeight: []byte{0, 0x20}},
 		},
@@ -97,6 +94,32 @@ func viewsOfSchema(t testing.TB) map[catalog.ViewName]*catalog.View {
 		out[catalog.ViewName{Schema: "other", Name: v.name}] = view
 	}
 	return out
+}
+
+// informationOf is a little of MySQL's information_schema.
+func informationOf() *catalog.Information {
+	info := &catalog.Information{Flavor: topology.FlavorMySQL, Tables: map[string]*catalog.Table{}}
+	for name, columns := range map[string]string{
+		"TABLES":            "TABLE_SCHEMA TABLE_NAME TABLE_TYPE TABLE_ROWS",
+		"COLUMNS":           "TABLE_SCHEMA TABLE_NAME COLUMN_NAME",
+		"CHECK_CONSTRAINTS": "CONSTRAINT_SCHEMA CONSTRAINT_NAME",
+		"SCHEMATA":          "SCHEMA_NAME",
+		"ENGINES":           "ENGINE",
+		"PROCESSLIST":       "ID INFO",
+		"INNODB_TABLES":     "NAME",
+	} {
+		t := &catalog.Table{Name: name}
+		for _, column := range strings.Fields(columns) {
+			c := catalog.Column{DataType: "varchar"}
+			c.Name, c.SQLType, c.Collation = column, "varchar(64)", "utf8mb3_bin"
+			if column == "TABLE_ROWS" {
+				c.DataType, c.SQLType, c.Nullable = "bigint", "bigint unsigned", true
+			}
+			t.Columns = append(t.Columns, c)
+		}
+		info.Tables[name] = t
+	}
+	return info
 }
 
 // sbtest is sysbench's table: its sharding key is its auto-increment column.
@@ -221,8 +244,14 @@ func argsOf(t testing.TB, sql string) *textArgs {
 // planText plans and binds a text.
 func planText(t testing.TB, cat *catalog.Catalog, db, sql string) (*plan.Plan, *plan.Bound, error) {
 	t.Helper()
+	return planTextFor(t, cat, db, nil, sql)
+}
+
+// planTextFor is planText for a user who may only see these databases.
+func planTextFor(t testing.TB, cat *catalog.Catalog, db string, visible []string, sql string) (*plan.Plan, *plan.Bound, error) {
+	t.Helper()
 	st := parser.Parse([]byte(sql), parser.Options{})
-	p, err := Plan(cat, db, st)
+	p, err := PlanFor(cat, db, visible, st)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -1,7 +1,6 @@
 package router
 
 import (
-	"sort"
 	"strings"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
@@ -30,6 +29,18 @@ func show(p *planning) (*plan.Plan, error) {
 		return p.showDatabases(n)
 	case ast.ShowTableStatus:
 		return p.showStatus(n)
+	case ast.ShowTriggers, ast.ShowEvents, ast.ShowCreateDatabase:
+		return p.showAt(p.fold(orName(n.DBName, p.db)))
+	case ast.ShowOpenTables:
+		from := ""
+		if db := p.fold(n.DBName); db != "" {
+			from = " FROM " + quoteName(db)
+		}
+		return p.showWithout(n, "SHOW OPEN TABLES"+from, "Database", "Table", true)
+	case ast.ShowProcedureStatus:
+		return p.showWithout(n, "SHOW PROCEDURE STATUS", "Db", "Name", false)
+	case ast.ShowFunctionStatus:
+		return p.showWithout(n, "SHOW FUNCTION STATUS", "Db", "Name", false)
 	case ast.ShowColumns, ast.ShowIndex:
 		if schema := orName(n.DBName, n.Table.Schema.O); schema != "" {
 			return p.showOf(n, schema)
@@ -40,10 +51,56 @@ func show(p *planning) (*plan.Plan, error) {
 		return nil, nil
 	}
 	switch n.Tp {
-	case ast.ShowCreateTable, ast.ShowColumns, ast.ShowIndex:
+	case ast.ShowCreateTable:
+		return p.told(tables[0], &plan.Told{Name: 0, Sum: -1, Definition: 1}, tables[0].AutoIncrement != "", nil)
+	case ast.ShowIndex:
+		return p.told(tables[0], indexNode(), true, nil)
+	case ast.ShowColumns:
 		return p.first(tables[0].Placement)
 	}
 	return nil, sqlerr.Refuse("this SHOW", "it is not supported on "+kindWord(tables[0])+" table "+tables[0].Name, "")
+}
+
+func (p *planning) fold(name string) string {
+	if p.cat.FoldNames {
+		return lower(name)
+	}
+	return name
+}
+
+// indexNode puts together the shards' SHOW INDEX: Table, Non_unique, Key_name,
+// Seq_in_index, Column_name, Collation, Cardinality, …
+func indexNode() *plan.Told { return &plan.Told{Name: 0, Sum: 6, Same: []int{2, 3}, Definition: -1} }
+
+// told asks the first shard or all of them, in the client's words or in SQL.
+func (p *planning) told(t *catalog.Table, n *plan.Told, all bool, sql plan.Template) (*plan.Plan, error) {
+	pl := t.Placement
+	choice := plan.Choice{Kind: plan.ChooseFirst, Placement: pl}
+	if all && pl.Kind == shardrule.Sharded {
+		choice.Kind = plan.ChooseByKey
+	}
+	r, err := &plan.Route{Choice: choice, Tables: []plan.TableRef{{Placement: pl}}, SQL: compact(sql)}, error(nil)
+	if sql == nil {
+		r, err = p.route(choice, nil)
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.Target, r.Together = topology.TargetPrimary, true
+	if len(pl.Shards) == 0 {
+		return nil, sqlerr.New(sqlerr.NoPartitionForValue, "table %s has no shards", t.Name)
+	}
+	n.Input, n.Physical, n.Logical = r, pl.Shards[0].Table, t.Name
+	return &plan.Plan{Root: n, ReadOnly: true, Why: "as the shards tell"}, nil
+}
+
+// showAt passes SHOW on to the home of the database.
+func (p *planning) showAt(db string) (*plan.Plan, error) {
+	pl, err := p.planHome()
+	if err == nil && p.st.Hints.Cluster == "" {
+		pl.Root.(*plan.Route).Choice.Shard.Cluster = p.cat.HomeOf(db)
+	}
+	return pl, err
 }
 
 // showOf is SHOW COLUMNS and INDEX of a table of a named schema, which may
@@ -53,19 +110,14 @@ func (p *planning) showOf(n *ast.ShowStmt, schema string) (*plan.Plan, error) {
 	name := parser.TableName{Schema: schema, Table: n.Table.Name.O}
 	e := p.lookup(name)
 	if e == nil || e.Placement == nil {
-		pl, err := p.planHome()
-		if err != nil {
-			return nil, err
-		}
 		folded, _ := p.names(name)
-		pl.Root.(*plan.Route).Choice.Shard.Cluster = p.cat.HomeOf(folded)
-		return pl, nil
+		return p.showAt(folded)
 	}
-	what := "COLUMNS"
+	what, label := "COLUMNS", "Field"
 	if n.Tp == ast.ShowIndex {
-		what = "INDEX"
+		what, label = "INDEX", "Key_name"
 	}
-	where, err := p.showFilter(n, "Field")
+	where, err := p.showFilter(n, label)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +126,10 @@ func (p *planning) showOf(n *ast.ShowStmt, schema string) (*plan.Plan, error) {
 	}
 	sql := append(text("SHOW "+pick(n.Extended, "EXTENDED ", "")+pick(n.Full, "FULL ", "")+what+" FROM "), plan.Chunk{Kind: plan.ChunkTable})
 	if n.Column != nil {
-		return nil, sqlerr.Refuse("DESCRIBE of one column in a named database", "it is written in a way that cannot be repeated", "name the table without its database")
+		where = text(" LIKE " + quoteText(n.Column.Name.O))
+	}
+	if n.Tp == ast.ShowIndex {
+		return p.told(e, indexNode(), true, append(sql, where...))
 	}
 	return p.firstShard(e.Placement, append(sql, where...)), nil
 }
@@ -84,29 +139,6 @@ func (p *planning) firstShard(pl *shardrule.Placement, sql plan.Template) *plan.
 	return &plan.Plan{ReadOnly: true, Why: "the same on all shards", Root: &plan.Route{
 		Choice: plan.Choice{Kind: plan.ChooseFirst, Placement: pl}, Tables: []plan.TableRef{{Placement: pl}}, SQL: compact(sql),
 	}}
-}
-
-// showStatus answers SHOW TABLE STATUS for one table with a rule by its first
-// shard: all but the numbers of rows and bytes are the table's. Others are the
-// home's.
-func (p *planning) showStatus(n *ast.ShowStmt) (*plan.Plan, error) {
-	if n.Pattern == nil {
-		return nil, nil
-	}
-	op, ok := p.st.Operand(n.Pattern.Pattern)
-	if !ok || op.Value >= 0 {
-		return nil, nil
-	}
-	name := parser.TableName{Schema: n.DBName, Table: strings.ReplaceAll(string(op.Const.Text), `\_`, "_")}
-	if v := (viewNames{p.cat, p.db}).find(name); v != nil {
-		return p.statusOfView(v), nil
-	}
-	e := p.lookup(name)
-	if e == nil || e.Placement == nil || len(e.Placement.Shards) == 0 {
-		return nil, nil
-	}
-	pattern := strings.ReplaceAll(strings.ReplaceAll(e.Placement.Shards[0].Table, `\`, `\\`), "_", `\_`)
-	return p.firstShard(e.Placement, plan.Template{{Text: "SHOW TABLE STATUS FROM "}, {Kind: plan.ChunkDatabase}, {Text: " LIKE " + quoteText(pattern)}}), nil
 }
 
 // first asks the first shard, for what is the same on all.
@@ -265,34 +297,20 @@ func quoteList(names []string) string {
 	return strings.Join(q, ", ")
 }
 
-// showDatabases lists the home's databases without the shards' own.
+// showDatabases lists the home's databases without the shards' own, and the
+// schemas that have tables elsewhere.
 func (p *planning) showDatabases(n *ast.ShowStmt) (*plan.Plan, error) {
-	hidden := map[string]bool{metaSchema: true}
+	v := p.logicalView()
 	var shown []string
-	for name, s := range p.cat.Schemas {
-		exists := false
-		for _, t := range s.Tables {
-			exists = exists || len(t.Columns) > 0
-			if t.Placement == nil {
-				continue
-			}
-			for _, sh := range t.Placement.Shards {
-				if p.cat.Schemas[sh.Database] == nil {
-					hidden[sh.Database] = true
-				}
+	for _, name := range sortedSchemas(p.cat) {
+		for _, t := range p.cat.Schemas[name].Tables {
+			if len(t.Columns) > 0 && v.sees(name) {
+				shown = append(shown, name)
+				break
 			}
 		}
-		if exists {
-			shown = append(shown, name)
-		}
 	}
-	sort.Strings(shown)
-	var hide []string
-	for h := range hidden {
-		hide = append(hide, h)
-	}
-	sort.Strings(hide)
-	inner := "SELECT SCHEMA_NAME AS `Database` FROM information_schema.SCHEMATA WHERE SCHEMA_NAME NOT IN (" + quoteList(hide) + ")"
+	inner := "SELECT SCHEMA_NAME AS `Database` FROM information_schema.SCHEMATA WHERE " + v.plain(p.cat.Home, &infoTable{schema: "SCHEMA_NAME"})
 	for _, s := range shown {
 		inner += " UNION SELECT " + quoteText(s)
 	}
@@ -300,6 +318,10 @@ func (p *planning) showDatabases(n *ast.ShowStmt) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := append(append(text("SELECT `Database` FROM ("+inner+") AS t"), where...), text(" ORDER BY 1")...)
+	column := "`Database`"
+	if label := p.likeLabel(n); label != "" {
+		column += " AS " + quoteName("Database ("+label+")")
+	}
+	t := append(append(text("SELECT "+column+" FROM ("+inner+") AS t"), where...), text(" ORDER BY CAST(`Database` AS BINARY)")...)
 	return p.homeQuery(compact(t), p.cat.Home), nil
 }

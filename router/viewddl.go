@@ -261,11 +261,14 @@ func createView(v *catalog.View, db string) string {
 	return s + " AS " + shownIn(v.Shown, db) + pick(v.Check != "", " WITH "+v.Check+" CHECK OPTION", "")
 }
 
-// ViewRows are the rows a table of information_schema (COLUMNS, TABLES, VIEWS)
-// has for the logical views, each as a SELECT of the columns in their order.
-func ViewRows(cat *catalog.Catalog, table string, columns []string) []string {
+// viewRows are the rows a table of information_schema (COLUMNS, TABLES, VIEWS)
+// has for the logical views that are told of, each as a SELECT of the columns in their order.
+func viewRows(cat *catalog.Catalog, table string, columns []string, told func(*catalog.View) bool) []string {
 	var out []string
 	for _, v := range sortedViews(cat) {
+		if !told(v) {
+			continue
+		}
 		for _, r := range v.Rows[strings.ToUpper(table)] {
 			row := make(map[string]catalog.Field, len(r)+2)
 			for k, f := range r {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
 )
@@ -55,9 +56,10 @@ func TestAServersTextBecomesADefinition(t *testing.T) {
 }
 
 func TestInformationSchemaHasRowsOfViewsByTheirPresentNames(t *testing.T) {
-	rows := ViewRows(shop(t), "columns", []string{"TABLE_SCHEMA", "TABLE_NAME", "COLUMN_NAME", "ORDINAL_POSITION", "EXTRA"})
+	all := func(*catalog.View) bool { return true }
+	rows := viewRows(shop(t), "columns", []string{"TABLE_SCHEMA", "TABLE_NAME", "COLUMN_NAME", "ORDINAL_POSITION", "EXTRA"}, all)
 	require.Equal(t, "SELECT 'other' AS `TABLE_SCHEMA`, 'adults' AS `TABLE_NAME`, 'id' AS `COLUMN_NAME`, 1 AS `ORDINAL_POSITION`, NULL AS `EXTRA`", rows[0])
-	require.Empty(t, ViewRows(shop(t), "STATISTICS", []string{"TABLE_NAME"}))
+	require.Empty(t, viewRows(shop(t), "STATISTICS", []string{"TABLE_NAME"}, all))
 }
 
 func TestViewsOfAStatementAreFoundThroughViews(t *testing.T) {

@@ -76,6 +76,12 @@ func build(n plan.Node, opt *Options) (Rows, error) {
 			return newSort(newConcat(parts, false, opt.Binary), n.Keys, opt), nil
 		}
 		return newMergeSort(parts, n.Keys, opt), nil
+	case *plan.Told:
+		parts, err := opt.Leaf(n.Input)
+		if err != nil {
+			return nil, err
+		}
+		return newTold(parts, n, opt), nil
 	case *plan.Union:
 		parts, err := arms(n, opt)
 		if err != nil {

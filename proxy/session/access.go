@@ -90,6 +90,9 @@ func beyondTables(e *planned, tokens []token) reach {
 	default:
 		return r
 	}
+	if e.kind == parser.KindShow {
+		r.server = ofServer(tokens)
+	}
 	froms := 0
 	for i, t := range tokens {
 		switch {

@@ -57,7 +57,7 @@ func (s *Session) local(ctx context.Context, verb string, text []byte) (handled 
 	case "KILL":
 		return s.killStatementText(tokens)
 	case "SHOW":
-		return s.showStatement(tokens)
+		return s.showStatement(ctx, string(text), tokens)
 	case "EXPLAIN", "DESCRIBE", "DESC":
 		return s.explainRoute(ctx, text, tokens)
 	case "LOCK":
@@ -108,8 +108,16 @@ func (s *Session) kill(id uint64, connection bool) error {
 
 // showStatement answers the SHOW statements that are about the session or
 // about Serval itself.
-func (s *Session) showStatement(tokens []token) (bool, error) {
+func (s *Session) showStatement(ctx context.Context, text string, tokens []token) (bool, error) {
 	rest := tokens[1:]
+	switch {
+	case len(rest) > 0 && rest[0].is("VARIABLES"):
+		return s.showVariables(ctx, text, tokens, 1)
+	case len(rest) > 1 && rest[1].is("VARIABLES") && !rest[0].is("GLOBAL"):
+		return s.showVariables(ctx, text, tokens, 2)
+	case len(rest) > 0 && rest[0].is("GRANTS"):
+		return s.showGrants(tokens)
+	}
 	full := len(rest) > 0 && rest[0].is("FULL")
 	if full {
 		rest = rest[1:]

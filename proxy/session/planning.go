@@ -113,10 +113,13 @@ func (p *Plans) Len() int {
 // with its literals out, how it reads, and where names without schema lead.
 func (s *Session) planKey(dst []byte, cat *catalog.Catalog, key []byte) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, cat.Version)
-	// What a text names besides tables is looked at only for users it matters
-	// to, so their plans are not shared with the others.
-	dst = append(dst, byte(s.settings.mode), byte(min(len(s.c.User.Schemas), 1)))
-	dst = append(dst, s.settings.charset...)
+	dst = append(dst, byte(s.settings.mode))
+	// What SHOW tells depends on what the user may see; all users of the same
+	// schemas share their plans.
+	for _, schema := range s.c.User.Schemas {
+		dst = append(append(dst, schema...), 0)
+	}
+	dst = append(append(dst, 0), s.settings.charset...)
 	dst = append(dst, 0)
 	dst = append(dst, s.settings.db...)
 	dst = append(dst, 0)
@@ -156,7 +159,7 @@ func takesValues(verb string) bool {
 
 func (s *Session) planNew(cat *catalog.Catalog, text []byte) (*planned, error) {
 	st := parser.Parse(text, parser.Options{Mode: s.settings.mode})
-	p, err := router.Plan(cat, s.settings.db, st)
+	p, err := router.PlanFor(cat, s.settings.db, s.c.User.Schemas, st)
 	if err != nil {
 		return nil, err
 	}

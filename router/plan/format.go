@@ -103,6 +103,8 @@ func (f *formatter) line(n Node) string {
 		return "Project " + strconv.Itoa(n.Keep) + pick(n.Keep == 1, " column", " columns")
 	case *Union:
 		return "Union all"
+	case *Told:
+		return "Told of " + n.Logical
 	case *Sequence:
 		return "Sequence"
 	case *DefineView:

@@ -69,6 +69,8 @@ type Route struct {
 	// Tables are the references in the SQL that get a physical name, by
 	// Chunk.Index.
 	Tables []TableRef
+	// OfCluster is what ChunkOfCluster stands for on each cluster.
+	OfCluster map[string]string
 	// Hidden is the number of columns at the end of each row that are there
 	// for the steps above and are not shown.
 	Hidden int
@@ -338,6 +340,11 @@ const (
 	ChunkScratch
 	// ChunkReduce is Text and the condition of a fragment's Reduce, or nothing.
 	ChunkReduce
+	// ChunkWritten is value number Index as it was written, within a quoted name:
+	// in a label.
+	ChunkWritten
+	// ChunkOfCluster is the text the Route has for the task's cluster.
+	ChunkOfCluster
 )
 
 // Chunk is a piece of a Template.

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 	"sync/atomic"
@@ -69,7 +70,7 @@ func (b *binder) task(r *Route, s *topology.Shard) Task {
 	}
 	t.Rename = shared.rename
 	t.SQL = make([]byte, 0, r.SQL.size())
-	place := at{tables: r.Tables, shard: s}
+	place := at{tables: r.Tables, shard: s, ofCluster: r.OfCluster}
 	if r.Lists {
 		place.list = r.Choice.Placement
 	}
@@ -86,7 +87,7 @@ func (b *binder) task(r *Route, s *topology.Shard) Task {
 // values are the chunks of r that hold a value.
 func (b *binder) values(r *Route) []Chunk {
 	for i := range r.SQL {
-		if k := r.SQL[i].Kind; k == ChunkValue || k == ChunkLimit || k == ChunkList {
+		if k := r.SQL[i].Kind; k == ChunkValue || k == ChunkLimit || k == ChunkList || k == ChunkWritten {
 			return r.SQL[i : i+1]
 		}
 	}
@@ -117,6 +118,8 @@ func (t Template) size() int {
 type at struct {
 	tables []TableRef
 	shard  *topology.Shard
+	// ofCluster is what ChunkOfCluster stands for.
+	ofCluster map[string]string
 	// shift is added to the numbers of values that are from or behind from.
 	shift, from int
 	// number is the auto-increment number of the row, 0 where the row's own
@@ -154,6 +157,11 @@ func (b *binder) render(dst []byte, markers []int, t Template, a at) ([]byte, []
 			}
 		case ChunkScratch:
 			dst = appendScratch(dst, a.shard.Database, c.Index)
+		case ChunkWritten:
+			written, _ := b.Args.AppendSQL(nil, a.index(c.Index))
+			dst = append(dst, bytes.ReplaceAll(written, []byte("`"), []byte("``"))...)
+		case ChunkOfCluster:
+			dst = append(dst, a.ofCluster[a.shard.Cluster]...)
 		case ChunkLimit:
 			dst = b.appendLimit(dst, c)
 		case ChunkNumber:
@@ -271,6 +279,6 @@ func (b *binder) describe(r *Route) Task {
 		s = &p.Shards[0]
 	}
 	t := Task{Shard: s.Index, Cluster: s.Cluster, Target: r.Target, Rename: renameOf(r.Tables, s)}
-	t.SQL, t.Markers = b.render(nil, nil, r.SQL, at{tables: r.Tables, shard: s})
+	t.SQL, t.Markers = b.render(nil, nil, r.SQL, at{tables: r.Tables, shard: s, ofCluster: r.OfCluster})
 	return t
 }
