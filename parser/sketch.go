@@ -107,8 +107,9 @@ func (k *sketcher) punct(c byte) {
 // name.
 func (k *sketcher) keyword(kw keyword) bool {
 	f := k.frame()
-	if before := k.c.wordBefore(k.i); before == "FOR" || kw == kwFor && (before == "INDEX" || before == "KEY") {
-		return true // FOR JOIN, FOR ORDER BY of an index hint
+	if before := k.c.wordBefore(k.i); before == "FOR" ||
+		kw == kwFor && (before == "INDEX" || before == "KEY" || k.c.word(k.i+1) == "SYSTEM_TIME") {
+		return true // FOR JOIN, FOR ORDER BY of an index hint, and a moment of a table
 	}
 	switch kw {
 	case kwSelect:

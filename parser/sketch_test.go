@@ -54,6 +54,7 @@ func TestSketchFindsWhereATableMayBe(t *testing.T) {
 		"SELECT a, b INTO @x, @y FROM t, u":                                     "t! u!",
 		"SELECT a FROM t INTO @x, @y":                                           "t!",
 		"SELECT a FROM t /*! JOIN u */":                                         "t u",
+		"SELECT a FROM t FOR SYSTEM_TIME ALL, s.u":                              "t! s.u! needs a table's history",
 		"SELECT a FROM t USE INDEX (x)":                                         "t! needs an index by its name",
 		"SELECT MATCH (a) AGAINST ('x') FROM t":                                 "t! needs a full-text index",
 		"SELECT a FROM t PARTITION (p0)":                                        "t! needs a partition by its name",

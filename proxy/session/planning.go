@@ -164,7 +164,7 @@ func (s *Session) planNew(cat *catalog.Catalog, text []byte) (*planned, error) {
 		return nil, err
 	}
 	e := &planned{
-		plan: p, kind: st.Kind, verb: strings.ToUpper(st.Verb), tables: st.Tables, hints: st.Hints, cacheable: st.Params,
+		plan: p, kind: st.Kind, verb: strings.ToUpper(st.Verb), tables: tablesOf(st), hints: st.Hints, cacheable: st.Params,
 		named: len(st.Tables),
 	}
 	e.throughViews(cat, s.settings.db, st)
@@ -172,4 +172,22 @@ func (s *Session) planNew(cat *catalog.Catalog, text []byte) (*planned, error) {
 		e.beyond = beyondTables(e, scan(string(text), s.settings.mode))
 	}
 	return e, nil
+}
+
+// tablesOf are the tables of a statement. Of a query without a tree they are the
+// names where a table may be, without which every column's qualifier would pass
+// for a schema.
+func tablesOf(st *parser.Statement) []parser.TableName {
+	if st.Node != nil || st.Kind != parser.KindSelect {
+		return st.Tables
+	}
+	sketch, err := st.Sketch()
+	if err != nil {
+		return st.Tables
+	}
+	names := make([]parser.TableName, 0, len(sketch.References))
+	for _, r := range sketch.References {
+		names = append(names, r.Name)
+	}
+	return names
 }
