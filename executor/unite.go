@@ -23,9 +23,11 @@ import (
 // then all rows are held, and nothing has gone to the client.
 
 const (
-	// unitedTime is up to which a run is short: a little above what a statement
-	// takes that reads some rows by an index, when the machine is busy.
-	unitedTime = 4 * time.Millisecond
+	// unitedTime is up to which a run is short, whatever it takes the other way:
+	// a little above what a statement takes that reads some rows by an index.
+	// Runs that took up to triedTime are tried together; where a busy machine
+	// makes all of them long, what counts is which way is shorter.
+	unitedTime, triedTime = 4 * time.Millisecond, 20 * time.Millisecond
 	// unitedBytes is the most an answer had, unitedBudget the most it may turn
 	// out to have.
 	unitedBytes, unitedBudget = 256 << 10, 1 << 20
@@ -38,9 +40,11 @@ const (
 // habit is what is known of a route's earlier runs. Immutable.
 type habit struct {
 	columns []wire.Column
-	// took is the least time of the last runs, a little more for each since.
-	took    time.Duration
-	bytes   int
+	// apart and united are the least times of the last runs of either way, a
+	// little more for each run since; united a little less for each run apart,
+	// so that it is tried again. 0: not known.
+	apart, united time.Duration
+	bytes         int
 	strikes int
 }
 
@@ -80,25 +84,35 @@ func (f *fan) learn(began time.Time) {
 	if f.route == nil || len(f.parts) < 2 && f.united == nil || !f.req.Bound.Plan.ReadOnly || f.parts[0].header.Columns == nil {
 		return
 	}
-	h := habit{columns: f.parts[0].header.Columns, took: time.Since(began)}
+	took := time.Since(began)
+	h := habit{columns: f.parts[0].header.Columns, apart: took}
 	for _, p := range f.parts {
 		h.bytes += p.bytes
 	}
-	if old := f.learned(); old != nil {
-		h.took = min(h.took, old.took+old.took/8)
-		h.strikes = old.strikes
-		if f.united != nil {
-			h.columns = old.columns
+	if old := f.learned(); old != nil && f.united != nil {
+		h.columns, h.strikes, h.apart, h.united = old.columns, old.strikes, old.apart, took
+		if old.united > 0 {
+			h.united = min(took, old.united+old.united/8)
 		}
+	} else if old != nil {
+		h.strikes, h.apart, h.united = old.strikes, min(took, old.apart+old.apart/8), old.united-old.united/64
 	}
 	f.route.Learned[f.form()].Store(&h)
+}
+
+// pays: together is not known to take much longer than apart.
+func (h *habit) pays() bool {
+	if h.united == 0 {
+		return h.apart <= triedTime
+	}
+	return h.united <= max(unitedTime, h.apart+h.apart/2)
 }
 
 // unite replaces the tasks of each cluster by one, if that may be and pays;
 // else it reports false and changes nothing.
 func (f *fan) unite() bool {
 	h := f.learned()
-	if h == nil || h.took > unitedTime || h.bytes > unitedBytes || h.strikes >= unitedStrikes ||
+	if h == nil || !h.pays() || h.bytes > unitedBytes || h.strikes >= unitedStrikes ||
 		f.req.KeepConns || f.req.InTurn || f.req.Measured != nil || !f.req.Bound.Plan.ReadOnly {
 		return false
 	}

@@ -56,7 +56,14 @@ func TestShardsOfOneServerAreAskedTogether(t *testing.T) {
 			conns: "c0×1 c1×1 c0×2 c1×1", again: "c0×2 c1×1",
 		},
 		"shards that have much to do work side by side": {
-			habit: func(h *habit) { h.took = 2 * unitedTime }, conns: "c0×2 c1×1", again: "c0×2 c1×1",
+			habit: func(h *habit) { h.apart = 2 * triedTime }, conns: "c0×2 c1×1", again: "c0×2 c1×1",
+		},
+		"where together took longer they do so again": {
+			habit: func(h *habit) { h.apart, h.united = 4*unitedTime, 8*unitedTime }, conns: "c0×2 c1×1", again: "c0×2 c1×1",
+		},
+		"on a busy machine both ways are long": {
+			united: "rows id int,name text / 1|a / 9|y", habit: func(h *habit) { h.apart, h.united = 40*unitedTime, 50*unitedTime },
+			rows: "shop.users.id, shop.users.name\n1|a\n1|a\n5|e\n9|y\n", conns: "c0×1 c1×1", again: "c0×1 c1×1",
 		},
 		"large answers are not held": {
 			habit: func(h *habit) { h.bytes = unitedBytes + 1 }, conns: "c0×2 c1×1", again: "c0×2 c1×1",
@@ -104,7 +111,7 @@ func TestShardsOfOneServerAreAskedTogether(t *testing.T) {
 					form = 1
 				}
 				h := *route.Learned[form].Load().(*habit)
-				h.took = 0 // however slow this machine is
+				h.apart, h.united = 1, 0 // however slow this machine is
 				if c.habit != nil {
 					c.habit(&h)
 				}
