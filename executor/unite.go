@@ -27,7 +27,7 @@ const (
 	// a little above what a statement takes that reads some rows by an index.
 	// Runs that took up to triedTime are tried together; where a busy machine
 	// makes all of them long, what counts is which way is shorter.
-	unitedTime, triedTime = 4 * time.Millisecond, 20 * time.Millisecond
+	unitedTime, triedTime = 4 * time.Millisecond, 50 * time.Millisecond
 	// unitedBytes is the most an answer had, unitedBudget the most it may turn
 	// out to have.
 	unitedBytes, unitedBudget = 256 << 10, 1 << 20
@@ -45,7 +45,7 @@ type habit struct {
 	// so that it is tried again. 0: not known.
 	apart, united time.Duration
 	bytes         int
-	strikes int
+	strikes       int
 }
 
 // leafRoute is the only leaf below root, nil if there are several, it is no
