@@ -69,11 +69,8 @@ func (p *planning) readFor(refs []*ref) *plan.Fragment {
 	f.PrimaryKey = keyOf(r, f.Columns)
 	f.Indexes = p.indexesOf(r, f)
 	where, tables := p.sieve(refs, plan.TableRef{Placement: pl, Alias: r.alias})
-	sql := join(text("SELECT "+list+" FROM "), plan.Template{{Kind: plan.ChunkTable}}, where)
-	if len(refs) == 1 {
-		sql = append(sql, plan.Chunk{Kind: plan.ChunkReduce, Text: pick(len(where) == 0, " WHERE ", " AND ")})
-	}
-	sql = append(sql, text(allRows)...)
+	sql := join(text("SELECT "+list+" FROM "), plan.Template{{Kind: plan.ChunkTable}}, where,
+		plan.Template{{Kind: plan.ChunkReduce, Text: pick(len(where) == 0, " WHERE ", " AND ")}}, text(allRows))
 	f.Route = &plan.Route{Choice: choice, Target: p.target(), Tables: tables, SQL: compact(sql), Columns: len(f.Columns)}
 	return f
 }

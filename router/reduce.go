@@ -44,11 +44,11 @@ func (p *planning) sieve(refs []*ref, self plan.TableRef) (where plan.Template, 
 	}
 	where = join(text(" WHERE "), some[0])
 	if len(some) > 1 {
-		where = text(" WHERE (")
+		where = text(" WHERE ((")
 		for i, s := range some {
 			where = join(where, text(pick(i > 0, ") OR (", "")), s)
 		}
-		where = append(where, text(")")...)
+		where = append(where, text("))")...)
 	}
 	return where, w.tables
 }

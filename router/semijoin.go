@@ -38,7 +38,8 @@ const (
 
 // reduce decides which fragments are read after others. Those with few rows are
 // settled first; one that more is expected of is reduced by a settled one that
-// it meets. Fragments whose rows several references share are read as they are.
+// it meets. One whose rows several references share must be met in the same
+// column for each of them.
 func (s *sharing) reduce() {
 	all := s.meetings()
 	if len(all) == 0 {
@@ -67,7 +68,7 @@ func (s *sharing) spread(all []meeting, settled map[int]int) {
 			if isInformation(m.from.schema) || isInformation(m.to.schema) {
 				continue // its columns' collations are not those it says they have
 			}
-			if _, done := settled[to]; !ready || done || rank >= s.rank(to) || len(s.refs[nameOf(m.to)]) != 1 {
+			if _, done := settled[to]; !ready || done || rank >= s.rank(to) || !s.forEach(all, m) {
 				continue
 			}
 			f := s.n.Fragments[to]
@@ -76,11 +77,24 @@ func (s *sharing) spread(all []meeting, settled map[int]int) {
 				continue
 			}
 			f.Reduce = &plan.Reduce{From: from, Column: column, Name: m.toC.Name, Kind: m.kind, Charset: m.charset,
-				SQL: quoteName(m.to.alias) + "." + quoteName(m.toC.Name), Key: m.to.isKey(m.toC.Name)}
+				SQL: quoteName(s.refs[nameOf(m.to)][0].alias) + "." + quoteName(m.toC.Name), Key: m.to.isKey(m.toC.Name)}
 			settled[to] = max(rank, rankSome)
 			again = true
 		}
 	}
+}
+
+// forEach: what the meeting says of one reference of a table is said of all of
+// them, with the same fragment's same column.
+func (s *sharing) forEach(all []meeting, m meeting) bool {
+	for _, r := range s.refs[nameOf(m.to)] {
+		if !slices.ContainsFunc(all, func(x meeting) bool {
+			return x.to == r && x.toC.Name == m.toC.Name && s.of(x.from) == s.of(m.from) && x.fromC.Name == m.fromC.Name
+		}) {
+			return false
+		}
+	}
+	return true
 }
 
 func nameOf(r *ref) parser.TableName { return parser.TableName{Schema: r.schema, Table: r.table} }
@@ -156,6 +170,10 @@ func (s *sharing) compared(e ast.ExprNode, r *ref) (column string, equal bool) {
 	switch e := strip(e).(type) {
 	case *ast.BinaryOperationExpr:
 		switch e.Op {
+		case opcode.LogicOr:
+			if l := s.either(e.L, r); l != "" && s.either(e.R, r) != "" {
+				return l, false
+			}
 		case opcode.EQ, opcode.LT, opcode.LE, opcode.GT, opcode.GE:
 			if value(e.R) {
 				return name(e.L), e.Op == opcode.EQ
@@ -178,6 +196,16 @@ func (s *sharing) compared(e ast.ExprNode, r *ref) (column string, equal bool) {
 		}
 	}
 	return "", false
+}
+
+// either is a column of r that one side of an OR compares with values.
+func (s *sharing) either(side ast.ExprNode, r *ref) string {
+	for _, e := range splitAnd(side, nil) {
+		if column, _ := s.compared(e, r); column != "" {
+			return column
+		}
+	}
+	return ""
 }
 
 // meetings are what the conditions say about rows that meet.
