@@ -25,6 +25,7 @@ var viewDefinitions = []string{
 	"CREATE VIEW prices AS SELECT sku, price FROM catalog WHERE price BETWEEN 1 AND 1000000",
 	"CREATE VIEW home_only AS SELECT name FROM settings",
 	"CREATE VIEW elsewhere.visitors AS SELECT id, born FROM views_shop.users WHERE born > DATE '1900-01-01'",
+	"CREATE VIEW spies AS SELECT * FROM elsewhere.visitors",
 	"CREATE OR REPLACE VIEW adults AS SELECT id, name, country, age FROM users WHERE age >= 20",
 	"ALTER VIEW prices AS SELECT sku, price * 2 AS price FROM catalog",
 	"CREATE VIEW w AS WITH c AS (SELECT user_id, MAX(total) AS m FROM orders GROUP BY user_id) SELECT c.user_id, c.m, ROW_NUMBER() OVER (ORDER BY c.user_id) AS rn FROM c",
@@ -66,6 +67,7 @@ var viewQueries = []string{
 	"SELECT u.name FROM users u WHERE u.id IN (SELECT user_id FROM spent WHERE total > 100) ORDER BY u.id",
 	"SELECT a.id, (SELECT s.orders FROM spent s WHERE s.user_id = a.id) AS n FROM adults a ORDER BY a.id",
 	"SELECT (SELECT MAX(n) FROM regions), id, (SELECT orders FROM spent WHERE user_id = adults.id) FROM adults ORDER BY id",
+	"SELECT (SELECT n FROM regions ORDER BY n, region LIMIT 1) > 0, (SELECT orders FROM spent WHERE user_id = 3) + 1 FROM adults WHERE id < 9 ORDER BY id",
 	"SELECT id FROM adults UNION ALL SELECT user_id FROM top_orders ORDER BY 1",
 	"WITH users AS (SELECT 1 AS id) SELECT a.id FROM adults a JOIN users ON users.id = a.id",
 	"SELECT nosuch FROM adults",
@@ -143,6 +145,8 @@ func TestViews(t *testing.T) {
 			require.NoError(t, c.Sync(t.Context()))
 		}
 		viewsAnswer(t, o)
+
+		viewsOfLimited(t, s, schema)
 
 		// Another Serval sees them once it has looked, a new one at once.
 		there := oneConn(t, other.open(t, schema))
@@ -237,4 +241,22 @@ func schemaStatements(t *testing.T) []string {
 	text, err := os.ReadFile(schemaFile)
 	require.NoError(t, err)
 	return splitStatements(string(text))
+}
+
+// viewsOfLimited: who may use one schema reads no other one through views.
+func viewsOfLimited(t *testing.T, s *serverSet, schema string) {
+	limited := oneConn(t, startServal(t, s, settings{Schema: schema, Tables: oracleTables(4)}).open(t, schema))
+	mustExec(t, limited, "SELECT * FROM adults", "CREATE VIEW own AS SELECT u.id FROM users u", "ALTER VIEW own AS SELECT u.id FROM users u", "DROP VIEW own")
+	for _, q := range []string{
+		"SELECT * FROM elsewhere.visitors",
+		"CREATE VIEW own AS SELECT v.id FROM elsewhere.visitors v",
+		"CREATE VIEW elsewhere.own AS SELECT id FROM users",
+		"ALTER VIEW adults AS SELECT v.id FROM elsewhere.visitors v",
+		"DROP VIEW elsewhere.visitors",
+		"SHOW CREATE VIEW elsewhere.visitors",
+		"SELECT * FROM spies",
+	} {
+		_, err := limited.ExecContext(t.Context(), q)
+		require.ErrorContains(t, err, "denied", q)
+	}
 }

@@ -52,6 +52,18 @@ func (s *Statement) again() (*Statement, error) {
 	return s, nil
 }
 
+// ParseLiterally is Parse, but the literals stay in the text where it can be read
+// so: for what depends on the text itself.
+func ParseLiterally(sql []byte, opt Options) *Statement {
+	lx, fp := &Lexer{stripHints: true}, &Fingerprint{}
+	if err := lx.run(sql, opt.Mode, fp); err == nil && len(fp.Literals) > 0 {
+		if s := lx.literally(sql, fp, opt); s != nil && s.doubt() == "" {
+			return s
+		}
+	}
+	return Parse(sql, opt)
+}
+
 // ParseText parses a text whose literals stay in it, as one of Serval's own:
 // it has no hints and no values. An error is that of reading it.
 func ParseText(text string, opt Options) (*Statement, error) {

@@ -65,3 +65,11 @@ func TestARewrittenStatementKeepsItsValues(t *testing.T) {
 	_, err = st.Rewritten([]Edit{{sp.Tables[0].Span, "("}})
 	require.Error(t, err)
 }
+
+func TestLiteralsStayWhereTheyAreAskedTo(t *testing.T) {
+	st := ParseLiterally([]byte("SELECT 'a', 2 FROM t WHERE b = ?"), Options{})
+	require.Equal(t, "SELECT 'a', 2 FROM t WHERE b = ?", st.Text)
+	require.False(t, st.Params)
+	require.Equal(t, []Marker{{Offset: len(st.Text) - 1, Value: 2}}, st.Markers)
+	require.True(t, ParseLiterally([]byte("SELECT a FROM t"), Options{}).Params)
+}

@@ -238,8 +238,9 @@ func labelEdits(st *parser.Statement, sp *parser.Spans, expanded map[int]bool) (
 				continue
 			}
 			label := st.Slice(item.Span)
-			if len(st.Pieces(item.Start, item.End)) > 1 || len(label) > longestLabel {
-				return nil, sqlerr.Refuse("a column without an alias", "a view over sharded tables is in it, and its name would change", "give it an alias")
+			if st.Params && len(st.Pieces(item.Start, item.End)) > 1 || len(label) > longestLabel {
+				return nil, sqlerr.Refuse("a column without an alias", "a view over sharded tables is in it, and its name would change", "give it an alias").
+					WithCause(ErrLabel)
 			}
 			edits = append(edits, parser.Edit{Span: parser.Span{Start: item.End, End: item.End}, With: " AS " + quoteName(label)})
 		}
@@ -347,5 +348,9 @@ func replaceTables(st *parser.Statement, to func(parser.TableName) (schema, tabl
 func atHome(cluster string, t parser.TableName) topology.Shard {
 	return topology.Shard{Index: -1, Cluster: cluster, Database: t.Schema, Table: t.Table}
 }
+
+// ErrLabel is why a statement is refused that may be planned if it is read with
+// its literals in place: they are in the name of a column.
+var ErrLabel = errors.New("router: a column's name depends on a value")
 
 var errNotView = errors.New("router: the SELECT has other columns than the view")

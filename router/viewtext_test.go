@@ -101,3 +101,12 @@ func TestViewsAreRenamedInTheirRows(t *testing.T) {
 changes: serval_meta.views
 `, plan.Format(p, b)+notes(p))
 }
+
+func TestAColumnsNameWithValuesNeedsThemInTheText(t *testing.T) {
+	sql := []byte("SELECT (SELECT MAX(n) FROM other.regions) + 1 FROM users")
+	_, err := Plan(shop(t), "shop", parser.Parse(sql, parser.Options{}))
+	require.ErrorIs(t, err, ErrLabel)
+	p, err := Plan(shop(t), "shop", parser.ParseLiterally(sql, parser.Options{}))
+	require.NoError(t, err)
+	require.Contains(t, plan.Format(p, nil), " AS `(SELECT MAX(n) FROM other.regions) + 1` FROM")
+}

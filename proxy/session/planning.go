@@ -2,6 +2,7 @@ package session
 
 import (
 	"encoding/binary"
+	"errors"
 	"hash/maphash"
 	"strings"
 	"sync"
@@ -160,6 +161,10 @@ func takesValues(verb string) bool {
 func (s *Session) planNew(cat *catalog.Catalog, text []byte) (*planned, error) {
 	st := parser.Parse(text, parser.Options{Mode: s.settings.mode})
 	p, err := router.PlanFor(cat, s.settings.db, s.c.User.Schemas, st)
+	if errors.Is(err, router.ErrLabel) && st.Params {
+		st = parser.ParseLiterally(text, parser.Options{Mode: s.settings.mode})
+		p, err = router.PlanFor(cat, s.settings.db, s.c.User.Schemas, st)
+	}
 	if err != nil {
 		return nil, err
 	}
