@@ -305,7 +305,7 @@ func (s *scanner) comment() (tokenKind, error) {
 		return kind, errUnterminated("comment")
 	}
 	body := s.sql[s.pos+2 : s.pos+2+end]
-	if kind == tokenVersioned && ambiguousComment(body) {
+	if kind == tokenVersioned && ambiguousComment(body, s.mode) {
 		return kind, sqlerr.Refuse("a /*! comment with a comment or an end of comment in quotes inside",
 			"servers of different versions read it differently", "")
 	}
@@ -315,10 +315,12 @@ func (s *scanner) comment() (tokenKind, error) {
 
 // ambiguousComment: a quote is open at the end of the body, so the */ found is
 // within a string for the servers that execute it; or another comment begins.
-func ambiguousComment(body []byte) bool {
+func ambiguousComment(body []byte, mode Mode) bool {
 	var quote byte
-	for i, c := range body {
-		switch {
+	for i := 0; i < len(body); i++ {
+		switch c := body[i]; {
+		case quote != 0 && quote != '`' && c == '\\' && mode&NoBackslashEscapes == 0:
+			i++ // it's, as dumps write it
 		case quote != 0:
 			if c == quote {
 				quote = 0

@@ -17,6 +17,7 @@ func TestHeadsOfViewsAreRead(t *testing.T) {
 				Algorithm: "MERGE", Definer: "`a`@`%`", Security: "INVOKER", Check: "LOCAL"}},
 		{"ALTER VIEW v AS (SELECT 1) WITH CHECK OPTION", "(SELECT 1)", ViewHead{Name: TableName{Table: "v"}, Alter: true, Check: "CASCADED"}},
 		{"CREATE VIEW IF NOT EXISTS v AS SELECT 1", "SELECT 1", ViewHead{Name: TableName{Table: "v"}, IfNotExists: true}},
+		{`/*!50001 CREATE VIEW v AS select 'it\'s' AS "a" */`, `select 'it\'s' AS "a"`, ViewHead{Name: TableName{Table: "v"}}},
 		{"/*!50001 CREATE ALGORITHM=UNDEFINED */ /*!50013 DEFINER=`a`@`%` SQL SECURITY DEFINER */ /*!50001 VIEW `v` AS select 1 AS `1` from `t` */",
 			"select 1 AS `1` from `t`", ViewHead{Name: TableName{Table: "v"}, Algorithm: "UNDEFINED", Definer: "`a`@`%`", Security: "DEFINER"}},
 	} {
@@ -64,6 +65,14 @@ func TestARewrittenStatementKeepsItsValues(t *testing.T) {
 	require.Nil(t, part)
 	_, err = st.Rewritten([]Edit{{sp.Tables[0].Span, "("}})
 	require.Error(t, err)
+}
+
+func TestTheEndOfACommentInAStringIsInDoubt(t *testing.T) {
+	for _, sql := range []string{"/*!50001 CREATE VIEW v AS select 'a */ b' */", `/*!50001 CREATE VIEW v AS select 'a\' */ b' */`} {
+		require.Nil(t, Parse([]byte(sql), Options{}).Node, sql)
+		require.Nil(t, Parse([]byte(sql), Options{}).View(), sql)
+	}
+	require.Nil(t, Parse([]byte(`/*!50001 CREATE VIEW v AS select 'it\'s' AS a */`), Options{Mode: NoBackslashEscapes}).View())
 }
 
 func TestLiteralsStayWhereTheyAreAskedTo(t *testing.T) {
