@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"database/sql"
 	"fmt"
 	"strings"
 	"testing"
@@ -68,5 +69,27 @@ func TestFinishOfHomeTables(t *testing.T) {
 		o.both(t, "ALTER TABLE plain ADD COLUMN w INT DEFAULT 3")
 		o.runCase(t, statementCase{pos: "altered", sql: homeQueries[5]}, mode{name: "text", sql: homeQueries[5]})
 		require.Zero(t, o.refused)
+		finishLocks(t, o, oneConn(t, proxy.open(t, schema)))
 	})
+}
+
+// finishLocks: a locking read that is finished on one server locks the rows it
+// has read, on all shards, until its transaction ends.
+func finishLocks(t *testing.T, o *oracle, other *sql.Conn) {
+	t.Helper()
+	const q = "SELECT COUNT(DISTINCT v) FROM events WHERE id IN (11, 12, 13, 14) FOR UPDATE"
+	mustExec(t, other, "SET innodb_lock_wait_timeout = 1")
+	for _, m := range modes(statementCase{sql: q}) {
+		o.both(t, "BEGIN")
+		o.both(t, "UPDATE events SET v = 'mine' WHERE id = 12")
+		o.runCase(t, statementCase{pos: "locking", sql: q}, m)
+		for _, id := range []string{"11", "14"} {
+			got := observe(t.Context(), other, mode{sql: "UPDATE events SET v = 'x' WHERE id = " + id})
+			require.Equal(t, uint16(1205), got.errno, got.message)
+		}
+		require.Zero(t, observe(t.Context(), other, mode{sql: "UPDATE events SET v = 'v20' WHERE id = 20"}).errno)
+		o.both(t, "ROLLBACK")
+		mustExec(t, other, "UPDATE events SET v = 'v14' WHERE id = 14")
+		o.runCase(t, statementCase{pos: "locking, alone", sql: q}, m)
+	}
 }

@@ -83,11 +83,17 @@ func (p *planning) finisher() *plan.Finish {
 		refs[r.name] = r
 	}
 	n := &plan.Finish{Target: p.finishTarget(), At: at}
+	locks, ok := p.lockClauses(sp)
+	if !ok {
+		return nil
+	}
+	n.Locks = len(locks) > 0
 	w := &finishing{sharing: p.sharing(n, sp, refs), sp: sp, byName: refs}
 	told := slices.ContainsFunc(p.sc.refs, func(r *ref) bool { return isInformation(r.schema) })
 	if told {
 		w.labels = p.keepLabels(sp)
 	}
+	w.locks = locks
 	n.SQL = w.emit(p.within)
 	p.cannot = w.cannot
 	if w.failed || !told && !p.labelsStay(sp, n) {

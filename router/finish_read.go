@@ -19,6 +19,7 @@ type sharing struct {
 	// that reads it.
 	refs  map[parser.TableName][]*ref
 	first map[parser.TableName]int
+	locks locking
 }
 
 func (p *planning) sharing(n *plan.Finish, sp *parser.Spans, refs map[*ast.TableName]*ref) *sharing {
@@ -42,7 +43,18 @@ func (s *sharing) fragment(r *ref) *plan.Fragment {
 		return &f
 	}
 	s.first[name] = len(s.n.Fragments)
-	return s.readFor(s.refs[name])
+	f := s.readFor(s.refs[name])
+	clause, ok := s.locks.of(s.refs[name])
+	if f == nil || !ok {
+		return nil
+	}
+	if clause != nil {
+		f.Route.SQL = compact(join(f.Route.SQL, text(" "), clause))
+		if f.Route.Choice.Kind == plan.ChooseAny { // everybody locks the same copy
+			f.Route.Choice.Kind = plan.ChooseFirst
+		}
+	}
+	return f
 }
 
 // readFor is the fragment that reads a table for the references, nil where it

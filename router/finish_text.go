@@ -70,6 +70,11 @@ func (f *finishing) emit(region parser.Span) plan.Template {
 			edits = append(edits, e)
 		}
 	}
+	for _, b := range f.sp.Blocks {
+		if !b.Lock.Empty() && within(b.Lock) { // the fragments have locked
+			edits = append(edits, edit{b.Lock, nil})
+		}
+	}
 	for _, r := range f.sp.CTERefs {
 		if within(r.Span) {
 			edits = append(edits, f.reference(r)...)

@@ -15,7 +15,7 @@ import (
 // copies of its tables.
 func (p *planning) copiable() bool {
 	f := p.facts
-	return !f.Locking && !f.IntoFile && !f.Sequence && !f.SetsLastInsertID
+	return !f.IntoFile && !f.Sequence && !f.SetsLastInsertID
 }
 
 // finishAt is the place of the query's stored functions and named locks, not ok
@@ -64,7 +64,7 @@ func (p *planning) finishTarget() topology.Target {
 
 // finishPlan is the plan of a query that is finished on one server.
 func (p *planning) finishPlan(n *plan.Finish, why string) *plan.Plan {
-	pl := &plan.Plan{Root: n, ReadOnly: true, Why: why}
+	pl := &plan.Plan{Root: n, ReadOnly: !n.Locks, Why: why}
 	if n.At.Cluster != "" {
 		pl.NeedsDB = p.db != ""
 		pl.ReadOnly = !n.At.Own && len(p.calls()) == 0

@@ -22,7 +22,7 @@ import (
 // verbatim makes the Finish of such a query, nil where it cannot be.
 func (p *planning) verbatim() *plan.Finish {
 	h, f := p.st.Hints, p.facts
-	if p.st.Kind != parser.KindSelect || !p.copiable() || h.HasShard || h.Cluster != "" || h.NoScatter ||
+	if p.st.Kind != parser.KindSelect || !p.copiable() || p.facts.Locking || h.HasShard || h.Cluster != "" || h.NoScatter ||
 		f.LastInsertID || f.FoundRows || f.RowCount || p.st.Folded {
 		return nil
 	}

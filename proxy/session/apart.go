@@ -33,7 +33,7 @@ func (s *Session) apartFor(e *planned, bound *plan.Bound) *apart {
 		a.at, a.needsDB, a.effects = n.At, n.At.Cluster != "" && bound.Plan.NeedsDB, e.plan.Effects
 		a.effects.Pins = bound.Plan.Effects.Pins
 		a.writes = !bound.Plan.ReadOnly
-		s.lease.pins, s.lease.vars, s.lease.countFound, s.lease.writes = "", nil, false, false
+		s.lease.pins, s.lease.vars, s.lease.countFound, s.lease.writes = "", nil, false, n.Locks
 	}
 	return a
 }

@@ -19,6 +19,8 @@ type Finish struct {
 	SQL Template
 	// Texts are what else SQL has in the place of the client's words.
 	Texts []Replaced
+	// Locks: its fragments lock what they read.
+	Locks bool
 	// Target is where it may run: the rows are copied, so a replica that lags
 	// will do.
 	Target topology.Target
