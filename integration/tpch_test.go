@@ -24,7 +24,7 @@ const tpchLimit = 2 * time.Minute
 
 // fullScale is from where on every query must find something, or it compares
 // nothing. Below, orders of more than 300 pieces (q18) and the like are rare.
-const fullScale = 0.01
+const fullScale = 0.05
 
 func runTPCH(t *testing.T, s *serverSet, scale float64) {
 	const schema = "tpch"

@@ -10,7 +10,7 @@ import (
 )
 
 // Data is a database of some size. The zero Seed is a good one: every query
-// finds rows from scale 0.01 on.
+// finds rows at scale 0.05.
 type Data struct {
 	// Scale is the specification's scale factor; 1 is 6,000,000 lineitems.
 	Scale float64
