@@ -264,6 +264,9 @@ func (g *deep) distinct(s scope, depth int, want []val) query {
 	f := g.from(s.outer, depth)
 	in := scope{cols: f.cols, outer: s.outer}
 	items := g.items(in, min(depth, 2), want)
+	if want == nil {
+		items = append(items, f.cols[0]) // of constants alone MariaDB's DISTINCT forgets the OFFSET
+	}
 	list, cols := shown(items)
 	q := query{sql: "SELECT DISTINCT " + list + " FROM " + f.sql + g.where(f, in, depth)}
 	for i := range cols {

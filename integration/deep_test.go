@@ -272,8 +272,6 @@ func (st deepStatement) normalRow(row []string) []string {
 			continue
 		}
 		switch {
-		case c.fuzzy || c.k == kText && st.sequence && !st.exact:
-			row[j] = folded.Replace(strings.ToLower(row[j]))
 		case c.show == rounded:
 			row[j] = significant(row[j])
 		case c.show == listed:
@@ -282,6 +280,8 @@ func (st deepStatement) normalRow(row []string) []string {
 			row[j] = strings.Join(parts, ",")
 		case c.show == jsonList:
 			row[j] = sortedArray(row[j])
+		case c.fuzzy || c.k == kText && st.sequence && !st.exact:
+			row[j] = folded.Replace(strings.ToLower(row[j]))
 		}
 	}
 	return row

@@ -41,6 +41,10 @@ func (b *binder) appendList(dst []byte, markers []int, c *Chunk, a at) ([]byte, 
 			own = i
 		}
 	}
+	ownMarker := false
+	if own >= 0 {
+		_, ownMarker = b.Args.AppendSQL(nil, own)
+	}
 	for i := c.Index; i <= c.Index2; i++ {
 		had := len(dst)
 		if kept > 0 {
@@ -49,7 +53,7 @@ func (b *binder) appendList(dst []byte, markers []int, c *Chunk, a at) ([]byte, 
 		var marker bool
 		dst, marker = b.Args.AppendSQL(dst, i)
 		switch skip := own >= 0 && b.elsewhere(i, a); {
-		case marker && skip:
+		case marker && skip && ownMarker: // a literal has no parameter to stand in
 			markers = append(markers, own)
 		case marker:
 			markers = append(markers, i)

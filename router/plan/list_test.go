@@ -32,3 +32,32 @@ func TestSplitListNeedsValuesInARow(t *testing.T) {
 		})
 	}
 }
+
+// mixed are parameters and literals: those of literal are written out.
+type mixed struct {
+	values
+	literal map[int]bool
+}
+
+func (m mixed) AllMarkers() bool { return false }
+func (m mixed) AppendSQL(dst []byte, i int) ([]byte, bool) {
+	if m.literal[i] {
+		return m.list[i].AppendSQL(dst, false), false
+	}
+	return append(dst, '?'), true
+}
+
+func TestALiteralInAListStandsForNoParameter(t *testing.T) {
+	r := byKey(placement(4), In{Column: "id", Values: []Operand{value(0), value(1), value(2)}})
+	r.Lists = true
+	r.SQL = Template{{Text: "id IN ("}, {Kind: ChunkList, Index: 0, Index2: 2}, {Text: ")"}}
+	got := map[int]Task{}
+	for _, task := range bind(t, r, mixed{ints(4, 5, 6), map[int]bool{0: true}}) {
+		got[task.Shard] = task
+	}
+	require.Equal(t, "id IN (4, ?, ?)", string(got[0].SQL))
+	require.Equal(t, []int{1, 2}, got[0].Markers, "the literal is no parameter")
+	require.Equal(t, "id IN (?, ?)", string(got[1].SQL))
+	require.Equal(t, []int{1, 1}, got[1].Markers)
+	require.Equal(t, []int{2, 2}, got[2].Markers)
+}
