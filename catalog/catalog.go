@@ -108,6 +108,8 @@ type Column struct {
 	Generated bool
 	// AutoIncrement: the server numbers it by itself.
 	AutoIncrement bool
+	// OnUpdate: a change of the row sets it to the time.
+	OnUpdate bool
 	// Invisible: SELECT * does not show it.
 	Invisible bool
 	// DataType is the bare type name in lower case: int, varchar, datetime, enum.

@@ -128,6 +128,7 @@ func columnOf(r [][]byte, flavor topology.Flavor) catalog.Column {
 		Generated:     len(r[11]) > 0,
 		AutoIncrement: strings.Contains(extra, "auto_increment"),
 		Invisible:     strings.Contains(extra, "INVISIBLE"),
+		OnUpdate:      strings.Contains(strings.ToLower(extra), "on update"),
 	}
 	switch {
 	case c.Generated:

@@ -10,7 +10,7 @@ type WriteSpans struct {
 	// Tables are the table references of UPDATE and DELETE, without a keyword.
 	Tables Span
 	// Values are what the assignments of UPDATE assign, in order.
-	Values []Span
+	Values                                        []Span
 	Where, OrderBy, Limit, Returning, OnDuplicate Span
 	// Query is the SELECT of an INSERT, from its WITH or parenthesis on.
 	Query Span

@@ -180,7 +180,7 @@ func (a *aggregation) textOf(e ast.ExprNode) string {
 	if !ok {
 		return ""
 	}
-	return templateText(sql)
+	return sql.String()
 }
 
 // output is how shown column i is combined.

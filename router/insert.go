@@ -155,7 +155,7 @@ func isNow(d string) bool {
 // expr adds an expression a server computes; the same text is computed once.
 func (in *inserting) expr(t plan.Template) plan.Operand {
 	for i, e := range in.ins.Exprs {
-		if templateText(e) == templateText(t) {
+		if e.String() == t.String() {
 			return plan.Operand{Value: i, Unknown: true}
 		}
 	}

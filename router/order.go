@@ -269,9 +269,9 @@ func (s *scatter) exprTerm(e ast.ExprNode) (sortTerm, error) {
 	if !ok {
 		return t, refuseScatter("ordering by an expression", "it cannot be repeated in the select list")
 	}
-	t.label = labelOf(templateText(sql))
+	t.label = labelOf(sql.String())
 	for i, f := range s.fields {
-		if f.text == templateText(sql) {
+		if f.text == sql.String() {
 			t.shown = i
 			return t, nil
 		}

@@ -47,8 +47,8 @@ type planning struct {
 type rule struct {
 	name string
 	plan func(*planning) (*plan.Plan, error)
-	// finish: what it refuses may be finished on one server.
-	finish bool
+	// later: what it refuses may be done by one of the last rules.
+	later bool
 }
 
 // rules in their order: the first that answers decides.
@@ -67,8 +67,9 @@ func rules() []rule {
 		{"LOCK TABLES locks every shard", lockTables, false},
 		{"a statement without sharded or global tables goes to their cluster", home, true},
 		{"administration of sharded tables goes to every shard", adminTables, false},
-		{"INSERT is split by row", insert, false},
-		{"UPDATE and DELETE go where the rows are", write, false},
+		{"INSERT is split by row", insert, true},
+		{"UPDATE and DELETE go where the rows are", write, true},
+		{"a write that no shard can do alone is read first", stageRest, false},
 		{"SELECT of global tables goes to any copy", readGlobal, true},
 		{"SELECT of sharded tables is sent or merged", read, true},
 		{"what no shard and no merge can do is finished on one server", finishRest, false},
@@ -100,7 +101,7 @@ func PlanFor(cat *catalog.Catalog, db string, visible []string, st *parser.State
 	}
 	for _, r := range rules() {
 		pl, err := r.plan(p)
-		if err != nil && r.finish && p.mayFinish(err) {
+		if err != nil && r.later && (p.mayFinish(err) || p.mayStage(err)) {
 			p.refused = err
 			continue
 		}
@@ -115,6 +116,7 @@ func PlanFor(cat *catalog.Catalog, db string, visible []string, st *parser.State
 			return nil, sqlerr.Refuse("this INSERT", "its rows cannot be told apart", "write one row a statement")
 		}
 		p.finishSpread(pl)
+		p.stageSpread(pl)
 		return p.finish(pl)
 	}
 	return nil, sqlerr.Refuse("this statement", "no rule is for it", "")
@@ -210,6 +212,9 @@ func mayScatter(n plan.Node) bool {
 		case plan.ChooseOne, plan.ChooseAny, plan.ChooseFirst:
 		}
 		return false
+	}
+	if _, ok := n.(*plan.Staged); ok {
+		return true
 	}
 	if ins, ok := n.(*plan.Insert); ok {
 		return len(ins.Rows) > 1 || ins.Repeat != nil

@@ -278,9 +278,9 @@ func (s *scatter) setOrder(by string) {
 
 // hide adds a hidden column and gives its number.
 func (s *scatter) hide(t plan.Template) int {
-	key := templateText(t)
+	key := t.String()
 	for i, h := range s.hidden {
-		if templateText(h) == key {
+		if h.String() == key {
 			return s.shown + i
 		}
 	}
@@ -316,7 +316,7 @@ func (s *scatter) field(f *ast.SelectField) field {
 		}
 	}
 	if t, ok := exprSQL(s.st, strip(f.Expr)); ok {
-		out.text = templateText(t)
+		out.text = t.String()
 	}
 	return out
 }

@@ -37,7 +37,7 @@ func (p *planning) sieve(refs []*ref, self plan.TableRef) (where plan.Template, 
 		if len(conditions) == 0 {
 			return nil, []plan.TableRef{self}
 		}
-		if key := templateText(all(conditions)); !seen[key] {
+		if key := all(conditions).String(); !seen[key] {
 			seen[key] = true
 			some = append(some, all(w.rowsOf(r, self.Alias, map[*ref]bool{r: true}, 0)))
 		}

@@ -2,7 +2,6 @@ package router
 
 import (
 	"sort"
-	"strconv"
 	"strings"
 	"unicode"
 
@@ -228,17 +227,4 @@ func exprSQL(st *parser.Statement, e ast.ExprNode) (plan.Template, bool) {
 		return nil, false
 	}
 	return compact(r.out), true
-}
-
-// templateText prints a template for comparison and for plans.
-func templateText(t plan.Template) string {
-	var b strings.Builder
-	for _, c := range t {
-		if c.Kind == plan.ChunkText {
-			b.WriteString(c.Text)
-		} else {
-			b.WriteString("?" + strconv.Itoa(c.Index+1))
-		}
-	}
-	return b.String()
 }

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
@@ -51,11 +52,10 @@ func (p *planning) block0() *block {
 	return &block{group: &group{}}
 }
 
-// updated are the tables an UPDATE changes. Changing the sharding key is
-// refused: the row would have to move.
-func (p *planning) updated(n *ast.UpdateStmt) ([]*ref, error) {
+// updated are the tables an UPDATE changes. Where it changes a sharding key the
+// error is errKeyChanges: the row has to move.
+func (p *planning) updated(n *ast.UpdateStmt) (out []*ref, moves error) {
 	b := p.block0()
-	var out []*ref
 	for _, a := range n.List {
 		r := b.resolve(a.Column)
 		if r == nil && len(b.refs) == 1 && len(b.derived) == 0 {
@@ -65,15 +65,18 @@ func (p *planning) updated(n *ast.UpdateStmt) ([]*ref, error) {
 			return nil, sqlerr.Refuse("this UPDATE", "Serval cannot tell which table's column "+a.Column.Name.O+" is", "qualify it with its table")
 		}
 		if r.isKey(a.Column.Name.L) {
-			return nil, sqlerr.Refuse("an UPDATE of the sharding column "+a.Column.Name.O, "the row would have to move to another shard",
-				"delete the row and insert it with its new key")
+			moves = sqlerr.Refuse("an UPDATE of the sharding column "+a.Column.Name.O, "the row would have to move to another shard",
+				"delete the row and insert it with its new key").WithCause(errKeyChanges)
 		}
 		if !contains(out, r) {
 			out = append(out, r)
 		}
 	}
-	return out, nil
+	return out, moves
 }
+
+// errKeyChanges is within the error of an UPDATE of the sharding key.
+var errKeyChanges = errors.New("router: the sharding key changes")
 
 func (p *planning) deleted(n *ast.DeleteStmt) ([]*ref, error) {
 	b := p.block0()

@@ -109,6 +109,9 @@ func (s *Session) dispatch(ctx context.Context, e *planned, args plan.Args, para
 	for attempt := 1; ; attempt++ {
 		s.enclosed, s.lease.joined = false, ""
 		bound, err = s.bind(ctx, e.plan, args, params)
+		if err == nil && bound.Staged != nil && params != nil { // its parts are run as text
+			bound, err = s.bind(ctx, e.plan, literalArgs{params, s.settings.mode&parser.NoBackslashEscapes != 0}, params)
+		}
 		if err == nil {
 			err = s.enclose(e, bound)
 		}
@@ -182,7 +185,8 @@ func runsInTransaction(k parser.Kind) bool {
 // on: where one of them fails, the others must not keep their part. Under LOCK
 // TABLES it would free the locks.
 func (s *Session) enclose(e *planned, bound *plan.Bound) error {
-	if e.plan.ReadOnly || s.tx.State() == txn.Open || !runsInTransaction(e.kind) || tasks(bound) < 2 || finishes(bound) {
+	if e.plan.ReadOnly || s.tx.State() == txn.Open || !runsInTransaction(e.kind) ||
+		bound.Staged == nil && (tasks(bound) < 2 || finishes(bound)) {
 		return nil
 	}
 	for _, p := range s.pinned {
@@ -213,6 +217,9 @@ func (s *Session) endAlone(ctx context.Context, err error) error {
 // guarded runs the bound plan once; in a transaction, a change on several
 // shards that fails on one is taken back on the others.
 func (s *Session) guarded(ctx context.Context, e *planned, bound *plan.Bound, params *preparedArgs) (executor.Outcome, error) {
+	if bound.Staged != nil {
+		return s.stageGuarded(ctx, bound.Staged)
+	}
 	if e.plan.ReadOnly || s.tx.State() == txn.Idle || s.enclosed || tasks(bound) < 2 || finishes(bound) {
 		return s.attempt(ctx, e, bound, params)
 	}

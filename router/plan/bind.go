@@ -72,6 +72,8 @@ type Bound struct {
 	// Finish is what runs behind the fragments of a plan that is a Finish,
 	// else nil.
 	Finish *BoundFinish
+	// Staged is what a plan that is a Staged does, else nil.
+	Staged *BoundStaged
 
 	opt Options // of the Bind
 
@@ -195,6 +197,9 @@ func (b *binder) node(n Node) error {
 		return b.route(n)
 	case *Insert:
 		return b.insert(n)
+	case *Staged:
+		b.staged(n)
+		return nil
 	case *Limit:
 		if err := b.limit(n); err != nil {
 			return err

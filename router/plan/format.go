@@ -58,6 +58,8 @@ func (f *formatter) node(n Node, first, rest string) {
 		f.insert(n, rest)
 	case *Finish:
 		f.finish(n, rest)
+	case *Staged:
+		f.staged(n, rest)
 	default:
 		f.WriteString(f.line(n) + "\n")
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"strconv"
+	"strings"
 	"sync/atomic"
 
 	"github.com/servaldb/serval/internal/sqlval"
@@ -281,4 +282,17 @@ func (b *binder) describe(r *Route) Task {
 	t := Task{Shard: s.Index, Cluster: s.Cluster, Target: r.Target, Rename: renameOf(r.Tables, s)}
 	t.SQL, t.Markers = b.render(nil, nil, r.SQL, at{tables: r.Tables, shard: s, ofCluster: r.OfCluster})
 	return t
+}
+
+// String prints the template with its holes open, for comparison and for plans.
+func (t Template) String() string {
+	var b strings.Builder
+	for _, c := range t {
+		if c.Kind == ChunkText {
+			b.WriteString(c.Text)
+		} else {
+			b.WriteString("?" + strconv.Itoa(c.Index+1))
+		}
+	}
+	return b.String()
 }

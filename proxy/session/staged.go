@@ -1,0 +1,454 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/servaldb/serval/executor"
+	"github.com/servaldb/serval/executor/txn"
+	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
+	"github.com/servaldb/serval/internal/wire"
+	"github.com/servaldb/serval/parser"
+	"github.com/servaldb/serval/router/plan"
+)
+
+// A write whose rows are read first (plan.Staged): the reads are run and their
+// rows kept, within the statement's memory budget, then the writes are made of
+// them and run. Both are statements over logical tables like a client's own,
+// in the transaction that is open or in one for this statement, so they are
+// routed, numbered, merged and committed as anything else is.
+
+// stagedPoint is the savepoint before such a write in a client's transaction.
+const stagedPoint = "`serval:staged`"
+
+// One write gets at most so many rows or about so many bytes.
+const (
+	stagedRows  = 500
+	stagedBytes = 256 << 10
+)
+
+// stageGuarded runs a staged write, all or nothing.
+func (s *Session) stageGuarded(ctx context.Context, n *plan.BoundStaged) (executor.Outcome, error) {
+	if s.enclosed {
+		return s.runStaged(ctx, n)
+	}
+	if s.tx.State() == txn.Idle { // under LOCK TABLES, or the like
+		return executor.Outcome{}, sqlerr.Refuse("a write over several shards under LOCK TABLES", "it needs a transaction, which would release the locks", "UNLOCK TABLES first")
+	}
+	if err := s.tx.Savepoint(ctx, stagedPoint); err != nil {
+		return executor.Outcome{}, err
+	}
+	out, err := s.runStaged(ctx, n)
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTime)
+	defer cancel()
+	if err != nil && !s.tx.Damaged() {
+		_ = s.tx.RollbackTo(after, stagedPoint) // where it fails the transaction is damaged
+	}
+	if s.tx.State() == txn.Open && !s.tx.Damaged() {
+		if e := s.tx.ReleaseSavepoint(after, stagedPoint); err == nil {
+			err = e
+		}
+	}
+	return out, err
+}
+
+// runStaged reads and writes. The settings are the session's, but for what
+// would change values on their way.
+func (s *Session) runStaged(ctx context.Context, n *plan.BoundStaged) (out executor.Outcome, err error) {
+	saved, binary, foundRows := s.settings, s.binary, s.foundRows
+	defer func() { s.settings, s.binary, s.foundRows = saved, binary, foundRows }()
+	s.binary = false
+	s.settings.unset("sql_select_limit")
+	s.settings.set("character_set_results", "utf8mb4")
+	rows := &stagedRowset{left: s.deps.Limits.MemoryBudget, noBackslash: saved.mode&parser.NoBackslashEscapes != 0}
+	if rows.left <= 0 {
+		rows.left = defaultStagedMemory
+	}
+	for _, sql := range n.SQL {
+		if err := s.readStaged(ctx, sql, rows); err != nil {
+			return out, err
+		}
+	}
+	if !asciiOrUTF8(saved.charset, n.Tail) {
+		return out, sqlerr.Refuse("this write over several shards", "it has text of the character set "+saved.charset+" behind ON DUPLICATE KEY UPDATE", "SET NAMES utf8mb4")
+	}
+	for _, name := range []string{"character_set_client", "character_set_connection"} {
+		s.settings.set(name, "utf8mb4")
+	}
+	w := &stagedWrites{session: s, n: n, rows: rows}
+	err = w.run(ctx)
+	out.OK, out.Rows = w.sum, -1
+	out.OK.Info = w.info()
+	return out, err
+}
+
+// defaultStagedMemory is the budget where none is configured.
+const defaultStagedMemory = 64 << 20
+
+func asciiOrUTF8(charset, text string) bool {
+	if strings.HasPrefix(charset, "utf8") {
+		return true
+	}
+	return !strings.ContainsFunc(text, func(r rune) bool { return r >= 0x80 })
+}
+
+// inner runs one statement of a staged write; rows go to out.
+func (s *Session) inner(ctx context.Context, sql []byte, out *wire.Writer) (*plan.Bound, executor.Outcome, error) {
+	var lexer parser.Lexer
+	var fp parser.Fingerprint
+	if err := lexer.Fingerprint(sql, s.settings.mode, &fp); err != nil {
+		return nil, executor.Outcome{}, err
+	}
+	e, _, err := s.plan(sql, &fp)
+	if err != nil {
+		return nil, executor.Outcome{}, err
+	}
+	bound, err := s.bind(ctx, e.plan, &textArgs{text: sql, literals: fp.Literals, mode: s.settings.mode}, nil)
+	if err != nil {
+		return nil, executor.Outcome{}, err
+	}
+	if bound.Staged != nil || e.session {
+		return nil, executor.Outcome{}, sqlerr.Refuse("this write over several shards", "a part of it would have to be read first, too", "write it in two statements")
+	}
+	client := s.out
+	s.out = out
+	defer func() { s.out = client }()
+	o, err := s.attempt(ctx, e, bound, nil)
+	return bound, o, err
+}
+
+// stagedRowset is rows as literals.
+type stagedRowset struct {
+	rows        [][]string
+	left        int64
+	noBackslash bool
+}
+
+// limitedBuffer is what a read's answer is kept in.
+type limitedBuffer struct {
+	bytes.Buffer
+	left int64
+}
+
+var errStagedMemory = errors.New("session: the rows of a staged write pass its memory")
+
+func (b *limitedBuffer) Write(p []byte) (int, error) {
+	if b.left -= int64(len(p)); b.left < 0 {
+		return 0, errStagedMemory
+	}
+	return b.Buffer.Write(p)
+}
+
+// readStaged runs one read and adds its rows.
+func (s *Session) readStaged(ctx context.Context, sql string, to *stagedRowset) error {
+	buf := &limitedBuffer{left: to.left}
+	w := wire.NewWriter(buf)
+	_, out, err := s.inner(ctx, []byte(sql), w)
+	if err == nil {
+		err = w.Flush()
+	}
+	switch {
+	case errors.Is(err, errStagedMemory):
+		return sqlerr.New(sqlerr.OutOfMemory, "Serval keeps at most %d MiB of the rows that a write over several shards reads first (limits: memory_per_statement), and this one passed that with: %s; "+
+			"write in portions", to.left>>20, sql)
+	case err != nil:
+		return err
+	case out.Columns == 0:
+		return sqlerr.New(sqlerr.UnknownError, "Serval: a read ahead of a write gave no rows: %s", sql)
+	}
+	to.left = buf.left
+	r := wire.NewReader(buf, 1<<30)
+	return to.decode(r, out.Columns, s.c.Capabilities&wire.CapDeprecateEOF == 0)
+}
+
+// decode reads a text answer: its columns, and rows up to the end of r.
+func (t *stagedRowset) decode(r *wire.Reader, n int, eof bool) error {
+	if _, err := r.Packet(); err != nil { // the number of columns
+		return err
+	}
+	columns := make([]wire.Column, n)
+	for i := range columns {
+		p, err := r.Packet()
+		if err != nil {
+			return err
+		}
+		col, err := wire.DecodeColumn(p)
+		if err != nil {
+			return err
+		}
+		columns[i] = col.Clone()
+		if col.Type == wire.TypeFloat {
+			return sqlerr.Refuse("this write over several shards", "it reads the FLOAT column "+string(columns[i].Name)+", whose text has not all digits", "add 0e0 to it, which gives a DOUBLE")
+		}
+	}
+	if eof {
+		if _, err := r.Packet(); err != nil {
+			return err
+		}
+	}
+	var spans []wire.Span
+	for {
+		p, err := r.Packet()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil {
+			spans, err = wire.TextSpans(spans[:0], p, n)
+		}
+		if err != nil {
+			return err
+		}
+		row := make([]string, n)
+		for i, sp := range spans {
+			row[i] = t.literal(columns[i], sp.Of(p))
+		}
+		t.rows = append(t.rows, row)
+	}
+}
+
+// literal is a value as SQL.
+func (t *stagedRowset) literal(c wire.Column, v []byte) string {
+	if v == nil {
+		return nullText
+	}
+	kind := valueKind(c)
+	if c.Type == wire.TypeJSON {
+		kind = sqlval.String // a binary string is no JSON
+	}
+	return string(sqlval.Value{Kind: kind, Text: v}.AppendSQL(nil, t.noBackslash))
+}
+
+const nullText = "NULL"
+
+// stagedWrites makes and runs the writes.
+type stagedWrites struct {
+	session *Session
+	n       *plan.BoundStaged
+	rows    *stagedRowset
+	sum     wire.OK
+	counts  [3]uint64 // Records, Duplicates, Warnings; or matched, changed, warnings
+}
+
+func (w *stagedWrites) run(ctx context.Context) error {
+	rows := w.rows.rows
+	switch w.n.Kind {
+	case plan.StagedAdd:
+		return w.insert(ctx, rows)
+	case plan.StagedRemove:
+		return w.byKeys(ctx, "DELETE "+w.ignore()+"FROM "+w.table(), w.distinct(rows))
+	case plan.StagedChange:
+		return w.change(ctx, w.distinct(rows))
+	case plan.StagedMove:
+		rows = w.distinct(rows)
+		if err := w.byKeys(ctx, "DELETE FROM "+w.table(), rows); err != nil {
+			return err
+		}
+		for i := range rows {
+			rows[i] = rows[i][len(w.n.Keys):]
+		}
+		w.sum.AffectedRows = 0
+		err := w.insert(ctx, rows)
+		w.sum.LastInsertID = 0
+		w.counts = [3]uint64{uint64(len(rows)), uint64(len(rows)), w.counts[2]}
+		return err
+	}
+	return nil
+}
+
+func (w *stagedWrites) table() string {
+	if w.n.Table.Schema == "" {
+		return quoteName(w.n.Table.Table)
+	}
+	return quoteName(w.n.Table.Schema) + "." + quoteName(w.n.Table.Table)
+}
+
+func (w *stagedWrites) ignore() string {
+	if w.n.Ignore {
+		return "IGNORE "
+	}
+	return ""
+}
+
+// distinct drops rows that come again, which a join may give, and those of the
+// optional side of a join, which are none.
+func (w *stagedWrites) distinct(rows [][]string) [][]string {
+	seen := make(map[string]bool, len(rows))
+	return slices.DeleteFunc(rows, func(row []string) bool {
+		key := strings.Join(row[:len(w.n.Keys)], ",")
+		if row[0] == nullText || seen[key] {
+			return true
+		}
+		seen[key] = true
+		return false
+	})
+}
+
+// one runs one write and adds up its answer.
+func (w *stagedWrites) one(ctx context.Context, sql string) error {
+	s := w.session
+	bound, out, err := s.inner(ctx, []byte(sql), s.out)
+	if err != nil {
+		return err
+	}
+	if bound.FirstNumber != 0 {
+		out.OK.LastInsertID = bound.FirstNumber
+	}
+	if bound.MaxNumber != 0 {
+		s.observe(ctx, bound)
+	}
+	if w.sum.LastInsertID == 0 {
+		w.sum.LastInsertID = out.OK.LastInsertID
+	}
+	w.sum.AffectedRows += out.OK.AffectedRows
+	w.sum.Warnings = uint16(min(int(w.sum.Warnings)+int(out.OK.Warnings), 65535))
+	var n [3]uint64
+	for _, form := range []string{"Records: %d  Duplicates: %d  Warnings: %d", "Rows matched: %d  Changed: %d  Warnings: %d"} {
+		if c, _ := fmt.Sscanf(string(out.OK.Info), form, &n[0], &n[1], &n[2]); c == len(n) {
+			break
+		}
+	}
+	for i := range n {
+		w.counts[i] += n[i]
+	}
+	return nil
+}
+
+// info is the text of the answer as one server gives it.
+func (w *stagedWrites) info() []byte {
+	switch w.n.Kind {
+	case plan.StagedAdd:
+		return fmt.Appendf(nil, "Records: %d  Duplicates: %d  Warnings: %d", len(w.rows.rows), w.counts[1], w.sum.Warnings)
+	case plan.StagedChange, plan.StagedMove:
+		return fmt.Appendf(nil, "Rows matched: %d  Changed: %d  Warnings: %d", w.counts[0], w.counts[1], w.sum.Warnings)
+	case plan.StagedRemove:
+	}
+	return nil
+}
+
+// insert writes whole rows.
+func (w *stagedWrites) insert(ctx context.Context, rows [][]string) error {
+	verb := "INSERT " + w.ignore()
+	if w.n.Replace {
+		verb = "REPLACE "
+	}
+	var names []string
+	for _, c := range w.n.Columns {
+		names = append(names, quoteName(c.Name))
+	}
+	head := verb + "INTO " + w.table() + " (" + strings.Join(names, ", ") + ") VALUES "
+	return w.batches(rows, func(batch [][]string) error {
+		var b strings.Builder
+		b.WriteString(head)
+		for i, row := range batch {
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			b.WriteString("(" + strings.Join(w.withDefaults(row), ", ") + ")")
+		}
+		return w.one(ctx, strings.TrimRight(b.String()+" "+w.n.Tail, " "))
+	}, len(w.n.Columns))
+}
+
+// withDefaults puts DEFAULT where the statement says so.
+func (w *stagedWrites) withDefaults(row []string) []string {
+	out := make([]string, 0, len(w.n.Columns))
+	for _, c := range w.n.Columns {
+		if c.ByDefault {
+			out = append(out, "DEFAULT")
+			continue
+		}
+		out, row = append(out, row[0]), row[1:]
+	}
+	return out
+}
+
+// batches cuts rows by number and size. Each row must have as many values as
+// are read for the columns.
+func (w *stagedWrites) batches(rows [][]string, do func([][]string) error, columns int) error {
+	read := 0
+	for _, c := range w.n.Columns {
+		if !c.ByDefault {
+			read++
+		}
+	}
+	for len(rows) > 0 {
+		n, size := 0, 0
+		for n < len(rows) && n < stagedRows && size < stagedBytes {
+			if columns > 0 && len(rows[n]) != read {
+				return sqlerr.New(sqlerr.ColumnCount, "Column count doesn't match value count at row 1")
+			}
+			for _, v := range rows[n] {
+				size += len(v) + 2
+			}
+			n++
+		}
+		if err := do(rows[:n]); err != nil {
+			return err
+		}
+		rows = rows[n:]
+	}
+	return nil
+}
+
+// byKeys runs the statement for the rows with these keys.
+func (w *stagedWrites) byKeys(ctx context.Context, statement string, rows [][]string) error {
+	return w.batches(rows, func(batch [][]string) error {
+		return w.one(ctx, statement+" WHERE "+w.where(batch))
+	}, 0)
+}
+
+// where is the condition for the rows with these keys.
+func (w *stagedWrites) where(rows [][]string) string {
+	names := make([]string, len(w.n.Keys))
+	for i, k := range w.n.Keys {
+		names[i] = quoteName(k)
+	}
+	if len(names) == 1 {
+		values := make([]string, len(rows))
+		for i, row := range rows {
+			values[i] = row[0]
+		}
+		return names[0] + " IN (" + strings.Join(values, ", ") + ")"
+	}
+	var list []string
+	for _, row := range rows {
+		var one []string
+		for i, name := range names {
+			one = append(one, name+" <=> "+row[i])
+			if row[i] != nullText {
+				one[i] = name + " = " + row[i]
+			}
+		}
+		list = append(list, "("+strings.Join(one, " AND ")+")")
+	}
+	return strings.Join(list, " OR ")
+}
+
+// change assigns the values; rows that get the same ones get them together.
+func (w *stagedWrites) change(ctx context.Context, rows [][]string) error {
+	groups := map[string][][]string{}
+	var order []string
+	for _, row := range rows {
+		values := w.withDefaults(row[len(w.n.Keys):])
+		for i, c := range w.n.Columns {
+			values[i] = quoteName(c.Name) + " = " + values[i]
+		}
+		set := strings.Join(values, ", ")
+		if groups[set] == nil {
+			order = append(order, set)
+		}
+		groups[set] = append(groups[set], row)
+	}
+	for _, set := range order {
+		if err := w.byKeys(ctx, "UPDATE "+w.ignore()+w.table()+" SET "+set, groups[set]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,104 @@
+package plan
+
+import "strings"
+
+// Staged is a write whose rows or values must be read first, because they come
+// from other shards than they go to, or because no shard can tell alone which
+// rows are meant. The session reads, then writes by the rows it got, all in one
+// transaction. Only the root of a plan.
+type Staged struct {
+	Kind StagedKind
+	// Table is what is written.
+	Table TableName
+	// Reads are the queries, over logical tables, whose rows one after the
+	// other are written. Rows of a Change or Remove start with Keys' values.
+	Reads []Template
+	// Keys tell one row of the table from all others.
+	Keys []string
+	// Columns are inserted, or assigned by a Change. The values of those that
+	// are ByDefault are not read.
+	Columns []StagedColumn
+	// Ignore and Replace are the words of the statement.
+	Ignore, Replace bool
+	// Tail is ON DUPLICATE KEY UPDATE … as the client wrote it.
+	Tail Template
+}
+
+// StagedKind is what is done by the rows.
+type StagedKind uint8
+
+const (
+	// StagedAdd inserts the rows.
+	StagedAdd StagedKind = iota
+	// StagedChange assigns Columns in the row that has the keys.
+	StagedChange
+	// StagedRemove deletes the row that has the keys.
+	StagedRemove
+	// StagedMove deletes the row that has the keys and inserts it anew, with
+	// all its Columns: its sharding key changes.
+	StagedMove
+)
+
+// StagedColumn is one column that is written.
+type StagedColumn struct {
+	Name string
+	// ByDefault: DEFAULT is written.
+	ByDefault bool
+}
+
+// BoundStaged is a Staged with its values.
+type BoundStaged struct {
+	*Staged
+	// Reads and Tail as SQL.
+	SQL  []string
+	Tail string
+}
+
+func (*Staged) isNode() {}
+
+// Children of a Staged are none: its reads are planned when they run.
+func (*Staged) Children() []Node { return nil }
+
+func (b *binder) staged(n *Staged) {
+	out := &BoundStaged{Staged: n}
+	for _, r := range n.Reads {
+		sql, _ := b.render(nil, nil, r, at{from: b.Args.Len()})
+		out.SQL = append(out.SQL, string(sql))
+	}
+	tail, _ := b.render(nil, nil, n.Tail, at{from: b.Args.Len()})
+	out.Tail = string(tail)
+	b.Staged = out
+}
+
+// line is the node as EXPLAIN FORMAT='route' shows it.
+func (n *Staged) line() string {
+	var names []string
+	for _, c := range n.Columns {
+		names = append(names, c.Name)
+	}
+	list, keys := strings.Join(names, ", "), strings.Join(n.Keys, ", ")
+	switch n.Kind {
+	case StagedAdd:
+		return "Stage insert into " + n.Table.Table + " (" + list + ")"
+	case StagedChange:
+		return "Stage update " + n.Table.Table + " by (" + keys + ") set (" + list + ")"
+	case StagedRemove:
+		return "Stage delete from " + n.Table.Table + " by (" + keys + ")"
+	case StagedMove:
+		return "Stage move " + n.Table.Table + " by (" + keys + ")"
+	}
+	return "Stage"
+}
+
+func (f *formatter) staged(n *Staged, rest string) {
+	f.WriteString(n.line() + "\n")
+	for i, r := range n.Reads {
+		var sql string
+		if f.bound != nil && f.bound.Staged != nil {
+			sql = f.bound.Staged.SQL[i]
+		} else {
+			sql = r.String()
+		}
+		f.WriteString(rest + "  read: " + sql + "\n")
+	}
+}

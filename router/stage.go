@@ -1,0 +1,353 @@
+package router
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/pingcap/tidb/pkg/parser/ast"
+
+	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/parser"
+	"github.com/servaldb/serval/router/plan"
+)
+
+// mayStage: the write that err refuses may be done by reading first.
+func (p *planning) mayStage(err error) bool {
+	var e *sqlerr.Error
+	if !errors.As(err, &e) || e.Code != sqlerr.NotSupported || p.st.Folded || p.st.Hints.HasShard || p.st.Hints.NoScatter {
+		return false
+	}
+	switch p.st.Kind {
+	case parser.KindInsert, parser.KindUpdate, parser.KindDelete:
+		return true
+	}
+	return false
+}
+
+// stageRest reads first what an earlier rule refused to write at once; where
+// that cannot be either, the refusal stands.
+func stageRest(p *planning) (*plan.Plan, error) {
+	if p.refused == nil || p.st.Kind == parser.KindSelect {
+		return nil, nil
+	}
+	switch n, err := newPlanning(p.cat, p.db, p.st, false).staged(); {
+	case err != nil:
+		return nil, err
+	case n != nil:
+		return &plan.Plan{Root: n, Why: whyStaged}, nil
+	}
+	return nil, p.refused
+}
+
+const whyStaged = "read first, then written"
+
+// stageSpread: a write that is only right within one shard, and is refused
+// where its values turn out to be on several, is read first then.
+func (p *planning) stageSpread(pl *plan.Plan) {
+	r, ok := pl.Root.(*plan.Route)
+	if !ok || pl.Spread != nil || !p.mayStage(r.Choice.Single) {
+		return
+	}
+	if n, err := newPlanning(p.cat, p.db, p.st, false).staged(); n != nil && err == nil {
+		pl.Spread = &plan.Plan{Root: n, Why: whyStaged}
+		r.Choice.Single = plan.ErrSpread
+	}
+}
+
+// staged makes the Staged of a write, nil where something in it could mean
+// another thing in a query of its own.
+func (p *planning) staged() (*plan.Staged, error) {
+	w, err := p.st.WriteSpans()
+	if err != nil || !w.Returning.Empty() || p.facts.LastInsertID || p.facts.RowCount || p.facts.FoundRows || len(p.facts.UserVarsSet) > 0 {
+		return nil, nil
+	}
+	s := &staging{planning: p, spans: w, n: &plan.Staged{}}
+	switch n := p.st.Node.(type) {
+	case *ast.InsertStmt:
+		return s.add(n)
+	case *ast.UpdateStmt:
+		targets, err := p.updated(n)
+		if err != nil && !errors.Is(err, errKeyChanges) {
+			return nil, err
+		}
+		return s.change(n, targets)
+	case *ast.DeleteStmt:
+		targets, err := p.deleted(n)
+		if err != nil {
+			return nil, err
+		}
+		return s.remove(n, targets)
+	}
+	return nil, nil
+}
+
+// staging is a write being turned into reads and writes by row.
+type staging struct {
+	*planning
+	spans *parser.WriteSpans
+	n     *plan.Staged
+}
+
+// piece is a part of the client's text.
+func (s *staging) piece(sp parser.Span) plan.Template {
+	return appendPieces(nil, s.st.Pieces(sp.Start, sp.End))
+}
+
+// add stages INSERT … SELECT, and INSERT of rows that must be computed.
+func (s *staging) add(n *ast.InsertStmt) (*plan.Staged, error) {
+	to := s.block0().refs
+	if len(to) == 0 || !to[0].columnsKnown() || n.Setlist {
+		return nil, nil
+	}
+	s.n.Table = plan.TableName{Schema: to[0].schema, Table: to[0].table}
+	s.n.Ignore, s.n.Replace = n.IgnoreErr, n.IsReplace
+	s.n.Tail = s.piece(s.spans.OnDuplicate)
+	for _, c := range insertColumns(n, to[0]) {
+		if col := to[0].column(c); col != nil && col.Invisible && len(n.Columns) == 0 {
+			continue
+		}
+		s.n.Columns = append(s.n.Columns, plan.StagedColumn{Name: c})
+	}
+	if n.Select != nil {
+		s.n.Reads = []plan.Template{s.piece(s.spans.Query)}
+		return s.n, nil
+	}
+	return s.addRows(n)
+}
+
+// addRows reads each row of VALUES by a SELECT of its own, so that no row's
+// types change another's.
+func (s *staging) addRows(n *ast.InsertStmt) (*plan.Staged, error) {
+	sp, err := s.planning.spans()
+	if err != nil || sp.Insert == nil || len(sp.Insert.Rows) != len(n.Lists) || len(n.Lists) > maxStagedRows {
+		return nil, nil
+	}
+	for i, list := range n.Lists {
+		elems := sp.Insert.Rows[i].Elems
+		if len(list) != len(s.n.Columns) || len(elems) != len(list) {
+			return nil, nil
+		}
+		read := text("SELECT ")
+		for j, e := range list {
+			if namesColumns(e) {
+				return nil, nil
+			}
+			if j > 0 {
+				read = append(read, text(", ")...)
+			}
+			read = append(read, s.piece(elems[j])...)
+		}
+		s.n.Reads = append(s.n.Reads, compact(read))
+	}
+	return s.n, nil
+}
+
+// maxStagedRows bounds the rows of one INSERT that are each read by a query.
+const maxStagedRows = 1000
+
+// namesColumns: the expression names columns or defaults of the inserted row.
+func namesColumns(e ast.ExprNode) bool {
+	v := &columnVisitor{}
+	e.Accept(v)
+	return v.found
+}
+
+// columnVisitor finds columns outside of subqueries, and DEFAULT anywhere.
+type columnVisitor struct{ found bool }
+
+// Enter implements ast.Visitor.
+func (v *columnVisitor) Enter(n ast.Node) (ast.Node, bool) {
+	switch n.(type) {
+	case *ast.ColumnNameExpr, *ast.DefaultExpr, *ast.ValuesExpr:
+		v.found = true
+	case *ast.SubqueryExpr:
+		return n, true
+	}
+	return n, false
+}
+
+// Leave implements ast.Visitor.
+func (v *columnVisitor) Leave(n ast.Node) (ast.Node, bool) { return n, true }
+
+// keysOf are the columns that tell a row of t from all others, on whatever
+// shard; nil where there are none or their values cannot be compared as text.
+func keysOf(t *ref) []string {
+	if !t.columnsKnown() || len(t.entry.PrimaryKey) == 0 {
+		return nil
+	}
+	keys := append([]string(nil), t.entry.PrimaryKey...)
+	if t.sharded() && !containsFold(keys, t.placement().Column.Name) {
+		keys = append(keys, t.placement().Column.Name)
+	}
+	for _, k := range keys {
+		c := t.column(k)
+		if c == nil {
+			return nil
+		}
+		switch c.DataType {
+		case "float", "double", "bit", "json", "timestamp":
+			return nil
+		}
+	}
+	return keys
+}
+
+// read begins a read of t's rows: their keys, of which more may follow, and the
+// clauses of the write behind them. FOR UPDATE keeps them until they are written.
+func (s *staging) read(t *ref, more plan.Template) plan.Template {
+	var list []string
+	for _, k := range s.n.Keys {
+		list = append(list, quoteName(t.alias)+"."+quoteName(k))
+	}
+	out := s.piece(s.spans.With)
+	if len(out) > 0 {
+		out = append(out, text(" ")...)
+	}
+	out = append(append(out, text("SELECT "+strings.Join(list, ", "))...), more...)
+	out = append(append(out, text(" FROM ")...), s.piece(s.spans.Tables)...)
+	for _, clause := range []parser.Span{s.spans.Where, s.spans.OrderBy, s.spans.Limit} {
+		if !clause.Empty() {
+			out = append(append(out, text(" ")...), s.piece(clause)...)
+		}
+	}
+	return compact(append(out, text(" FOR UPDATE")...))
+}
+
+func (s *staging) target(t *ref) bool {
+	s.n.Keys = keysOf(t)
+	s.n.Table = plan.TableName{Schema: t.schema, Table: t.table}
+	return len(s.n.Keys) > 0
+}
+
+func (s *staging) remove(n *ast.DeleteStmt, targets []*ref) (*plan.Staged, error) {
+	if len(targets) != 1 {
+		return nil, sqlerr.Refuse("a DELETE from several tables over several shards", "its rows are read first and deleted table by table, "+
+			"and a later table's could not be found any more", "delete from one table at a time")
+	}
+	if !s.target(targets[0]) {
+		return nil, noKey(targets[0])
+	}
+	s.n.Kind, s.n.Ignore = plan.StagedRemove, n.IgnoreErr
+	s.n.Reads = []plan.Template{s.read(targets[0], nil)}
+	return s.n, nil
+}
+
+func noKey(t *ref) error {
+	return sqlerr.Refuse("this write over several shards", "its rows would be read first and then written by their primary key, and "+
+		t.table+" has none whose values can be compared", "give the table a primary key, or give the sharding key")
+}
+
+func (s *staging) change(n *ast.UpdateStmt, targets []*ref) (*plan.Staged, error) {
+	if len(targets) != 1 {
+		return nil, sqlerr.Refuse("an UPDATE of several tables over several shards", "its rows are read first and written table by table", "update one table at a time")
+	}
+	t := targets[0]
+	if !s.target(t) {
+		return nil, noKey(t)
+	}
+	s.n.Kind, s.n.Ignore = plan.StagedChange, n.IgnoreErr
+	moves := false
+	values := map[string]plan.Template{}
+	for i, a := range n.List {
+		name := a.Column.Name.L
+		if readsAny(a.Expr, n.List[:i]) {
+			return nil, sqlerr.Refuse("this UPDATE over several shards", "it assigns "+name+" from a column that it has assigned before, whose new value is not known when "+
+				"the rows are read", "write the new value out")
+		}
+		moves = moves || t.isKey(name)
+		values[name] = s.piece(s.spans.Values[i])
+		_, byDefault := strip(a.Expr).(*ast.DefaultExpr)
+		s.n.Columns = append(s.n.Columns, plan.StagedColumn{Name: name, ByDefault: byDefault})
+	}
+	if moves && n.IgnoreErr {
+		return nil, sqlerr.Refuse("UPDATE IGNORE of the sharding column of "+t.table, "a row that moves is deleted and inserted anew, and would be lost where "+
+			"its new key is there already", "leave IGNORE out")
+	}
+	if moves {
+		if err := s.move(t, values); err != nil {
+			return nil, err
+		}
+	}
+	var more plan.Template
+	for _, c := range s.n.Columns {
+		if c.ByDefault {
+			continue
+		}
+		v, ok := values[c.Name]
+		if !ok {
+			v = text(quoteName(t.alias) + "." + quoteName(c.Name))
+		}
+		more = append(append(more, text(", ")...), v...)
+	}
+	s.n.Reads = []plan.Template{s.read(t, more)}
+	return s.n, nil
+}
+
+// move makes the change one of whole rows.
+func (s *staging) move(t *ref, values map[string]plan.Template) error {
+	s.n.Kind = plan.StagedMove
+	byDefault := s.n.Columns
+	s.n.Columns = nil
+	for i := range t.entry.Columns {
+		c := &t.entry.Columns[i]
+		if c.Generated {
+			continue
+		}
+		name := lower(c.Name)
+		col := plan.StagedColumn{Name: name}
+		for _, d := range byDefault {
+			col.ByDefault = col.ByDefault || d.ByDefault && d.Name == name
+		}
+		if _, assigned := values[name]; !assigned {
+			v, err := s.kept(t, c)
+			if err != nil {
+				return err
+			}
+			values[name] = v
+		}
+		s.n.Columns = append(s.n.Columns, col)
+	}
+	return nil
+}
+
+// kept is a column that goes with its row.
+func (s *staging) kept(t *ref, c *catalog.Column) (plan.Template, error) {
+	name := quoteName(t.alias) + "." + quoteName(c.Name)
+	switch {
+	case c.OnUpdate:
+		return nil, sqlerr.Refuse("an UPDATE of the sharding column of "+t.table, "the row would move to another shard and "+c.Name+
+			" is set by ON UPDATE", "assign "+c.Name+" too")
+	case c.DataType == "timestamp":
+		return nil, sqlerr.Refuse("an UPDATE of the sharding column of "+t.table, "the row would move to another shard, and an hour of each year of the TIMESTAMP "+
+			c.Name+" cannot be told from another in the session's time zone", "delete the row and insert it with its new key")
+	case c.DataType == "float":
+		return text(name + " + 0e0"), nil // all digits
+	}
+	return text(name), nil
+}
+
+// readsAny: the expression reads a column that is assigned before.
+func readsAny(e ast.ExprNode, assigned []*ast.Assignment) bool {
+	v := &readVisitor{assigned: assigned}
+	e.Accept(v)
+	return v.found
+}
+
+type readVisitor struct {
+	assigned []*ast.Assignment
+	found    bool
+}
+
+// Enter implements ast.Visitor.
+func (v *readVisitor) Enter(n ast.Node) (ast.Node, bool) {
+	if c, ok := n.(*ast.ColumnNameExpr); ok {
+		for _, a := range v.assigned {
+			v.found = v.found || a.Column.Name.L == c.Name.Name.L
+		}
+	}
+	return n, false
+}
+
+// Leave implements ast.Visitor.
+func (v *readVisitor) Leave(n ast.Node) (ast.Node, bool) { return n, true }
