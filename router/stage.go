@@ -97,7 +97,7 @@ func (s *staging) piece(sp parser.Span) plan.Template {
 // add stages INSERT … SELECT, and INSERT of rows that must be computed.
 func (s *staging) add(n *ast.InsertStmt) (*plan.Staged, error) {
 	to := s.block0().refs
-	if len(to) == 0 || !to[0].columnsKnown() || n.Setlist {
+	if len(to) == 0 || !to[0].columnsKnown() || n.Setlist || to[0].sharded() && s.assignsKey(n, to[0]) {
 		return nil, nil
 	}
 	s.n.Table = plan.TableName{Schema: to[0].schema, Table: to[0].table}
@@ -269,6 +269,16 @@ func (s *staging) change(n *ast.UpdateStmt, targets []*ref) (*plan.Staged, error
 			return nil, err
 		}
 	}
+	more := s.assigned(t, values)
+	if moves {
+		more = append(more, s.stays(t, n)...)
+	}
+	s.n.Reads = []plan.Template{s.read(t, more)}
+	return s.n, nil
+}
+
+// assigned are the values that are read for Columns.
+func (s *staging) assigned(t *ref, values map[string]plan.Template) plan.Template {
 	var more plan.Template
 	for _, c := range s.n.Columns {
 		if c.ByDefault {
@@ -280,8 +290,24 @@ func (s *staging) change(n *ast.UpdateStmt, targets []*ref) (*plan.Staged, error
 		}
 		more = append(append(more, text(", ")...), v...)
 	}
-	s.n.Reads = []plan.Template{s.read(t, more)}
-	return s.n, nil
+	return more
+}
+
+// stays is the last value read for a move: 1 where the row has all the new
+// values already, byte for byte, so that it does not count as changed.
+func (s *staging) stays(t *ref, n *ast.UpdateStmt) plan.Template {
+	out := text(", ")
+	for i, a := range n.List {
+		if i > 0 {
+			out = append(out, text(" AND ")...)
+		}
+		out = append(out, text("CAST("+quoteName(t.alias)+"."+quoteName(a.Column.Name.O)+" AS BINARY) <=> CAST((")...)
+		if _, byDefault := strip(a.Expr).(*ast.DefaultExpr); byDefault {
+			return text(", 0")
+		}
+		out = append(append(out, s.piece(s.spans.Values[i])...), text(") AS BINARY)")...)
+	}
+	return out
 }
 
 // move makes the change one of whole rows.

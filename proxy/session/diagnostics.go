@@ -57,6 +57,16 @@ func (d *diagnostics) failed(e *sqlerr.Error) {
 	d.count = 1
 }
 
+// warning is the first row of level Warning as an error, nil if there is none.
+func (d *diagnostics) warning() error {
+	for _, r := range d.rows {
+		if r.level == "Warning" {
+			return sqlerr.New(r.code, "%s", r.message)
+		}
+	}
+	return nil
+}
+
 // errors counts the rows of level Error.
 func (d *diagnostics) errors() int {
 	n := 0

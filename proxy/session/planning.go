@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router"
 	"github.com/servaldb/serval/router/plan"
@@ -161,7 +162,9 @@ func takesValues(verb string) bool {
 func (s *Session) planNew(cat *catalog.Catalog, text []byte) (*planned, error) {
 	st := parser.Parse(text, parser.Options{Mode: s.settings.mode})
 	p, err := router.PlanFor(cat, s.settings.db, s.c.User.Schemas, st)
-	if errors.Is(err, router.ErrLabel) && st.Params {
+	if err != nil && (errors.Is(err, router.ErrLabel) && st.Params || st.Folded && sqlerr.From(err).Code == sqlerr.NotSupported) {
+		// A label has to be as it was written; rows of an INSERT that are not
+		// alike when they are looked at one by one.
 		st = parser.ParseLiterally(text, parser.Options{Mode: s.settings.mode})
 		p, err = router.PlanFor(cat, s.settings.db, s.c.User.Schemas, st)
 	}

@@ -71,7 +71,7 @@ func (s *Session) runStaged(ctx context.Context, n *plan.BoundStaged) (out execu
 		rows.left = defaultStagedMemory
 	}
 	for _, sql := range n.SQL {
-		if err := s.readStaged(ctx, sql, rows); err != nil {
+		if err := s.readStaged(ctx, n, sql, rows); err != nil {
 			return out, err
 		}
 	}
@@ -146,7 +146,10 @@ func (b *limitedBuffer) Write(p []byte) (int, error) {
 }
 
 // readStaged runs one read and adds its rows.
-func (s *Session) readStaged(ctx context.Context, sql string, to *stagedRowset) error {
+//
+// What is a warning of a SELECT is an error of a change in a strict mode.
+func (s *Session) readStaged(ctx context.Context, n *plan.BoundStaged, sql string, to *stagedRowset) error {
+	s.diag.reset()
 	buf := &limitedBuffer{left: to.left}
 	w := wire.NewWriter(buf)
 	_, out, err := s.inner(ctx, []byte(sql), w)
@@ -159,12 +162,20 @@ func (s *Session) readStaged(ctx context.Context, sql string, to *stagedRowset) 
 			"write in portions", to.left>>20, sql)
 	case err != nil:
 		return err
+	case w.Err() == nil && s.strict(n) && s.diag.warning() != nil:
+		return s.diag.warning()
 	case out.Columns == 0:
 		return sqlerr.New(sqlerr.UnknownError, "Serval: a read ahead of a write gave no rows: %s", sql)
 	}
 	to.left = buf.left
 	r := wire.NewReader(buf, 1<<30)
 	return to.decode(r, out.Columns, s.c.Capabilities&wire.CapDeprecateEOF == 0)
+}
+
+// strict: values of the write may not be bent. The servers' own default is.
+func (s *Session) strict(n *plan.BoundStaged) bool {
+	mode, set := s.settings.value("sql_mode")
+	return !n.Ignore && (!set || strings.Contains(strings.ToUpper(mode), "STRICT") || strings.Contains(strings.ToUpper(mode), "TRADITIONAL"))
 }
 
 // decode reads a text answer: its columns, and rows up to the end of r.
@@ -245,20 +256,29 @@ func (w *stagedWrites) run(ctx context.Context) error {
 	case plan.StagedChange:
 		return w.change(ctx, w.distinct(rows))
 	case plan.StagedMove:
-		rows = w.distinct(rows)
-		if err := w.byKeys(ctx, "DELETE FROM "+w.table(), rows); err != nil {
-			return err
-		}
-		for i := range rows {
-			rows[i] = rows[i][len(w.n.Keys):]
-		}
-		w.sum.AffectedRows = 0
-		err := w.insert(ctx, rows)
-		w.sum.LastInsertID = 0
-		w.counts = [3]uint64{uint64(len(rows)), uint64(len(rows)), w.counts[2]}
-		return err
+		return w.move(ctx, w.distinct(rows))
 	}
 	return nil
+}
+
+// move deletes the rows and inserts them with their new keys: all are deleted
+// first, since one may take the key another one had.
+func (w *stagedWrites) move(ctx context.Context, rows [][]string) error {
+	matched := len(rows)
+	rows = slices.DeleteFunc(rows, func(row []string) bool { return row[len(row)-1] == "1" })
+	if err := w.byKeys(ctx, "DELETE FROM "+w.table(), rows); err != nil {
+		return err
+	}
+	for i := range rows {
+		rows[i] = rows[i][len(w.n.Keys) : len(rows[i])-1]
+	}
+	err := w.insert(ctx, rows)
+	w.sum.LastInsertID, w.sum.AffectedRows = 0, uint64(len(rows))
+	if w.session.c.Capabilities&capFoundRows != 0 {
+		w.sum.AffectedRows = uint64(matched)
+	}
+	w.counts = [3]uint64{uint64(matched), uint64(len(rows)), 0}
+	return err
 }
 
 func (w *stagedWrites) table() string {
