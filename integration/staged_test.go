@@ -98,7 +98,8 @@ func stagedText(t *testing.T, p *serval, admin *sql.Conn) {
 	for i, set := range []string{"SET NAMES latin1", "SET NAMES utf8mb3", "SET NAMES utf8mb4, sql_mode = 'NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES'", "SET sql_select_limit = 1, sql_mode = 'ANSI_QUOTES,STRICT_ALL_TABLES'"} {
 		id := fmt.Sprint(2000 + i)
 		mustExec(t, c, set, "INSERT INTO big (id, txt) SELECT "+id+" + id - 20, txt FROM big WHERE id = 20 ORDER BY 1")
-		require.Equal(t, want, one(t, admin, "SELECT HEX(txt) FROM big WHERE id = "+id), set)
+		require.Equal(t, want, one(t, c, "SELECT HEX(txt) FROM big WHERE id = "+id), set)
 	}
-	require.Equal(t, "4", one(t, admin, "SELECT COUNT(*) FROM big WHERE id >= 2000 AND id < 2010"))
+	mustExec(t, c, "SET sql_select_limit = DEFAULT")
+	require.Equal(t, "4", one(t, c, "SELECT COUNT(*) FROM big WHERE id >= 2000 AND id < 2010"))
 }

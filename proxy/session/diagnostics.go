@@ -33,17 +33,17 @@ type diagnostics struct {
 
 func (d *diagnostics) reset() { d.rows, d.count, d.bound = d.rows[:0], 0, nil }
 
-// read asks the connection for the warnings of the statement it has just run.
-// A connection that cannot answer has none to tell.
+// read adds the warnings of the statement the connection has just run. One
+// that cannot answer has none to tell.
 func (d *diagnostics) read(c *backend.Conn) {
 	count := int(c.End().Warnings)
 	_, rows, err := c.Select(context.Background(), "SHOW WARNINGS LIMIT "+strconv.Itoa(maxDiagnostics))
-	d.rows, d.count = d.rows[:0], count
+	d.count += count
 	if err != nil {
 		return
 	}
 	for _, r := range rows {
-		if len(r) < 3 {
+		if len(r) < 3 || len(d.rows) >= maxDiagnostics {
 			return
 		}
 		code, _ := strconv.ParseUint(string(r[1]), 10, 16) // a server's own number

@@ -208,7 +208,6 @@ func (l *lease) find(c *backend.Conn) int {
 // warnings, and the user variables the statement assigned.
 func (l *lease) lookAfter(h held) {
 	if h.conn.End().Warnings > 0 && !l.warned {
-		l.warned = true
 		l.s.diag.read(h.conn)
 	}
 	if err := l.takeOver(h.conn); err != nil {

@@ -78,9 +78,9 @@ func (s *Session) runStaged(ctx context.Context, n *plan.BoundStaged) (out execu
 	if !asciiOrUTF8(saved.charset, n.Tail) {
 		return out, sqlerr.Refuse("this write over several shards", "it has text of the character set "+saved.charset+" behind ON DUPLICATE KEY UPDATE", "SET NAMES utf8mb4")
 	}
-	for _, name := range []string{"character_set_client", "character_set_connection"} {
-		s.settings.set(name, "utf8mb4")
-	}
+	s.settings.set("character_set_client", "utf8mb4")
+	s.settings.set("character_set_connection", "utf8mb4")
+	s.settings.set("collation_connection", "utf8mb4_general_ci") // or its character set would come back with it
 	w := &stagedWrites{session: s, n: n, rows: rows}
 	err = w.run(ctx)
 	out.OK, out.Rows = w.sum, -1

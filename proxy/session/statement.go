@@ -382,7 +382,7 @@ func (s *Session) conclude(ctx context.Context, e *planned, bound *plan.Bound, o
 	if err := s.refresh(ctx, e.plan.Effects.Schema); err != nil {
 		return err
 	}
-	if s.diag.count == 0 {
+	if s.diag.count < int(out.OK.Warnings) { // some were of statements before the last on their connection
 		s.diag.count = int(out.OK.Warnings)
 	}
 	s.found(e.plan.Effects.Found, bound.Args, out)
