@@ -58,6 +58,8 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger, reload *re
 	group, background := errgroup.WithContext(background)
 	group.Go(func() error { return p.control.Run(background) })
 	group.Go(func() error { p.recovery.Run(background); return nil })
+	deadlocks := txn.Deadlocks{Servers: fleetServers{srv.fleet}, Holders: p.registry.Holders, Break: p.registry.BreakDeadlock, Log: log}
+	group.Go(func() error { deadlocks.Run(background); return nil })
 	if cfg.Admin != "" {
 		group.Go(func() error {
 			return admin.Serve(background, cfg.Admin, admin.Handler(p.sources(front), p.metrics), log)

@@ -127,6 +127,7 @@ func (l *lease) join(ctx context.Context, cluster string, pinned *pin) ([]*backe
 		return nil, sqlerr.From(err).Retryable()
 	}
 	l.joined = cluster
+	s.joinedThread(cluster, c.ThreadID())
 	l.note(cluster)
 	return []*backend.Conn{c}, nil
 }

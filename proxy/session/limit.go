@@ -13,6 +13,7 @@ type statementContext struct {
 	context.Context
 	cancel context.CancelFunc
 	late   atomic.Bool // it ended because of the time limit
+	victim atomic.Bool // it ended to break a deadlock
 }
 
 func newStatementContext(parent context.Context) *statementContext {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/servaldb/serval/executor/txn"
 	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/parser"
 )
@@ -89,6 +90,9 @@ func (s *Session) follows(rest []byte) (bool, error) {
 func because(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() == nil {
 		return err
+	}
+	if c, ok := ctx.(*statementContext); ok && c.victim.Load() {
+		return txn.DeadlockError()
 	}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return sqlerr.From(context.DeadlineExceeded)

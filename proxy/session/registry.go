@@ -1,10 +1,12 @@
 package session
 
 import (
+	"maps"
 	"slices"
 	"sync"
 	"time"
 
+	"github.com/servaldb/serval/executor/txn"
 	"github.com/servaldb/serval/internal/sqlerr"
 )
 
@@ -86,6 +88,28 @@ func (r *Registry) all() []*Session {
 		out = append(out, s)
 	}
 	return out
+}
+
+// Holders are the transactions on several clusters, see txn.Deadlocks.
+func (r *Registry) Holders() (out []txn.Holder) {
+	for _, s := range r.all() {
+		s.mu.Lock()
+		if len(s.mu.threads) > 1 {
+			out = append(out, txn.Holder{Session: s.c.ID, Began: s.mu.began, Waits: s.mu.cancel != nil, Threads: maps.Clone(s.mu.threads)})
+		}
+		s.mu.Unlock()
+	}
+	return out
+}
+
+// BreakDeadlock ends session id's statement as a deadlock's victim.
+func (r *Registry) BreakDeadlock(id uint32) {
+	r.mu.Lock()
+	s := r.sessions[id]
+	r.mu.Unlock()
+	if s != nil {
+		s.breakDeadlock()
+	}
 }
 
 // Kill ends session id's statement, or with connection the session itself. by

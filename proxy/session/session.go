@@ -204,6 +204,8 @@ type Session struct {
 		db        string
 		inTx      bool
 		clusters  []string
+		threads   map[string]uint32 // of the transaction's connections, by cluster
+		began     time.Time         // when the transaction joined its first cluster
 		pins      map[string][]string
 		killed    bool
 		cancel    context.CancelFunc // of the running statement, nil when idle
@@ -306,6 +308,34 @@ func (s *Session) publish() {
 	s.mu.inTx = s.tx.State() == txn.Open
 	if n := s.tx.Participants(); n != len(s.mu.clusters) {
 		s.mu.clusters = s.tx.Clusters()
+	}
+	if len(s.mu.clusters) == 0 {
+		clear(s.mu.threads)
+	}
+}
+
+// joinedThread notes a connection of the transaction for those who look for
+// deadlocks while the statement runs.
+func (s *Session) joinedThread(cluster string, thread uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tx.Participants() == 1 {
+		s.mu.began = time.Now()
+		clear(s.mu.threads)
+	}
+	if s.mu.threads == nil {
+		s.mu.threads = map[string]uint32{}
+	}
+	s.mu.threads[cluster] = thread
+}
+
+// breakDeadlock ends the running statement as a deadlock's victim.
+func (s *Session) breakDeadlock() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.mu.cancel != nil {
+		s.mu.limit.running.victim.Store(true)
+		s.mu.cancel()
 	}
 }
 

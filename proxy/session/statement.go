@@ -360,6 +360,9 @@ func (s *Session) takeBack(buffered int, seq uint8) {
 
 // failed follows an error: what it means for the transaction.
 func (s *Session) failed(ctx context.Context, err error) error {
+	if s.running != nil && s.running.victim.Load() {
+		err = txn.DeadlockError()
+	}
 	e := sqlerr.From(err)
 	if s.tx.State() == txn.Open {
 		// The statement's own context may be what ended it.

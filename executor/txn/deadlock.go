@@ -1,0 +1,183 @@
+package txn
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/servaldb/serval/internal/sqlerr"
+)
+
+// Holder is an open transaction on several clusters, with its connection's
+// thread on each.
+type Holder struct {
+	Session uint32
+	Began   time.Time
+	// Waits: a statement of it runs.
+	Waits   bool
+	Threads map[string]uint32
+}
+
+// Deadlocks finds transactions of this Serval that wait for each other on
+// different clusters, which no server can see. It asks the servers only while
+// two or more transactions over several clusters are open with a statement that
+// does not end.
+type Deadlocks struct {
+	Servers Servers
+	// Holders are the transactions on two or more clusters.
+	Holders func() []Holder
+	// Break ends the session's statement as a deadlock's victim.
+	Break func(session uint32)
+	Log   *slog.Logger
+
+	waiting map[uint32]bool // since the last look
+	old     map[string]bool // clusters that answer to the old query only
+}
+
+// lookEvery is how often waiting transactions are looked at: a wait is one
+// that lasts from one look to the next.
+const lookEvery = 500 * time.Millisecond
+
+// waitQueries ask who waits for whom, by thread: MySQL 8 and later (manual,
+// "The data_lock_waits Table"; it needs performance_schema), and MariaDB
+// (information_schema.INNODB_LOCK_WAITS).
+var waitQueries = [2]string{
+	"SELECT r.trx_mysql_thread_id, b.trx_mysql_thread_id FROM performance_schema.data_lock_waits w" +
+		" JOIN information_schema.INNODB_TRX r ON r.trx_id = w.REQUESTING_ENGINE_TRANSACTION_ID" +
+		" JOIN information_schema.INNODB_TRX b ON b.trx_id = w.BLOCKING_ENGINE_TRANSACTION_ID LIMIT 10000",
+	"SELECT r.trx_mysql_thread_id, b.trx_mysql_thread_id FROM information_schema.INNODB_LOCK_WAITS w" +
+		" JOIN information_schema.INNODB_TRX r ON r.trx_id = w.requesting_trx_id" +
+		" JOIN information_schema.INNODB_TRX b ON b.trx_id = w.blocking_trx_id LIMIT 10000",
+}
+
+// Run looks until ctx ends.
+func (d *Deadlocks) Run(ctx context.Context) {
+	d.old = map[string]bool{}
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			d.look(ctx)
+		}
+	}
+}
+
+func (d *Deadlocks) look(ctx context.Context) {
+	holders := d.Holders()
+	before := d.waiting
+	d.waiting = map[uint32]bool{}
+	long := 0
+	for _, h := range holders {
+		if h.Waits {
+			d.waiting[h.Session] = true
+			if before[h.Session] {
+				long++
+			}
+		}
+	}
+	if long < 2 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, recoverTime)
+	defer cancel()
+	threads := map[string]map[uint32]uint32{}
+	for _, h := range holders {
+		for cluster, thread := range h.Threads {
+			if threads[cluster] == nil {
+				threads[cluster] = map[uint32]uint32{}
+			}
+			threads[cluster][thread] = h.Session
+		}
+	}
+	edges := map[uint32][]uint32{}
+	for cluster, sessions := range threads {
+		for _, w := range d.waits(ctx, cluster) {
+			from, to := sessions[w[0]], sessions[w[1]]
+			if from != 0 && to != 0 && from != to {
+				edges[from] = append(edges[from], to)
+			}
+		}
+	}
+	for _, victim := range victims(holders, edges) {
+		d.Log.Info("a deadlock over several clusters was broken", "session", victim)
+		d.Break(victim)
+	}
+}
+
+// waits are pairs of waiting and blocking thread on one cluster.
+func (d *Deadlocks) waits(ctx context.Context, cluster string) (out [][2]uint32) {
+	i := 0
+	if d.old[cluster] {
+		i = 1
+	}
+	rows, err := d.Servers.Select(ctx, cluster, waitQueries[i])
+	if err != nil && i == 0 && ctx.Err() == nil && !Broken(err) {
+		d.old[cluster] = true
+		rows, err = d.Servers.Select(ctx, cluster, waitQueries[1])
+	}
+	if err != nil {
+		d.Log.Debug("lock waits are not to be had", "cluster", cluster, "err", err)
+		return nil
+	}
+	for _, r := range rows {
+		if len(r) != 2 {
+			continue
+		}
+		a, err1 := strconv.ParseUint(string(r[0]), 10, 32)
+		b, err2 := strconv.ParseUint(string(r[1]), 10, 32)
+		if err1 == nil && err2 == nil {
+			out = append(out, [2]uint32{uint32(a), uint32(b)})
+		}
+	}
+	return out
+}
+
+// victims are the sessions to end so that nobody waits in a circle: of each
+// circle the transaction that began last, which has done least.
+func victims(holders []Holder, edges map[uint32][]uint32) (out []uint32) {
+	young := slices.Clone(holders)
+	slices.SortFunc(young, func(a, b Holder) int {
+		if c := b.Began.Compare(a.Began); c != 0 {
+			return c
+		}
+		return int(int64(b.Session) - int64(a.Session))
+	})
+	gone := map[uint32]bool{}
+	for _, h := range young {
+		if reaches(h.Session, edges, gone) {
+			gone[h.Session] = true
+			out = append(out, h.Session)
+		}
+	}
+	return out
+}
+
+// reaches: the session waits for itself in the end, leaving out those gone.
+func reaches(session uint32, edges map[uint32][]uint32, gone map[uint32]bool) bool {
+	seen := map[uint32]bool{}
+	next := slices.Clone(edges[session])
+	for len(next) > 0 {
+		at := next[0]
+		next = next[1:]
+		if at == session {
+			return true
+		}
+		if !seen[at] && !gone[at] {
+			seen[at] = true
+			next = append(next, edges[at]...)
+		}
+	}
+	return false
+}
+
+// DeadlockError is what the victim's client is told, as by a server.
+func DeadlockError() error {
+	e := sqlerr.New(errDeadlock, "Deadlock found when trying to get lock; try restarting transaction")
+	e.State = "40001"
+	return e
+}
