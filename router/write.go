@@ -14,6 +14,9 @@ import (
 
 // write plans UPDATE and DELETE.
 func write(p *planning) (*plan.Plan, error) {
+	if p.refused != nil { // by home: none of its tables is sharded or global
+		return nil, nil
+	}
 	var targets []*ref
 	var limited bool
 	var err error
@@ -187,7 +190,7 @@ func (p *planning) copiesStayAlike(to *ref) error {
 // insert plans INSERT and REPLACE.
 func insert(p *planning) (*plan.Plan, error) {
 	n, ok := p.st.Node.(*ast.InsertStmt)
-	if !ok || p.st.Kind != parser.KindInsert {
+	if !ok || p.st.Kind != parser.KindInsert || p.refused != nil {
 		return nil, nil
 	}
 	to := p.block0().refs
