@@ -8,10 +8,6 @@ import (
 // gtridPrefix tells Serval's branches from an application's own.
 const gtridPrefix = "serval:"
 
-// maxXID is the longest gtrid or bqual, in bytes (MySQL manual, "XA
-// Transaction SQL Statements").
-const maxXID = 64
-
 // newBranch is the name of the branch the next participant is, empty where it
 // takes part with a local transaction: the first always does, so that a
 // transaction on one cluster costs what it costs without Serval. (A local
