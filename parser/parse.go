@@ -16,8 +16,6 @@ type Options struct {
 	Mode Mode
 	// Charset and Collation of the connection; empty means TiDB's default.
 	Charset, Collation string
-	// Literally leaves literals and all tuples of an INSERT in the text.
-	Literally bool
 }
 
 // Marker is a ? in Statement.Text that stands for value number Value.
@@ -51,11 +49,6 @@ func Parse(sql []byte, opt Options) *Statement {
 	fp := &Fingerprint{}
 	if err := lx.run(sql, opt.Mode, fp); err != nil {
 		return &Statement{Why: err, Text: string(sql), Mode: opt.Mode}
-	}
-	if opt.Literally {
-		if full := lx.literally(sql, fp, opt); full != nil && full.doubt() == "" {
-			return full
-		}
 	}
 	s := lx.statement(sql, fp, opt)
 	read := s.parse(opt)
