@@ -41,6 +41,8 @@ type statementCase struct {
 	untyped bool
 	// database is the current one; empty means the schema.
 	database string
+	// only is the engine that knows the statement; empty means both.
+	only string
 }
 
 var (
@@ -74,6 +76,7 @@ func readCases(t *testing.T, patterns ...string) []statementCase {
 					untyped:     d.HasArg("untyped"),
 				}
 				d.MaybeScanArgs(t, "db", &c.database)
+				d.MaybeScanArgs(t, "only", &c.only)
 				// What the router's files skip depends on the server (versions,
 				// statistics) or makes objects; tables made and changed are ours
 				// to put back, and a refusal is a refusal.
@@ -108,6 +111,7 @@ func TestOracle(t *testing.T) {
 type oracle struct {
 	serval, plain *sql.Conn
 	schema        string
+	engine        string
 	create        map[string]string // table: its CREATE TABLE
 	tables        []string          // in order of creation
 	seeds         map[string]string // table: its INSERT
@@ -124,6 +128,7 @@ func newOracle(t *testing.T, s *serverSet, statements []string, shards int) *ora
 	t.Cleanup(func() { dropSchema(t, clusters, schema) })
 	o := &oracle{
 		schema: schema,
+		engine: s.engine.String(),
 		serval: oneConn(t, proxy.open(t, "")),
 		plain:  oneConn(t, openDB(t, s.Plain(t).Addr(), "")),
 		create: map[string]string{}, seeds: map[string]string{},
@@ -170,7 +175,7 @@ func (o *oracle) both(t *testing.T, statement string) {
 func (o *oracle) runAll(t *testing.T, cases []statementCase) {
 	began := time.Now()
 	for _, c := range cases {
-		if c.notCompared || txnHead.MatchString(c.sql) {
+		if c.notCompared || txnHead.MatchString(c.sql) || c.only != "" && c.only != o.engine {
 			continue
 		}
 		for _, mode := range modes(c) {

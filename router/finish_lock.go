@@ -60,7 +60,7 @@ func (l locking) of(refs []*ref) (clause plan.Template, ok bool) {
 			free = true
 		}
 	}
-	if free && strings.Contains(strings.ToUpper(templateText(clause)), "SKIP") {
+	if free && strings.Contains(strings.ToUpper(clause.String()), "SKIP") {
 		return nil, false
 	}
 	return clause, true
