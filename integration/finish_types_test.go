@@ -112,6 +112,7 @@ func jsonOfOtherTypes(t *testing.T, o *oracle) {
 		t.Logf("%s: %d %s", value, got.errno, got.message)
 		o.both(t, "DELETE FROM odd WHERE id = 100")
 	}
-	got := observe(t.Context(), o.serval, mode{name: "text", sql: "SELECT COUNT(DISTINCT JSON_TYPE(j)) FROM odd, tick"})
-	require.Equal(t, uint16(1235), got.errno)
+	// Asked at home, where the table is, its values are no copies.
+	types := mode{name: "text", sql: "SELECT COUNT(DISTINCT JSON_TYPE(j)) FROM odd, tick"}
+	require.Empty(t, compare(types.sql, observe(t.Context(), o.plain, types), observe(t.Context(), o.serval, types)))
 }

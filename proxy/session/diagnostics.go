@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"slices"
 	"strconv"
 
 	"github.com/servaldb/serval/backend"
@@ -24,14 +25,19 @@ type diagnostic struct {
 // diagnostics is what the last statement left to be asked for.
 type diagnostics struct {
 	rows []diagnostic
-	// count is how many there were, which may be more than were kept.
-	count int
+	// count is how many there were, which may be more than were kept; repeated
+	// were given by a further server about the statement's text.
+	count, repeated int
 	// bound is the running statement, whose physical names are undone in what
 	// is read; nil for Serval's own.
 	bound *plan.Bound
 }
 
-func (d *diagnostics) reset() { d.rows, d.count, d.bound = d.rows[:0], 0, nil }
+func (d *diagnostics) reset() { d.rows, d.count, d.repeated, d.bound = d.rows[:0], 0, 0, nil }
+
+// aboutText are warnings of a statement's text, which every server gives: of
+// what is deprecated (ER_WARN_DEPRECATED_SYNTAX and its like).
+var aboutText = []uint16{1287, 1681, 3719, 3720, 3778}
 
 // read adds the warnings of the statement the connection has just run. One
 // that cannot answer has none to tell.
@@ -39,6 +45,7 @@ func (d *diagnostics) read(c *backend.Conn) {
 	count := int(c.End().Warnings)
 	_, rows, err := c.Select(context.Background(), "SHOW WARNINGS LIMIT "+strconv.Itoa(maxDiagnostics))
 	d.count += count
+	before := d.rows
 	if err != nil {
 		return
 	}
@@ -47,7 +54,12 @@ func (d *diagnostics) read(c *backend.Conn) {
 			return
 		}
 		code, _ := strconv.ParseUint(string(r[1]), 10, 16) // a server's own number
-		d.rows = append(d.rows, diagnostic{string(r[0]), uint16(code), logicalNames(d.bound, string(r[2]))})
+		row := diagnostic{string(r[0]), uint16(code), logicalNames(d.bound, string(r[2]))}
+		if slices.Contains(aboutText, row.code) && slices.Contains(before, row) {
+			d.count, d.repeated = d.count-1, d.repeated+1
+			continue
+		}
+		d.rows = append(d.rows, row)
 	}
 }
 
