@@ -25,6 +25,9 @@ func (p *planning) mayStage(err error) bool {
 	return false
 }
 
+// refusedBefore: an earlier rule refused the statement.
+func (p *planning) refusedBefore() bool { return p.refused != nil }
+
 // stageRest reads first what an earlier rule refused to write at once; where
 // that cannot be either, the refusal stands.
 func stageRest(p *planning) (*plan.Plan, error) {
@@ -60,7 +63,7 @@ func (p *planning) stageSpread(pl *plan.Plan) {
 func (p *planning) staged() (*plan.Staged, error) {
 	w, err := p.st.WriteSpans()
 	if err != nil || !w.Returning.Empty() || p.facts.LastInsertID || p.facts.RowCount || p.facts.FoundRows || len(p.facts.UserVarsSet) > 0 {
-		return nil, nil
+		return nil, nil //nolint:nilerr // the refusal of the rule before says more
 	}
 	s := &staging{planning: p, spans: w, n: &plan.Staged{}}
 	switch n := p.st.Node.(type) {
@@ -121,7 +124,7 @@ func (s *staging) add(n *ast.InsertStmt) (*plan.Staged, error) {
 func (s *staging) addRows(n *ast.InsertStmt) (*plan.Staged, error) {
 	sp, err := s.planning.spans()
 	if err != nil || sp.Insert == nil || len(sp.Insert.Rows) != len(n.Lists) || len(n.Lists) > maxStagedRows {
-		return nil, nil
+		return nil, nil //nolint:nilerr // as above
 	}
 	for i, list := range n.Lists {
 		elems := sp.Insert.Rows[i].Elems

@@ -14,7 +14,7 @@ import (
 
 // write plans UPDATE and DELETE.
 func write(p *planning) (*plan.Plan, error) {
-	if p.refused != nil { // by home: none of its tables is sharded or global
+	if p.refusedBefore() { // by home: none of its tables is sharded or global
 		return nil, nil
 	}
 	var targets []*ref
@@ -190,7 +190,7 @@ func (p *planning) copiesStayAlike(to *ref) error {
 // insert plans INSERT and REPLACE.
 func insert(p *planning) (*plan.Plan, error) {
 	n, ok := p.st.Node.(*ast.InsertStmt)
-	if !ok || p.st.Kind != parser.KindInsert || p.refused != nil {
+	if !ok || p.st.Kind != parser.KindInsert || p.refusedBefore() {
 		return nil, nil
 	}
 	to := p.block0().refs

@@ -84,7 +84,7 @@ func TestStepsPrintInOneLine(t *testing.T) {
 }
 
 func TestWhatWasMeasuredStandsBehindTheNodes(t *testing.T) {
-	b, f := reducible(t, true)
+	_, f := reducible(t, true)
 	other := &Route{Choice: f.Route.Choice, Tables: f.Route.Tables, SQL: f.Route.SQL}
 	n := &Finish{Fragments: []*Fragment{{Route: other, Columns: []FragmentColumn{{Name: "id"}}}, f}}
 	b, err := (&Plan{Root: n}).Bind(noArgs{}, Options{Finisher: "c7"})
