@@ -1,6 +1,8 @@
 package main
 
 import (
+	"time"
+
 	"github.com/servaldb/serval/admin"
 	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/proxy/session"
@@ -23,6 +25,7 @@ func (p *process) finished(f *session.Finished) {
 	}
 	p.metrics.Statement(commandOfVerb[f.Verb], f.Duration, f.Shards, code)
 	p.metrics.PlanCache(f.CacheHit)
+	p.digests.Observe(f.Schema, f.Key, f.Duration, f.Rows, f.Shards, f.Err != nil, time.Now())
 	if slow := p.cfg.Log.Slow; slow > 0 && f.Duration >= slow {
 		p.metrics.Slow()
 		p.log.Warn("slow query", "session", f.Session, "user", f.User, "db", f.Schema, "seconds", f.Duration.Seconds(),

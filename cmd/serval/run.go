@@ -32,7 +32,7 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger, reload *re
 		return err
 	}
 	defer srv.close()
-	p := &process{cfg: cfg, log: log, servers: srv, metrics: admin.NewMetrics(), registry: session.NewRegistry(),
+	p := &process{cfg: cfg, log: log, servers: srv, metrics: admin.NewMetrics(), digests: admin.NewDigests(), registry: session.NewRegistry(),
 		store: catalog.NewStore(&catalog.Catalog{}), started: time.Now()}
 	first, cancel := context.WithTimeout(ctx, startTimeout)
 	p.awaitPrimaries(first)
@@ -95,6 +95,7 @@ type process struct {
 	metrics  *admin.Metrics
 	registry *session.Registry
 	recovery *txn.Recovery
+	digests  *admin.Digests
 	started  time.Time
 }
 
@@ -148,7 +149,7 @@ func (p *process) apply(ctx context.Context, cfg *config.Config) error {
 func (p *process) deps() session.Deps {
 	return session.Deps{
 		Catalog: p.store, Plans: session.NewPlans(p.cfg.Limits.PlanCache), Fleet: p.servers.fleet,
-		Refresher: p.control, Sequences: session.NewSequences(p.store, p.servers.fleet), Coordinator: p.recovery, Weights: session.NewWeights(), Registry: p.registry,
+		Refresher: p.control, Sequences: session.NewSequences(p.store, p.servers.fleet), Coordinator: p.recovery, Own: p.own(), Weights: session.NewWeights(), Registry: p.registry,
 		Hooks: session.Hooks{Statement: p.finished}, Log: p.log, Version: p.serverVersion(),
 		Zone: p.cfg.Replicas.Zone, Consistency: p.cfg.Replicas.Consistency, Started: p.started,
 		Limits: session.Limits{
@@ -204,7 +205,28 @@ func (p *process) serverVersion() string {
 	return ""
 }
 
-func (p *process) sources(front *proxy.Server) admin.Sources {
+// own are the tables of schema serval.
+func (p *process) own() *admin.OwnTables {
+	return &admin.OwnTables{Sources: p.knows(), Digests: p.digests, Transactions: p.transactions}
+}
+
+// transactions are those of this Serval's sessions, and the prepared branches
+// of any Serval.
+func (p *process) transactions() (out []admin.TransactionStat) {
+	for _, s := range p.registry.List() {
+		if s.InTransaction {
+			out = append(out, admin.TransactionStat{Session: s.ID, State: "open", Clusters: strings.Join(s.TransactionClusters, ", "),
+				Seconds: time.Since(s.Since).Seconds()})
+		}
+	}
+	for _, b := range p.recovery.Branches() {
+		out = append(out, admin.TransactionStat{State: "prepared", Clusters: b.Cluster, GTRID: b.GTRID, Seconds: time.Since(b.Seen).Seconds(), Trouble: b.Trouble})
+	}
+	return out
+}
+
+// knows is what the admin side reads, but for whether clients are welcome.
+func (p *process) knows() admin.Sources {
 	return admin.Sources{
 		View: p.servers.fleet.View, Catalog: p.store.Load,
 		Pools: func() []admin.PoolStat {
@@ -215,18 +237,23 @@ func (p *process) sources(front *proxy.Server) admin.Sources {
 			return out
 		},
 		Sessions: p.sessions,
-		Ready: func() error {
-			select {
-			case <-front.Draining():
-				return errors.New("draining")
-			default:
-			}
-			if missing := p.withoutPrimary(); len(missing) > 0 {
-				return fmt.Errorf("no primary in %s", strings.Join(missing, ", "))
-			}
-			return nil
-		},
 	}
+}
+
+func (p *process) sources(front *proxy.Server) admin.Sources {
+	src := p.knows()
+	src.Ready = func() error {
+		select {
+		case <-front.Draining():
+			return errors.New("draining")
+		default:
+		}
+		if missing := p.withoutPrimary(); len(missing) > 0 {
+			return fmt.Errorf("no primary in %s", strings.Join(missing, ", "))
+		}
+		return nil
+	}
+	return src
 }
 
 func (p *process) sessions() []admin.SessionStat {

@@ -31,6 +31,9 @@ type planned struct {
 	// theirs behind the named ones.
 	views *viewsRead
 	named int
+	// own: it has the rows of Serval's own tables in it, as they were when it
+	// was planned.
+	own bool
 	// cacheable: it stands for every text with the same key.
 	cacheable bool
 }
@@ -161,6 +164,10 @@ func takesValues(verb string) bool {
 
 func (s *Session) planNew(cat *catalog.Catalog, text []byte) (*planned, error) {
 	st := parser.Parse(text, parser.Options{Mode: s.settings.mode})
+	cat, own, err := s.withOwn(cat, st)
+	if err != nil {
+		return nil, err
+	}
 	p, err := router.PlanFor(cat, s.settings.db, s.c.User.Schemas, st)
 	if err != nil && (errors.Is(err, router.ErrLabel) && st.Params || st.Folded && sqlerr.From(err).Code == sqlerr.NotSupported) {
 		// A label has to be as it was written; rows of an INSERT that are not
@@ -172,7 +179,7 @@ func (s *Session) planNew(cat *catalog.Catalog, text []byte) (*planned, error) {
 		return nil, err
 	}
 	e := &planned{
-		plan: p, kind: st.Kind, verb: strings.ToUpper(st.Verb), tables: tablesOf(st), hints: st.Hints, cacheable: st.Params,
+		plan: p, kind: st.Kind, verb: strings.ToUpper(st.Verb), tables: tablesOf(st), hints: st.Hints, cacheable: st.Params && !own, own: own,
 		named: len(st.Tables),
 	}
 	e.throughViews(cat, s.settings.db, st)

@@ -140,7 +140,7 @@ func ownVerb(verb string) bool {
 // planPrepared plans the statement if what its plan depends on has changed.
 func (s *Session) planPrepared(p *prepared) error {
 	now := s.scope()
-	if p.plan != nil && p.planned == now {
+	if p.plan != nil && p.planned == now && !p.plan.own {
 		s.finished.CacheHit = true
 		return nil
 	}

@@ -119,6 +119,7 @@ type Deps struct {
 	// are best effort.
 	Coordinator txn.Coordinator
 	Weights     *Weights
+	Own         OwnTables // may be nil
 	Registry    *Registry
 	Hooks       Hooks
 	Limits      Limits
