@@ -116,6 +116,7 @@ func (s *Session) resetConnection(ctx context.Context) {
 	s.settings, s.options, s.autocommit = newSettings(), newOptions(s.deps.Consistency), true
 	s.next, s.lastInsertID, s.rowCount, s.foundRows = noOptions, 0, -1, 0
 	s.stmts.init(s.deps.Limits)
+	s.named = nil
 	s.diag.reset()
 	if err := s.startCollation(); err != nil {
 		s.fail(err)

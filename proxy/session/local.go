@@ -33,8 +33,6 @@ func (s *Session) local(ctx context.Context, verb string, text []byte) (handled 
 		return true, e
 	case "XA":
 		return true, sqlerr.Refuse("XA", "a branch would belong to one server connection, and statements go to several servers", "use a plain transaction")
-	case "PREPARE", "EXECUTE", "DEALLOCATE":
-		return true, sqlerr.Refuse(verb, "prepared statements in SQL text are not built yet", "use the driver's prepared statements")
 	case "HANDLER":
 		return true, sqlerr.Refuse("HANDLER", "it belongs to one server connection", "use SELECT")
 	}
@@ -46,6 +44,8 @@ func (s *Session) local(ctx context.Context, verb string, text []byte) (handled 
 		s.diag.reset()
 	}
 	switch verb {
+	case "PREPARE", "EXECUTE", "DEALLOCATE", "DROP":
+		return s.preparedStatement(ctx, tokens)
 	case "BEGIN", "START":
 		return s.beginStatement(ctx, tokens)
 	case "COMMIT", "ROLLBACK":

@@ -160,6 +160,9 @@ type Session struct {
 	stmts      statements
 	diag       diagnostics
 
+	// named are the statements prepared in SQL text, by name.
+	named map[string]*sqlPrepared
+
 	// lastInsertID is LAST_INSERT_ID(), rowCount ROW_COUNT(), foundRows
 	// FOUND_ROWS() of the statement before.
 	lastInsertID uint64
