@@ -84,6 +84,8 @@ type Table struct {
 	Indexes []Index
 	// AutoIncrement is the column that takes numbers by itself, or empty.
 	AutoIncrement string
+	// Snowflake: its numbers are times, not of a block.
+	Snowflake bool
 	// NewShardsAhead and KeepPeriods are the time rules' ahead: and keep:, 0
 	// if not said.
 	NewShardsAhead, KeepPeriods int

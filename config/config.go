@@ -160,6 +160,9 @@ type Table struct {
 	Like string
 	// AutoIncrement is the column Serval numbers, empty if not said.
 	AutoIncrement string
+	// Snowflake: by time and Serval, not from blocks: auto_increment:
+	// snowflake(column).
+	Snowflake bool
 	// Keep and Ahead are Month's periods before (this month included) and
 	// after now; Keep 0: all there are.
 	Keep, Ahead int

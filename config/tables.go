@@ -71,7 +71,7 @@ func (r *reader) table(e entry) *rawTable {
 		"like":           func(n *yaml.Node) { t.Like = r.text(n, "like") },
 		"on":             func(n *yaml.Node) { t.On = r.texts(n, "on") },
 		"global":         func(n *yaml.Node) { t.global = r.yes(n, "global") },
-		"auto_increment": func(n *yaml.Node) { t.AutoIncrement = r.text(n, "auto_increment") },
+		"auto_increment": func(n *yaml.Node) { r.autoIncrement(n, t) },
 		"keep":           func(n *yaml.Node) { t.Keep = r.number(n, "keep", 1, 1200) },
 		"ahead":          func(n *yaml.Node) { t.Ahead = r.number(n, "ahead", 0, 120) },
 		"from":           func(n *yaml.Node) { t.From = r.month(n) },
@@ -104,6 +104,19 @@ var (
 	functions = map[string]TableKind{"hash": Hash, "month": Month}
 	soon      = []string{"mod", "range", "list", "day", "week", "year", "jump", "murmur", "directory", "composite"}
 )
+
+// autoIncrement reads column and snowflake(column).
+func (r *reader) autoIncrement(n *yaml.Node, t *rawTable) {
+	t.AutoIncrement = r.text(n, "auto_increment")
+	m := functionCall.FindStringSubmatch(t.AutoIncrement)
+	switch {
+	case m == nil:
+	case strings.EqualFold(m[1], "snowflake") && strings.TrimSpace(m[2]) != "":
+		t.AutoIncrement, t.Snowflake = strings.TrimSpace(m[2]), true
+	default:
+		r.add(n.Line, "write auto_increment: column or auto_increment: snowflake(column)", "auto_increment: %s is not known", t.AutoIncrement)
+	}
+}
 
 // shard reads hash(column) and month(column).
 func (r *reader) shard(n *yaml.Node, t *rawTable) {

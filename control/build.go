@@ -94,7 +94,7 @@ func (b *builder) table(schema string, rule *config.Table) *catalog.Table {
 	if p == nil {
 		return nil
 	}
-	t := &catalog.Table{Name: name, Placement: p, AutoIncrement: rule.AutoIncrement, KeepPeriods: rule.Keep, NewShardsAhead: rule.Ahead}
+	t := &catalog.Table{Name: name, Placement: p, AutoIncrement: rule.AutoIncrement, Snowflake: rule.Snowflake, KeepPeriods: rule.Keep, NewShardsAhead: rule.Ahead}
 	if fact != nil {
 		t.Columns, t.PrimaryKey, t.UniqueKeys, t.Indexes = fact.Columns, fact.PrimaryKey, fact.UniqueKeys, fact.Indexes
 		if t.AutoIncrement == "" {

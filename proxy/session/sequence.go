@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/catalog"
@@ -29,6 +30,7 @@ type ServerSequences struct {
 
 	mu     sync.Mutex
 	tables map[tableKey]*sequence // guarded by mu
+	flakes map[string]*snowflake  // by home cluster; guarded by mu
 }
 
 type tableKey struct{ schema, table string }
@@ -45,7 +47,7 @@ type sequence struct {
 
 // NewSequences makes the source.
 func NewSequences(store *catalog.Store, fleet Fleet) *ServerSequences {
-	return &ServerSequences{catalog: store, fleet: fleet, tables: map[tableKey]*sequence{}}
+	return &ServerSequences{catalog: store, fleet: fleet, tables: map[tableKey]*sequence{}, flakes: map[string]*snowflake{}}
 }
 
 var _ Sequences = (*ServerSequences)(nil)
@@ -62,10 +64,32 @@ func (q *ServerSequences) of(schema, table string) *sequence {
 	return s
 }
 
+// snowflakes reports whether the table's numbers are of that kind, and on which
+// cluster the workers are told apart.
+func (q *ServerSequences) snowflakes(schema, table string) (home string, ok bool) {
+	cat := q.catalog.Load()
+	t := cat.Table(schema, table)
+	return cat.HomeOf(schema), t != nil && t.Snowflake
+}
+
+func (q *ServerSequences) flake(home string) *snowflake {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	f := q.flakes[home]
+	if f == nil {
+		f = newSnowflake()
+		q.flakes[home] = f
+	}
+	return f
+}
+
 // Reserve implements Sequences.
 func (q *ServerSequences) Reserve(ctx context.Context, schema, table string, n int) (uint64, error) {
 	if n <= 0 {
 		return 0, sqlerr.New(sqlerr.UnknownError, "Serval: %d auto-increment numbers were asked for", n)
+	}
+	if home, ok := q.snowflakes(schema, table); ok {
+		return q.flake(home).reserve(ctx, n, time.Now, q.renew(home))
 	}
 	s := q.of(schema, table)
 	s.mu.Lock()
@@ -86,6 +110,9 @@ func (q *ServerSequences) Reserve(ctx context.Context, schema, table string, n i
 // Observe implements Sequences. A number within or above the block moves the
 // row; the rest of the block up to it is given up.
 func (q *ServerSequences) Observe(ctx context.Context, schema, table string, largest uint64) error {
+	if _, ok := q.snowflakes(schema, table); ok {
+		return nil // a number from elsewhere is taken as it is
+	}
 	s := q.of(schema, table)
 	s.mu.Lock()
 	defer s.mu.Unlock()
