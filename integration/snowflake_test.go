@@ -47,3 +47,25 @@ func TestSnowflakeNumbers(t *testing.T) {
 		require.Equal(t, "5", one(t, c, "SELECT MIN(id) FROM t"))
 	})
 }
+
+// A table made through one Serval is known to another at once.
+func TestATableOfAnotherServal(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *serverSet) {
+		clusters := s.Clusters(t)
+		dropSchema(t, clusters, "newtab")
+		t.Cleanup(func() { dropSchema(t, clusters, "newtab") })
+		cfg := settings{Schema: "newtab", Tables: "t: {shard: hash(id), shards: 4, on: [c0, c1]}\nu: {shard: hash(id), shards: 4, on: [c0, c1]}"}
+		a, b := startServal(t, s, cfg), startServal(t, s, cfg)
+		c := oneConn(t, a.open(t, ""))
+		mustExec(t, c, "CREATE DATABASE newtab", "USE newtab", "CREATE TABLE t (id BIGINT NOT NULL PRIMARY KEY, v INT)", "CREATE TABLE u (id BIGINT NOT NULL PRIMARY KEY, v INT)")
+		s.sync(t)
+		other := oneConn(t, b.open(t, "newtab"))
+		mustExec(t, other, "INSERT INTO t VALUES (1, 2), (3, 4)")
+		require.Equal(t, "6", one(t, other, "SELECT SUM(v) FROM t"))
+		statement, err := other.PrepareContext(t.Context(), "INSERT INTO u (id, v) VALUES (?, ?)")
+		require.NoError(t, err)
+		_, err = statement.Exec(5, 6)
+		require.NoError(t, err)
+		require.Equal(t, "6", one(t, other, "SELECT v FROM u WHERE id = 5"))
+	})
+}

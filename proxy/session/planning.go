@@ -1,11 +1,13 @@
 package session
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"hash/maphash"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/internal/sqlerr"
@@ -42,6 +44,7 @@ type planned struct {
 type Planner interface {
 	lookup(key []byte) *planned
 	store(key []byte, p *planned)
+	mayLearn(table string, now time.Time) bool
 }
 
 // Plans is the plan cache, shared by all sessions. Safe for concurrent use. It
@@ -51,7 +54,32 @@ type Plans struct {
 	seed  maphash.Seed
 	parts [planParts]planPart
 	max   int // of one generation of one part
+
+	learned struct {
+		sync.Mutex
+		at map[string]time.Time // when a table's definition was asked for last
+	}
 }
+
+// learnEvery is how often a table that nobody knows is asked for, by all
+// sessions together: each answer may make a new catalog.
+const learnEvery = time.Second
+
+// mayLearn reports whether a table may be asked for now, and notes that it is.
+func (p *Plans) mayLearn(table string, now time.Time) bool {
+	p.learned.Lock()
+	defer p.learned.Unlock()
+	if now.Sub(p.learned.at[table]) < learnEvery {
+		return false
+	}
+	if p.learned.at == nil || len(p.learned.at) >= maxLearned {
+		p.learned.at = map[string]time.Time{}
+	}
+	p.learned.at[table] = now
+	return true
+}
+
+const maxLearned = 10_000
 
 const planParts = 16
 
@@ -146,10 +174,52 @@ func (s *Session) plan(text []byte, fp *parser.Fingerprint) (e *planned, hit boo
 		}
 	}
 	e, err = s.planNew(cat, text)
+	if s.learnTables(cat, text, e, err) {
+		cat = s.deps.Catalog.Load()
+		s.keyBuf = s.planKey(s.keyBuf[:0], cat, fp.Key)
+		e, err = s.planNew(cat, text)
+	}
 	if err == nil && e.cacheable {
 		s.deps.Plans.store(s.keyBuf, e)
 	}
 	return e, false, err
+}
+
+// learnTime bounds the question for a table's definition.
+const learnTime = 5 * time.Second
+
+// learnTables asks for the definitions of the statement's tables that have a
+// rule and are not known to exist: another Serval, or somebody on the servers,
+// may have made them since they were looked at last. It reports whether one is
+// known now.
+func (s *Session) learnTables(cat *catalog.Catalog, text []byte, e *planned, err error) (learned bool) {
+	if s.deps.Refresher == nil {
+		return false
+	}
+	var tables []parser.TableName
+	var kind parser.Kind
+	switch {
+	case e != nil:
+		tables, kind = e.tables, e.kind
+	case sqlerr.From(err).Code == sqlerr.NotSupported:
+		kind, tables = parser.Classify(text, s.settings.mode)
+	}
+	if !runsInTransaction(kind) {
+		return false
+	}
+	for _, t := range tables {
+		schema := s.schemaOr(t.Schema)
+		if known := cat.Table(schema, t.Table); known == nil || len(known.Columns) > 0 || !s.deps.Plans.mayLearn(schema+"."+t.Table, time.Now()) {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), learnTime)
+		refreshed := s.deps.Refresher.Refresh(ctx, schema, t.Table)
+		cancel()
+		if now := s.deps.Catalog.Load().Table(schema, t.Table); refreshed == nil && now != nil && len(now.Columns) > 0 {
+			learned = true
+		}
+	}
+	return learned
 }
 
 // takesValues reports verbs in whose text a session's value may be put. In a
