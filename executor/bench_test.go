@@ -35,7 +35,7 @@ func benchmarkRun(b *testing.B, prepared bool, tasks ...plan.Task) {
 	}
 	root := &plan.Route{}
 	req := Request{Conns: k, Out: wire.NewWriter(io.Discard), DeprecateEOF: true, Bound: &plan.Bound{
-		Plan: &plan.Plan{Root: root, ReadOnly: true}, Tasks: map[plan.Node][]plan.Task{root: tasks}}}
+		Plan: &plan.Plan{Root: root, ReadOnly: true}, Tasks: plan.Tasks{{Leaf: root, Tasks: tasks}}}}
 	if prepared {
 		req.Params = scriptedParams{}
 	}
@@ -63,6 +63,6 @@ func BenchmarkRelayRenamed(b *testing.B) {
 func BenchmarkRelayPrepared(b *testing.B) { benchmarkRun(b, true, oneTask("c0", benchSQL)) }
 
 func BenchmarkScatter4(b *testing.B) {
-	t := oneTask("c0", benchSQL)
+	t := oneTask("c0", benchSQL+" /*+ one by one */")
 	benchmarkRun(b, false, t, t, t, t)
 }

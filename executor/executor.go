@@ -178,7 +178,7 @@ func onlyTask(b *plan.Bound, root plan.Node) *plan.Task {
 	default:
 		return nil
 	}
-	if tasks := b.Tasks[root]; len(tasks) == 1 {
+	if tasks := b.Tasks.Of(root); len(tasks) == 1 {
 		return &tasks[0]
 	}
 	return nil

@@ -43,7 +43,7 @@ type runCase struct {
 
 func newRunCase(t *testing.T, d *datadriven.TestData) *runCase {
 	c := &runCase{t: t, d: d, conns: newScriptedConns(t, "c0", "c1")}
-	bound := &plan.Bound{Tasks: map[plan.Node][]plan.Task{}, Limits: map[*plan.Limit]plan.ResolvedLimit{}}
+	bound := &plan.Bound{Tasks: plan.Tasks{}, Limits: map[*plan.Limit]plan.ResolvedLimit{}}
 	leaf := c.leaf()
 	root, shard := leaf, 0
 	for _, line := range strings.Split(d.Input, "\n") {
@@ -65,7 +65,7 @@ func newRunCase(t *testing.T, d *datadriven.TestData) *runCase {
 				task.Markers = append(task.Markers, i)
 			}
 			task.Rename = &plan.Rename{Database: fmt.Sprintf("shop_%d", shard), LogicalDatabase: "shop"}
-			bound.Tasks[leaf] = append(bound.Tasks[leaf], task)
+			bound.Tasks.Add(leaf, []plan.Task{task})
 			shard++
 		}
 	}
@@ -131,7 +131,7 @@ func (c *runCase) node(b *plan.Bound, in plan.Node, line string) plan.Node {
 		return in
 	case "then":
 		next := &plan.Route{}
-		b.Tasks[next] = []plan.Task{oneTask(words[1], strings.Join(words[2:], " "))}
+		b.Tasks.Add(next, []plan.Task{oneTask(words[1], strings.Join(words[2:], " "))})
 		return &plan.Sequence{Steps: []plan.Node{in, next}}
 	}
 	c.t.Fatalf("no such node: %s", line)
@@ -177,7 +177,7 @@ func TestCancellingEndsAWaitAndReleasesEverything(t *testing.T) {
 	root := &plan.Route{}
 	req := Request{Conns: conns, Out: wire.NewWriter(io.Discard), Bound: &plan.Bound{
 		Plan:  &plan.Plan{Root: root, ReadOnly: true},
-		Tasks: map[plan.Node][]plan.Task{root: {oneTask("c0", "stall"), oneTask("c1", "rows a int / 1")}}}}
+		Tasks: plan.Tasks{{Leaf: root, Tasks: []plan.Task{oneTask("c0", "stall"), oneTask("c1", "rows a int / 1")}}}}}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
@@ -202,7 +202,7 @@ func TestAClientThatHasGoneEndsTheStatement(t *testing.T) {
 	out := wire.NewWriter(failingWriter{})
 	req := Request{Conns: conns, Out: out, Bound: &plan.Bound{
 		Plan:  &plan.Plan{Root: root, ReadOnly: true},
-		Tasks: map[plan.Node][]plan.Task{root: {oneTask("c0", "rows a int / flood"), oneTask("c1", "rows a int / flood")}}}}
+		Tasks: plan.Tasks{{Leaf: root, Tasks: []plan.Task{oneTask("c0", "rows a int / flood"), oneTask("c1", "rows a int / flood")}}}}}
 	_, err := Run(context.Background(), &req)
 	require.ErrorIs(t, err, io.ErrClosedPipe)
 	require.Equal(t, "c0 abandoned, c1 abandoned", conns.done())

@@ -99,7 +99,7 @@ func newFan(ctx context.Context, req *Request, root plan.Node) *fan {
 func (f *fan) collect(n plan.Node) {
 	switch n.(type) {
 	case *plan.Route, *plan.Insert:
-		f.leaf(n, f.req.Bound.Tasks[n])
+		f.leaf(n, f.req.Bound.Tasks.Of(n))
 	}
 	for _, c := range n.Children() {
 		f.collect(c)

@@ -128,11 +128,11 @@ func moveStage(ctx context.Context, req *Request, n *plan.Finish, p *place, stag
 // was read; all where that was too much.
 func reducedTasks(b *plan.Bound, f *plan.Fragment, load *finish.Load) []plan.Task {
 	if f.Reduce == nil {
-		return b.Tasks[f.Route]
+		return b.Tasks.Of(f.Route)
 	}
 	values, known := load.Values(f.Reduce.From, f.Reduce.Column)
 	if !known {
-		return b.Tasks[f.Route]
+		return b.Tasks.Of(f.Route)
 	}
 	if len(values) == 0 {
 		return nil
@@ -140,7 +140,7 @@ func reducedTasks(b *plan.Bound, f *plan.Fragment, load *finish.Load) []plan.Tas
 	if tasks, ok := b.Reduced(f, values); ok {
 		return tasks
 	}
-	return b.Tasks[f.Route]
+	return b.Tasks.Of(f.Route)
 }
 
 // finishQuery runs the client's text over the tables and relays its answer.

@@ -72,7 +72,7 @@ func holdFragments(ctx context.Context, req *Request, n *plan.Finish, load *fini
 			if frag.Route == nil {
 				continue
 			}
-			if err := p.load.Fragment(i, held[i], req.Bound.Tasks[frag.Route][0].SQL); err != nil {
+			if err := p.load.Fragment(i, held[i], req.Bound.Tasks.Of(frag.Route)[0].SQL); err != nil {
 				return shards, err
 			}
 		}

@@ -22,7 +22,7 @@ func reducedRequest(conns *scriptedConns, a *scriptedApart, out *bytes.Buffer, u
 		Route: orders, Table: plan.TableName{Schema: "shop", Table: "orders"}, Columns: []plan.FragmentColumn{{Name: "c", Definition: "text NULL"}},
 		Reduce: &plan.Reduce{SQL: "c"},
 	})
-	req.Bound.Tasks[orders] = []plan.Task{oneTask("c0", "rows c text / all"), oneTask("c1", "rows c text / all")}
+	req.Bound.Tasks.Add(orders, []plan.Task{oneTask("c0", "rows c text / all"), oneTask("c1", "rows c text / all")})
 	return req
 }
 
@@ -65,7 +65,7 @@ func TestWhatOneRouteMovesIsMeasured(t *testing.T) {
 	r := &plan.Route{}
 	var out bytes.Buffer
 	req := &Request{Conns: conns, Out: wire.NewWriter(&out), Measured: map[plan.Node]plan.Measure{}, Bound: &plan.Bound{
-		Plan: &plan.Plan{Root: r, ReadOnly: true}, Tasks: map[plan.Node][]plan.Task{r: {oneTask("c0", "rows id int / 1 / 22")}}}}
+		Plan: &plan.Plan{Root: r, ReadOnly: true}, Tasks: plan.Tasks{{Leaf: r, Tasks: []plan.Task{oneTask("c0", "rows id int / 1 / 22")}}}}}
 	_, err := Run(t.Context(), req)
 	require.NoError(t, err)
 	m := req.Measured[r]

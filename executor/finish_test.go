@@ -108,9 +108,9 @@ func finishRequest(conns *scriptedConns, a *scriptedApart, out *bytes.Buffer, ta
 	n := &plan.Finish{Fragments: []*plan.Fragment{{
 		Route: r, Table: plan.TableName{Schema: "shop", Table: "users"}, Columns: []plan.FragmentColumn{{Name: "id", Definition: "bigint NULL"}},
 	}}}
-	bound := &plan.Bound{Plan: &plan.Plan{Root: n, ReadOnly: true}, Tasks: map[plan.Node][]plan.Task{}}
+	bound := &plan.Bound{Plan: &plan.Plan{Root: n, ReadOnly: true}, Tasks: plan.Tasks{}}
 	for i, sql := range tasks {
-		bound.Tasks[r] = append(bound.Tasks[r], oneTask([]string{"c0", "c1"}[i%2], sql))
+		bound.Tasks.Add(r, []plan.Task{oneTask([]string{"c0", "c1"}[i%2], sql)})
 	}
 	bound.Finish = &plan.BoundFinish{Cluster: "c0", Database: "shop_0", Target: topology.TargetReplica, SQL: []byte("SELECT COUNT(*) AS n FROM `shop_0`.`serval_f1`"),
 		Rename: &plan.Rename{Database: "shop_0", LogicalDatabase: "shop", Tables: []plan.TableRename{{Physical: "serval_f1", Logical: "users"}}}}

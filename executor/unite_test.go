@@ -94,7 +94,7 @@ func TestShardsOfOneServerAreAskedTogether(t *testing.T) {
 				var out bytes.Buffer
 				req := c.req
 				req.Conns, req.Out, req.DeprecateEOF = countedConns{conns, &taken}, wire.NewWriter(&out), true
-				req.Bound = &plan.Bound{Plan: &plan.Plan{Root: root, ReadOnly: true}, Tasks: map[plan.Node][]plan.Task{route: tasks}}
+				req.Bound = &plan.Bound{Plan: &plan.Plan{Root: root, ReadOnly: true}, Tasks: plan.Tasks{{Leaf: route, Tasks: tasks}}}
 				got, err := Run(t.Context(), &req)
 				require.NoError(t, err)
 				require.NoError(t, req.Out.Flush())

@@ -78,8 +78,8 @@ func TestRoutedShardsCoverEveryMatchingRow(t *testing.T) {
 		_, b, err := planText(t, cat, "shop", "SELECT id FROM users WHERE "+p.sql)
 		require.NoError(t, err, p.sql)
 		routed := map[int]bool{}
-		for _, tasks := range b.Tasks {
-			for _, task := range tasks {
+		for _, leaf := range b.Tasks {
+			for _, task := range leaf.Tasks {
 				routed[task.Shard] = true
 			}
 		}
@@ -153,8 +153,8 @@ func requireCopied(t *testing.T, b *plan.Bound, n *plan.Finish, text string, tes
 	for u := range 31 {
 		for o := range 31 {
 			if test(u, o) {
-				require.True(t, taskOn(b.Tasks[n.Fragments[0].Route], shardOf(u)), "%s: user %d is not copied", text, u)
-				require.True(t, taskOn(b.Tasks[n.Fragments[1].Route], shardOf(o)), "%s: order of %d is not copied", text, o)
+				require.True(t, taskOn(b.Tasks.Of(n.Fragments[0].Route), shardOf(u)), "%s: user %d is not copied", text, u)
+				require.True(t, taskOn(b.Tasks.Of(n.Fragments[1].Route), shardOf(o)), "%s: order of %d is not copied", text, o)
 			}
 		}
 	}
@@ -179,8 +179,8 @@ func holds(tests []func(u, o int) bool, u, o int) bool {
 }
 
 func goesTo(b *plan.Bound, shard int) bool {
-	for _, tasks := range b.Tasks {
-		for _, task := range tasks {
+	for _, leaf := range b.Tasks {
+		for _, task := range leaf.Tasks {
 			if task.Shard == shard {
 				return true
 			}
@@ -208,9 +208,9 @@ func TestInsertedRowsAreFoundAgain(t *testing.T) {
 }
 
 func onlyShard(t *testing.T, b *plan.Bound) int {
-	for _, tasks := range b.Tasks {
-		require.Len(t, tasks, 1)
-		return tasks[0].Shard
+	for _, leaf := range b.Tasks {
+		require.Len(t, leaf.Tasks, 1)
+		return leaf.Tasks[0].Shard
 	}
 	t.Fatal("no task")
 	return -1
@@ -262,8 +262,8 @@ func TestOnePlanServesManyValues(t *testing.T) {
 // rowsSent counts the rows and checks that each is where its key is.
 func rowsSent(t *testing.T, b *plan.Bound, cat *catalog.Catalog) int {
 	n := 0
-	for _, tasks := range b.Tasks {
-		for _, task := range tasks {
+	for _, leaf := range b.Tasks {
+		for _, task := range leaf.Tasks {
 			sql := string(task.SQL)
 			require.True(t, strings.HasSuffix(sql, "age = 9"), sql)
 			st := parser.Parse(task.SQL, parser.Options{})
@@ -290,8 +290,8 @@ func TestEachShardIsSentItsValues(t *testing.T) {
 		_, b, err := planText(t, cat, "shop", "SELECT name FROM users WHERE id IN ("+list+") AND age > 1")
 		require.NoError(t, err)
 		sent := map[int]string{}
-		for _, tasks := range b.Tasks {
-			for _, task := range tasks {
+		for _, leaf := range b.Tasks {
+			for _, task := range leaf.Tasks {
 				_, after, ok := strings.Cut(string(task.SQL), "IN (")
 				require.True(t, ok)
 				values, _, _ := strings.Cut(after, ")")

@@ -26,15 +26,16 @@ type apart struct {
 var _ executor.Apart = (*apart)(nil)
 
 // apartFor takes what the statement leaves behind from the lease, whose
-// connections only read the tables, to the connection it is finished on.
-func (s *Session) apartFor(e *planned, bound *plan.Bound) *apart {
-	a := &apart{s: s}
-	if n, ok := bound.Plan.Root.(*plan.Finish); ok {
-		a.at, a.needsDB, a.effects = n.At, n.At.Cluster != "" && bound.Plan.NeedsDB, e.plan.Effects
-		a.effects.Pins = bound.Plan.Effects.Pins
-		a.writes = !bound.Plan.ReadOnly
-		s.lease.pins, s.lease.vars, s.lease.countFound, s.lease.writes = "", nil, false, n.Locks
+// connections only read the tables, to the connection it is finished on; nil
+// for what is not finished.
+func (s *Session) apartFor(e *planned, bound *plan.Bound) executor.Apart {
+	n, ok := bound.Plan.Root.(*plan.Finish)
+	if !ok {
+		return nil // most statements: they must not pay for it
 	}
+	a := &apart{s: s, at: n.At, needsDB: n.At.Cluster != "" && bound.Plan.NeedsDB, effects: e.plan.Effects, writes: !bound.Plan.ReadOnly}
+	a.effects.Pins = bound.Plan.Effects.Pins
+	s.lease.pins, s.lease.vars, s.lease.countFound, s.lease.writes = "", nil, false, n.Locks
 	return a
 }
 

@@ -221,7 +221,7 @@ func TestUserVarSQL(t *testing.T) {
 }
 
 func TestLogicalNames(t *testing.T) {
-	b := &plan.Bound{Tasks: map[plan.Node][]plan.Task{&plan.Route{}: {{Rename: &plan.Rename{Database: "shop_03", LogicalDatabase: "shop"}}}}}
+	b := &plan.Bound{Tasks: plan.Tasks{{Leaf: &plan.Route{}, Tasks: []plan.Task{{Rename: &plan.Rename{Database: "shop_03", LogicalDatabase: "shop"}}}}}}
 	require.Equal(t, "Table 'shop.users' of my_shop_03", logicalNames(b, "Table 'shop_03.users' of my_shop_03"))
 	require.Equal(t, "as it is", logicalNames(nil, "as it is"))
 }

@@ -12,9 +12,9 @@ func logicalNames(b *plan.Bound, message string) string {
 	if b == nil {
 		return message
 	}
-	for _, tasks := range b.Tasks {
-		for i := range tasks {
-			message = renameIn(tasks[i].Rename, message)
+	for _, leaf := range b.Tasks {
+		for i := range leaf.Tasks {
+			message = renameIn(leaf.Tasks[i].Rename, message)
 		}
 	}
 	if b.Finish != nil {

@@ -239,8 +239,8 @@ func (s *Session) guarded(ctx context.Context, e *planned, bound *plan.Bound, pa
 
 func tasks(b *plan.Bound) int {
 	n := 0
-	for _, t := range b.Tasks {
-		n += len(t)
+	for i := range b.Tasks {
+		n += len(b.Tasks[i].Tasks)
 	}
 	return n
 }
@@ -334,9 +334,9 @@ func readsReplica(b *plan.Bound) bool {
 	if b == nil {
 		return false
 	}
-	for _, tasks := range b.Tasks {
-		for i := range tasks {
-			if tasks[i].Target == topology.TargetReplica {
+	for _, leaf := range b.Tasks {
+		for i := range leaf.Tasks {
+			if leaf.Tasks[i].Target == topology.TargetReplica {
 				return true
 			}
 		}

@@ -56,7 +56,7 @@ func (s *Session) defineView(ctx context.Context, d *plan.DefineView, bound *pla
 	defer c.Arm(ctx)()
 	defer func() { c.Release(err) }()
 	c.Want(&backend.State{})
-	w := &definer{s: s, d: d, conn: c, create: &bound.Tasks[d.Create][0]}
+	w := &definer{s: s, d: d, conn: c, create: &bound.Tasks.Of(d.Create)[0]}
 	rows, err := w.rows(ctx, fmt.Sprintf("SELECT GET_LOCK('%s', %d)", scratchLock, scratchWait))
 	if err != nil {
 		return out, err

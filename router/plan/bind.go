@@ -53,13 +53,43 @@ type Rename struct {
 // TableRename is one table of a Rename.
 type TableRename struct{ Physical, Logical string }
 
+// LeafTasks are the tasks of one leaf (Route, Insert).
+type LeafTasks struct {
+	Leaf  Node
+	Tasks []Task
+}
+
+// Tasks are those of all leaves that have any, in the order they were bound. A
+// list: most statements have one leaf, for which a map is dear.
+type Tasks []LeafTasks
+
+// Of are the tasks of a leaf, nil for none.
+func (t Tasks) Of(leaf Node) []Task {
+	for i := range t {
+		if t[i].Leaf == leaf {
+			return t[i].Tasks
+		}
+	}
+	return nil
+}
+
+// Add gives a leaf tasks, behind those it has.
+func (t *Tasks) Add(leaf Node, tasks []Task) {
+	for i := range *t {
+		if (*t)[i].Leaf == leaf {
+			(*t)[i].Tasks = append((*t)[i].Tasks, tasks...)
+			return
+		}
+	}
+	*t = append(*t, LeafTasks{leaf, tasks})
+}
+
 // Bound is a plan with its values: what each leaf (Route, Insert) sends.
 // It is used once.
 type Bound struct {
-	Plan *Plan
-	Args Args
-	// Tasks by leaf.
-	Tasks map[Node][]Task
+	Plan  *Plan
+	Args  Args
+	Tasks Tasks
 	// Limits are the resolved counts and offsets by Limit node.
 	Limits map[*Limit]ResolvedLimit
 	// FirstNumber is the first auto-increment number the statement's rows
@@ -75,9 +105,10 @@ type Bound struct {
 	// Staged is what a plan that is a Staged does, else nil.
 	Staged *BoundStaged
 
-	opt Options // of the Bind
+	weigher shardrule.Weigher // of the Bind
 
-	one [1]Task
+	one  [1]Task
+	leaf [1]LeafTasks
 	// listed are the shards of values in lists, by their number; -1 is any.
 	listed map[int]int
 }
@@ -144,9 +175,9 @@ type binder struct {
 // *ErrNeedNumbers and *ErrNeedExprs for what the caller is to fetch before it
 // binds again.
 func (p *Plan) Bind(args Args, opt Options) (*Bound, error) {
-	b := binder{Bound: &Bound{Plan: p, Args: args, opt: opt}, opt: opt}
+	b := binder{Bound: &Bound{Plan: p, Args: args, weigher: opt.Weigher}, opt: opt}
 	b.env = Env{Args: args, Weigher: opt.Weigher}
-	b.Tasks = make(map[Node][]Task, 1)
+	b.Tasks = b.leaf[:0]
 	if err := b.node(p.Root); err != nil {
 		if errors.Is(err, ErrSpread) && p.Spread != nil {
 			return p.Spread.Bind(args, opt)
@@ -158,8 +189,7 @@ func (p *Plan) Bind(args Args, opt Options) (*Bound, error) {
 		// statement as it came.
 		none := *b.Bound
 		none.Plan = &Plan{Root: p.Describe, ReadOnly: true, NeedsDB: p.NeedsDB, Effects: p.Effects, Why: p.Why}
-		none.Tasks = map[Node][]Task{p.Describe: {b.describe(p.Describe)}}
-		none.Tasks[p.Describe][0].Target = p.Describe.Target
+		none.Tasks = Tasks{{p.Describe, []Task{b.describe(p.Describe)}}}
 		return &none, nil
 	}
 	return b.Bound, nil
@@ -386,7 +416,7 @@ func (b *binder) single(r *Route, s *topology.Shard) {
 		tasks = make([]Task, 1)
 	}
 	tasks[0] = b.task(r, s)
-	b.Tasks[r] = tasks
+	b.Tasks.Add(r, tasks)
 }
 
 func (b *binder) several(r *Route, shards []*topology.Shard) {
@@ -394,5 +424,5 @@ func (b *binder) several(r *Route, shards []*topology.Shard) {
 	for i, s := range shards {
 		tasks[i] = b.task(r, s)
 	}
-	b.Tasks[r] = tasks
+	b.Tasks.Add(r, tasks)
 }

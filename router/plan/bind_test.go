@@ -85,7 +85,7 @@ func bind(t *testing.T, root Node, args Args) []Task {
 	t.Helper()
 	b, err := (&Plan{Root: root}).Bind(args, Options{})
 	require.NoError(t, err)
-	return b.Tasks[root]
+	return b.Tasks.Of(root)
 }
 
 func TestAKeyGoesToItsShard(t *testing.T) {
@@ -182,7 +182,7 @@ func TestLimitsAreSummedWithoutOverflow(t *testing.T) {
 		args := values{list: []sqlval.Value{{Kind: sqlval.Int, Text: []byte(c.count)}, {Kind: sqlval.Int, Text: []byte(c.offset)}}}
 		b, err := (&Plan{Root: l}).Bind(args, Options{})
 		require.NoError(t, err)
-		require.Equal(t, "SELECT 1 FROM `shop_0`.`t` LIMIT "+c.pushed, string(b.Tasks[r][0].SQL))
+		require.Equal(t, "SELECT 1 FROM `shop_0`.`t` LIMIT "+c.pushed, string(b.Tasks.Of(r)[0].SQL))
 		require.Equal(t, c.offset, strconv.FormatUint(b.Limits[l].Offset, 10))
 	}
 	for _, bad := range []sqlval.Value{sqlval.IntValue(-1), sqlval.NullValue, sqlval.StringValue("ten"), {Kind: sqlval.Decimal, Text: []byte("1.5")}} {
@@ -200,8 +200,8 @@ func TestGlobalTables(t *testing.T) {
 	on := func(opt Options) string {
 		b, err := (&Plan{Root: read}).Bind(ints(), opt)
 		require.NoError(t, err)
-		require.Len(t, b.Tasks[read], 1)
-		return b.Tasks[read][0].Cluster
+		require.Len(t, b.Tasks.Of(read), 1)
+		return b.Tasks.Of(read)[0].Cluster
 	}
 	require.Equal(t, "c0", on(Options{}))
 	require.Equal(t, "c1", on(Options{Pick: 7}))
@@ -263,7 +263,7 @@ func TestSessionsShareAPlan(t *testing.T) {
 		wg.Go(func() {
 			for i := range 200 {
 				b, err := p.Bind(values{list: ints(int64(i)).list, marks: g%2 == 0}, Options{})
-				task := b.Tasks[p.Root][0]
+				task := b.Tasks.Of(p.Root)[0]
 				want := "SELECT a FROM `shop_" + strconv.Itoa(i%4) + "`.`t` AS `t` WHERE id = " + strconv.Itoa(i)
 				if g%2 == 0 {
 					want = "SELECT a FROM `shop_" + strconv.Itoa(i%4) + "`.`t` AS `t` WHERE id = ?"

@@ -144,19 +144,19 @@ func (b *binder) finish(n *Finish) {
 		return
 	}
 	counts := map[string]int{}
-	best := b.Tasks[n.Fragments[0].Route][0].Cluster
+	best := b.Tasks.Of(n.Fragments[0].Route)[0].Cluster
 	if b.opt.Finisher != "" {
 		best = b.opt.Finisher
 	}
 	for _, f := range n.Fragments {
-		for _, t := range b.Tasks[f.Route] {
+		for _, t := range b.Tasks.Of(f.Route) {
 			if counts[t.Cluster]++; b.opt.Finisher == "" && counts[t.Cluster] > counts[best] {
 				best = t.Cluster
 			}
 		}
 	}
 	for _, f := range n.Fragments {
-		for _, t := range b.Tasks[f.Route] {
+		for _, t := range b.Tasks.Of(f.Route) {
 			if t.Cluster == best {
 				at := topology.Shard{Index: t.Shard, Cluster: t.Cluster}
 				b.Finish = b.boundFinish(n, &BoundFinish{Cluster: best, Database: f.Route.Tables[0].on(&at).Database})

@@ -167,7 +167,7 @@ func (f *formatter) route(r *Route, rest string) {
 		f.WriteString(rest + "  " + templateString(r.SQL, r.Tables) + "\n")
 		return
 	}
-	if tasks := f.bound.Tasks[r]; len(tasks) > 0 {
+	if tasks := f.bound.Tasks.Of(r); len(tasks) > 0 {
 		f.sql(&tasks[0], rest+"  ")
 	}
 }
@@ -178,7 +178,7 @@ func (f *formatter) where(r *Route) string {
 	if f.bound == nil {
 		return f.openWhere(c)
 	}
-	tasks := f.bound.Tasks[r]
+	tasks := f.bound.Tasks.Of(r)
 	switch c.Kind {
 	case ChooseOne:
 		if c.Placement == nil {
@@ -248,7 +248,7 @@ func (f *formatter) insert(n *Insert, rest string) {
 		f.WriteString("Insert by " + p.Column.Name + " target=primary\n" + rest + "  " + templateString(n.SQL, []TableRef{n.Table}) + "\n")
 		return
 	}
-	tasks := f.bound.Tasks[n]
+	tasks := f.bound.Tasks.Of(n)
 	f.WriteString("Insert shards=" + shards(tasks, p) + " target=primary\n")
 	for i := range tasks {
 		if i == shownTasks {

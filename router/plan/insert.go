@@ -54,19 +54,19 @@ func (b *binder) insert(ins *Insert) error {
 	}
 	if ins.Table.Placement.Kind == shardrule.Global {
 		for i := range ins.Table.Placement.Shards {
-			b.Tasks[ins] = append(b.Tasks[ins], b.insertTasks(r, sameShard(r.count, i), numbers)...)
+			b.Tasks.Add(ins, b.insertTasks(r, sameShard(r.count, i), numbers))
 		}
 		return nil
 	}
 	if ins.Table.Placement.Kind == shardrule.Whole {
-		b.Tasks[ins] = b.insertTasks(r, sameShard(r.count, 0), numbers)
+		b.Tasks.Add(ins, b.insertTasks(r, sameShard(r.count, 0), numbers))
 		return nil
 	}
 	shards, err := b.rowShards(r, numbers)
 	if err != nil {
 		return err
 	}
-	b.Tasks[ins] = b.insertTasks(r, shards, numbers)
+	b.Tasks.Add(ins, b.insertTasks(r, shards, numbers))
 	return nil
 }
 

@@ -76,7 +76,7 @@ func TestNumbersAreAskedForAndGiven(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, uint64(7), b.FirstNumber)
 	require.Equal(t, uint64(50), b.MaxNumber)
-	tasks := b.Tasks[p.Root]
+	tasks := b.Tasks.Of(p.Root)
 	require.Equal(t, "INSERT INTO `shop_0`.`t` VALUES (8, 2)", string(tasks[0].SQL))
 	require.Equal(t, "INSERT INTO `shop_1`.`t` VALUES (7, 1), (50, 1)", string(tasks[1].SQL))
 
@@ -95,8 +95,8 @@ func TestANumberCanBeTheKey(t *testing.T) {
 	p := &Plan{Root: ins}
 	b, err := p.Bind(ints(), Options{FirstNumber: 4})
 	require.NoError(t, err)
-	require.Equal(t, "INSERT INTO `shop_0`.`t` VALUES (4)", string(b.Tasks[ins][0].SQL))
-	require.Equal(t, "INSERT INTO `shop_1`.`t` VALUES (5)", string(b.Tasks[ins][1].SQL))
+	require.Equal(t, "INSERT INTO `shop_0`.`t` VALUES (4)", string(b.Tasks.Of(ins)[0].SQL))
+	require.Equal(t, "INSERT INTO `shop_1`.`t` VALUES (5)", string(b.Tasks.Of(ins)[1].SQL))
 }
 
 func TestExpressionsAreComputedFirst(t *testing.T) {
@@ -112,7 +112,7 @@ func TestExpressionsAreComputedFirst(t *testing.T) {
 	require.Equal(t, "c0", need.Cluster)
 	b, err := p.Bind(ints(0, 5), Options{Exprs: []sqlval.Value{sqlval.IntValue(3)}})
 	require.NoError(t, err)
-	require.Equal(t, "INSERT INTO `shop_1`.`t` VALUES (3, 5)", string(b.Tasks[ins][0].SQL))
+	require.Equal(t, "INSERT INTO `shop_1`.`t` VALUES (3, 5)", string(b.Tasks.Of(ins)[0].SQL))
 }
 
 func TestAnUnknownKeyIsRefused(t *testing.T) {

@@ -83,7 +83,7 @@ func (b *Bound) Reduced(f *Fragment, values [][]byte) (tasks []Task, ok bool) {
 	if !ok {
 		return nil, false
 	}
-	bind := binder{Bound: b, opt: b.opt, env: Env{Args: b.Args, Weigher: b.opt.Weigher, Placement: f.Route.Choice.Placement}}
+	bind := binder{Bound: b, env: Env{Args: b.Args, Weigher: b.weigher, Placement: f.Route.Choice.Placement}}
 	left := func(int) bool { return true }
 	// Of a text only a server knows what its bytes are in the session's character set.
 	if f.Reduce.Key && f.Reduce.Kind == ReduceNumber {
@@ -91,7 +91,7 @@ func (b *Bound) Reduced(f *Fragment, values [][]byte) (tasks []Task, ok bool) {
 			left = set.Has
 		}
 	}
-	for _, t := range b.Tasks[f.Route] {
+	for _, t := range b.Tasks.Of(f.Route) {
 		if t.Shard >= 0 && !left(t.Shard) {
 			continue
 		}

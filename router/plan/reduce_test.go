@@ -68,8 +68,8 @@ func reducible(t *testing.T, key bool) (*Bound, *Fragment) {
 
 func TestTheShardsOfTheValuesAreLeft(t *testing.T) {
 	b, f := reducible(t, true)
-	require.Len(t, b.Tasks[f.Route], 4)
-	require.Equal(t, "SELECT 1 FROM `shop_0`.`orders` AS `o` LIMIT 9", string(b.Tasks[f.Route][0].SQL), "unreduced")
+	require.Len(t, b.Tasks.Of(f.Route), 4)
+	require.Equal(t, "SELECT 1 FROM `shop_0`.`orders` AS `o` LIMIT 9", string(b.Tasks.Of(f.Route)[0].SQL), "unreduced")
 	tasks, ok := b.Reduced(f, [][]byte{[]byte("7")})
 	require.True(t, ok)
 	require.Len(t, tasks, 1)
@@ -78,7 +78,7 @@ func TestTheShardsOfTheValuesAreLeft(t *testing.T) {
 	alone, err := (&Plan{Root: &Route{Choice: Choice{Kind: ChooseByKey, Placement: f.Route.Choice.Placement,
 		Cond: Equal{Column: "user_id", Value: f.Reduce.cond([][]byte{[]byte("7")}).(In).Values[0]}}, Tables: f.Route.Tables, SQL: f.Route.SQL}}).Bind(noArgs{}, Options{})
 	require.NoError(t, err)
-	require.Equal(t, alone.Tasks[alone.Plan.Root][0].Shard, tasks[0].Shard, "the shard an equality would go to")
+	require.Equal(t, alone.Tasks.Of(alone.Plan.Root)[0].Shard, tasks[0].Shard, "the shard an equality would go to")
 
 	b, f = reducible(t, false)
 	tasks, ok = b.Reduced(f, [][]byte{[]byte("7")})
