@@ -14,8 +14,8 @@ import (
 // texts joined by UNION ALL. That takes one connection and one round trip
 // instead of one a shard, and about half of the server's work where each shard
 // has little to do; but the shards are read one after the other, so where they
-// have much to do it takes longer. Which it is, earlier runs tell: the first
-// one of a plan always asks each shard by itself.
+// have much to do it takes longer. Which it is, earlier runs tell (habit.go):
+// the first one of a plan always asks each shard by itself.
 //
 // The answer's columns are those of the earlier run: of a UNION a server says
 // neither table nor keys, and may say another type. Where it does say another
@@ -23,30 +23,11 @@ import (
 // then all rows are held, and nothing has gone to the client.
 
 const (
-	// unitedTime is up to which a run is short, whatever it takes the other way:
-	// a little above what a statement takes that reads some rows by an index.
-	// Runs that took up to triedTime are tried together; where a busy machine
-	// makes all of them long, what counts is which way is shorter.
-	unitedTime, triedTime = 4 * time.Millisecond, 50 * time.Millisecond
-	// unitedBytes is the most an answer had, unitedBudget the most it may turn
-	// out to have.
-	unitedBytes, unitedBudget = 256 << 10, 1 << 20
+	// unitedBudget is the most that an answer may turn out to have.
+	unitedBudget = 1 << 20
 	// unitedArms bounds the shards in one statement.
 	unitedArms = 32
-	// unitedStrikes: after so many failures it is not tried again.
-	unitedStrikes = 3
 )
-
-// habit is what is known of a route's earlier runs. Immutable.
-type habit struct {
-	columns []wire.Column
-	// apart and united are the least times of the last runs of either way, a
-	// little more for each run since; united a little less for each run apart,
-	// so that it is tried again. 0: not known.
-	apart, united time.Duration
-	bytes         int
-	strikes       int
-}
 
 // leafRoute is the only leaf below root, nil if there are several, it is no
 // Route, or what it sends is no query (SHOW).
@@ -63,6 +44,7 @@ func leafRoute(root plan.Node) *plan.Route {
 	}
 }
 
+// learned is what is known of the route; nil where nothing is.
 func (f *fan) learned() *habit {
 	if f.route == nil {
 		return nil
@@ -81,39 +63,30 @@ func (f *fan) form() int {
 
 // learn notes a run that succeeded.
 func (f *fan) learn(began time.Time) {
-	if f.route == nil || len(f.parts) < 2 && f.united == nil || !f.req.Bound.Plan.ReadOnly || f.parts[0].header.Columns == nil {
+	if f.route == nil || f.req.KeepConns || len(f.parts) < 2 && f.united == nil || !f.req.Bound.Plan.ReadOnly || f.parts[0].header.Columns == nil {
 		return
 	}
-	took := time.Since(began)
-	h := habit{columns: f.parts[0].header.Columns, apart: took}
+	h := f.learned()
+	if h == nil {
+		f.route.Learned[f.form()].CompareAndSwap(nil, &habit{})
+		h = f.learned()
+	}
+	took, size := time.Since(began), 0
 	for _, p := range f.parts {
-		h.bytes += p.bytes
+		size += p.bytes
 	}
-	if old := f.learned(); old != nil && f.united != nil {
-		h.columns, h.strikes, h.apart, h.united = old.columns, old.strikes, old.apart, took
-		if old.united > 0 {
-			h.united = min(took, old.united+old.united/8)
-		}
-	} else if old != nil {
-		h.strikes, h.apart, h.united = old.strikes, min(took, old.apart+old.apart/8), old.united-old.united/64
+	if f.united != nil {
+		h.noteUnited(took, size)
+	} else {
+		h.noteApart(took, f.parts[0].header.Columns, size)
 	}
-	f.route.Learned[f.form()].Store(&h)
-}
-
-// pays: together is not known to take much longer than apart.
-func (h *habit) pays() bool {
-	if h.united == 0 {
-		return h.apart <= triedTime
-	}
-	return h.united <= max(unitedTime, h.apart+h.apart/2)
 }
 
 // unite replaces the tasks of each cluster by one, if that may be and pays;
 // else it reports false and changes nothing.
 func (f *fan) unite() bool {
 	h := f.learned()
-	if h == nil || !h.pays() || h.bytes > unitedBytes || h.strikes >= unitedStrikes ||
-		f.req.KeepConns || f.req.InTurn || f.req.Measured != nil || !f.req.Bound.Plan.ReadOnly {
+	if h == nil || f.req.KeepConns || f.req.InTurn || f.req.Measured != nil || !f.req.Bound.Plan.ReadOnly {
 		return false
 	}
 	if len(f.parts) < 2 || bytes.Contains(f.parts[0].task.SQL, []byte("/*")) {
@@ -129,7 +102,11 @@ func (f *fan) unite() bool {
 		}
 		tasks[i] = append(tasks[i], p.task)
 	}
-	if len(tasks) == len(f.parts) || slices.ContainsFunc(tasks, func(t []*plan.Task) bool { return len(t) > unitedArms }) {
+	arms := 0
+	for _, t := range tasks {
+		arms = max(arms, len(t))
+	}
+	if arms < 2 || arms > unitedArms || !h.together(arms) {
 		return false
 	}
 	f.united = f.parts
@@ -172,9 +149,7 @@ func (f *fan) runUnited(began time.Time) (out Outcome, done bool, err error) {
 		if f.ctx.Err() != nil {
 			return Outcome{}, true, err
 		}
-		h := *f.learned()
-		h.strikes++
-		f.route.Learned[f.form()].Store(&h)
+		f.learned().noteFailed()
 		return Outcome{}, false, err
 	}
 	out, err = f.answer()
@@ -194,7 +169,7 @@ func (f *fan) readUnited() error {
 	if err := f.send(); err != nil {
 		return err
 	}
-	want := f.learned().columns
+	want := f.learned().shown()
 	for _, p := range f.parts {
 		if err := p.readAhead(); err != nil {
 			return err
