@@ -74,6 +74,10 @@ type Request struct {
 	// until all are done can then not wait for each other in a circle that no
 	// server sees.
 	InTurn bool
+	// Warned, if not nil, is called for each task that ended with warnings,
+	// before anything else runs on its connection; of several copies for the
+	// first. Tasks of one connection then are not sent ahead.
+	Warned func(c *backend.Conn)
 }
 
 // Apart gives connections that are no part of a transaction or anything else the

@@ -136,7 +136,7 @@ func (l *link) queue() {
 	req, from, bytes := l.fan.req, l.sent, 0
 	for l.sent < len(l.parts) {
 		p := l.parts[l.sent]
-		if req.Params != nil && l.sent >= l.ready {
+		if req.Params != nil && l.sent >= l.ready || req.Warned != nil && l.sent > from {
 			return
 		}
 		if bytes += p.size(req); bytes > pipelineBytes && l.sent > from {
@@ -234,6 +234,9 @@ func (p *part) finish(ok wire.OK) {
 	}
 	p.ok = ok
 	p.ok.Info = append([]byte(nil), ok.Info...) // it borrows from the read buffer
+	if f := p.link.fan; ok.Warnings > 0 && f.req.Warned != nil && (p == f.parts[0] || !plan.Copies(f.root)) {
+		f.req.Warned(p.link.conn)
+	}
 	p.done()
 }
 

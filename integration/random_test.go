@@ -60,8 +60,8 @@ type randomRun struct {
 	seeds         map[*randomTable]string
 	bends         bool // the sql_mode is not strict
 
-	compared, errors, refused, failed int
-	why                               map[string]int
+	compared, errors, refused, failed, lenient int
+	why                                        map[string]int
 }
 
 func newRandomRun(t *testing.T, s *serverSet, shards int, seed uint64) *randomRun {

@@ -12,6 +12,7 @@ import (
 
 const stagedTables = `
 big:    {shard: hash(id), shards: 4, on: [c0, c1]}
+kinds:  {shard: hash(id), shards: 8, on: [c0, c1]}
 copy:   {shard: hash(owner), shards: 4, on: [c0, c1], auto_increment: id}
 `
 
@@ -31,6 +32,7 @@ func TestStagedWrites(t *testing.T) {
 		t.Run("a failure in the middle takes all back", func(t *testing.T) { stagedFailure(t, c) })
 		t.Run("keys may be swapped", func(t *testing.T) { stagedSwap(t, c) })
 		t.Run("rows are numbered", func(t *testing.T) { stagedNumbers(t, c) })
+		t.Run("a value is to its column what it was where it came from", func(t *testing.T) { stagedKinds(t, c) })
 		t.Run("text survives the session's character set and mode", func(t *testing.T) { stagedText(t, p, c) })
 	})
 }
@@ -89,6 +91,24 @@ func stagedNumbers(t *testing.T, c *sql.Conn) {
 	require.Equal(t, fmt.Sprint(first), one(t, c, "SELECT MIN(id) FROM copy"))
 	require.Equal(t, fmt.Sprint(first), one(t, c, "SELECT LAST_INSERT_ID()"))
 	require.Equal(t, "700", one(t, c, "SELECT COUNT(DISTINCT id) FROM copy"))
+}
+
+// stagedKinds: what is read comes as text, and must not mean another number,
+// text or time for that.
+func stagedKinds(t *testing.T, c *sql.Conn) {
+	mustExec(t, c, "CREATE TABLE kinds (id BIGINT PRIMARY KEY, n DECIMAL(20,3), txt VARCHAR(40), d DATETIME, raw VARBINARY(20))",
+		"INSERT INTO big (id, raw, at, bits) VALUES (3001, '7', '2026-10-01 02:03:04', b'1000001')",
+		"INSERT INTO kinds (id, n, txt, d, raw) SELECT id + 1, raw, raw, at, raw FROM big WHERE id = 3001 ORDER BY id",
+		"INSERT INTO kinds (id, n, txt, raw) SELECT id + 2, at, at, bits FROM big WHERE id = 3001 ORDER BY id",
+		"INSERT INTO kinds (id, n, txt, d) SELECT id + 3, bits, DATE(at), DATE(at) FROM big WHERE id = 3001 ORDER BY id")
+	for id, want := range map[string]string{"3002": "7.000/7/2026-10-01 02:03:04/37", "3003": "20261001020304.000/2026-10-01 02:03:04.000000/0041", "3004": "65.000/2026-10-01/2026-10-01 00:00:00"} {
+		require.Equal(t, want, one(t, c, "SELECT CONCAT_WS('/', n, txt, d, HEX(raw)) FROM kinds WHERE id = "+id))
+	}
+	_, err := c.ExecContext(t.Context(), "UPDATE big b JOIN kinds k ON k.id = b.id + 1 SET k.n = x'07' WHERE b.id = 3001 AND k.txt = '7' AND k.n < 8 ORDER BY b.id")
+	require.Error(t, err)
+	_, err = c.ExecContext(t.Context(), "INSERT INTO kinds (id, n) SELECT id + 9, x'37' FROM big WHERE id = 3001 ORDER BY id")
+	require.ErrorContains(t, err, "x'37' would be the number 55")
+	mustExec(t, c, "DELETE FROM big WHERE id = 3001")
 }
 
 func stagedText(t *testing.T, p *serval, admin *sql.Conn) {

@@ -173,3 +173,16 @@ func (w *writeOutline) insert() {
 	w.Query = w.span(at, end)
 	w.bad = w.Query.Empty()
 }
+
+// Ignores reports INSERT, UPDATE or DELETE with IGNORE.
+func (st *Statement) Ignores() bool {
+	switch n := st.Node.(type) {
+	case *ast.InsertStmt:
+		return n.IgnoreErr
+	case *ast.UpdateStmt:
+		return n.IgnoreErr
+	case *ast.DeleteStmt:
+		return n.IgnoreErr
+	}
+	return false
+}

@@ -106,17 +106,27 @@ func (s *staging) add(n *ast.InsertStmt) (*plan.Staged, error) {
 	s.n.Table = plan.TableName{Schema: to[0].schema, Table: to[0].table}
 	s.n.Ignore, s.n.Replace = n.IgnoreErr, n.IsReplace
 	s.n.Tail = s.piece(s.spans.OnDuplicate)
+	s.n.Computes = true
 	for _, c := range insertColumns(n, to[0]) {
 		if col := to[0].column(c); col != nil && col.Invisible && len(n.Columns) == 0 {
 			continue
 		}
-		s.n.Columns = append(s.n.Columns, plan.StagedColumn{Name: c})
+		s.n.Columns = append(s.n.Columns, stagedColumn(to[0], c))
 	}
 	if n.Select != nil {
 		s.n.Reads = []plan.Template{s.piece(s.spans.Query)}
 		return s.n, nil
 	}
 	return s.addRows(n)
+}
+
+// stagedColumn is a column of t that is written.
+func stagedColumn(t *ref, name string) plan.StagedColumn {
+	out := plan.StagedColumn{Name: name, Places: t.sharded() && t.isKey(name)}
+	if c := t.column(name); c != nil {
+		out.Type = lower(c.DataType)
+	}
+	return out
 }
 
 // addRows reads each row of VALUES by a SELECT of its own, so that no row's
@@ -259,9 +269,12 @@ func (s *staging) change(n *ast.UpdateStmt, targets []*ref) (*plan.Staged, error
 				"the rows are read", "write the new value out")
 		}
 		moves = moves || t.isKey(name)
+		s.n.Computes = s.n.Computes || computes(a.Expr)
 		values[name] = s.piece(s.spans.Values[i])
 		_, byDefault := strip(a.Expr).(*ast.DefaultExpr)
-		s.n.Columns = append(s.n.Columns, plan.StagedColumn{Name: name, ByDefault: byDefault})
+		c := stagedColumn(t, name)
+		c.ByDefault = byDefault
+		s.n.Columns = append(s.n.Columns, c)
 	}
 	if moves && n.IgnoreErr {
 		return nil, sqlerr.Refuse("UPDATE IGNORE of the sharding column of "+t.table, "a row that moves is deleted and inserted anew, and would be lost where "+
@@ -324,7 +337,7 @@ func (s *staging) move(t *ref, values map[string]plan.Template) error {
 			continue
 		}
 		name := lower(c.Name)
-		col := plan.StagedColumn{Name: name}
+		col := stagedColumn(t, name)
 		for _, d := range byDefault {
 			col.ByDefault = col.ByDefault || d.ByDefault && d.Name == name
 		}
@@ -354,6 +367,15 @@ func (s *staging) kept(t *ref, c *catalog.Column) (plan.Template, error) {
 		return text(name + " + 0e0"), nil // all digits
 	}
 	return text(name), nil
+}
+
+// computes: the value is no column, literal, parameter or DEFAULT.
+func computes(e ast.ExprNode) bool {
+	switch strip(e).(type) {
+	case *ast.ColumnNameExpr, *ast.DefaultExpr, ast.ValueExpr:
+		return false
+	}
+	return true
 }
 
 // readsAny: the expression reads a column that is assigned before.

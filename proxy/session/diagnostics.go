@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/internal/sqlerr"
@@ -63,16 +64,51 @@ func (d *diagnostics) read(c *backend.Conn) {
 	}
 }
 
+// expectsWarnings: those of all tasks are to be told, not only of the last on
+// each connection, at the cost of sending no task ahead.
+func (s *Session) expectsWarnings(e *planned, bound *plan.Bound) bool {
+	if s.staging {
+		return true
+	}
+	return !e.plan.ReadOnly && runsInTransaction(e.kind) && tasks(bound) > 1 && (e.ignores || plan.Copies(e.plan.Root) || !s.strict())
+}
+
+// warned reads the warnings of one task.
+func (s *Session) warned(c *backend.Conn) {
+	s.lease.warned = true
+	s.diag.read(c)
+}
+
+// before puts the diagnostics of what ran earlier in front.
+func (d *diagnostics) before(earlier diagnostics) {
+	d.rows = append(earlier.rows, d.rows...)
+	d.rows = d.rows[:min(len(d.rows), maxDiagnostics)]
+	d.count, d.repeated = d.count+earlier.count, d.repeated+earlier.repeated
+}
+
+// strict: values may not be bent. The servers' own default is.
+func (s *Session) strict() bool {
+	mode, set := s.settings.value("sql_mode")
+	mode = strings.ToUpper(mode)
+	return !set || strings.Contains(mode, "STRICT") || strings.Contains(mode, "TRADITIONAL")
+}
+
 // failed notes a statement's error as SHOW WARNINGS shows it.
 func (d *diagnostics) failed(e *sqlerr.Error) {
 	d.rows = append(d.rows[:0], diagnostic{"Error", e.Code, e.Message})
 	d.count = 1
 }
 
-// warning is the first row of level Warning as an error, nil if there is none.
-func (d *diagnostics) warning() error {
+// strictly are the warnings that a strict mode makes errors of: values that do
+// not fit, division by zero, arguments no function takes (MySQL's
+// Strict_error_handler).
+var strictly = []uint16{1048, 1260, 1261, 1262, 1264, 1265, 1292, 1364, 1365, 1366, 1406, 1411, 1441, 3020}
+
+// bent is the first warning that a strict mode makes an error of, nil if there
+// is none.
+func (d *diagnostics) bent() error {
 	for _, r := range d.rows {
-		if r.level == "Warning" {
+		if r.level == "Warning" && slices.Contains(strictly, r.code) {
 			return sqlerr.New(r.code, "%s", r.message)
 		}
 	}

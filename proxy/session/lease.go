@@ -31,7 +31,7 @@ type lease struct {
 	joined     string // the cluster that last joined the transaction for it
 
 	// what was found on the connections
-	warned   bool
+	warned   bool // its warnings are read already
 	readBack error
 }
 

@@ -38,6 +38,8 @@ type planned struct {
 	own bool
 	// cacheable: it stands for every text with the same key.
 	cacheable bool
+	// ignores: an INSERT or UPDATE with IGNORE.
+	ignores bool
 }
 
 // Planner plans statements and remembers the plans; *Plans is one.
@@ -250,7 +252,7 @@ func (s *Session) planNew(cat *catalog.Catalog, text []byte) (*planned, error) {
 	}
 	e := &planned{
 		plan: p, kind: st.Kind, verb: strings.ToUpper(st.Verb), tables: tablesOf(st), hints: st.Hints, cacheable: st.Params && !own, own: own,
-		named: len(st.Tables),
+		named: len(st.Tables), ignores: st.Ignores(),
 	}
 	e.throughViews(cat, s.settings.db, st)
 	if mayReachBeyond(e.kind) { // whoever plans it: plans are shared by users

@@ -150,6 +150,7 @@ type Session struct {
 	multi      bool        // COM_SET_OPTION: multi-statements on
 	next       txn.Options // SET TRANSACTION, for the next transaction only
 	tx         *txn.Tx[*backend.Conn]
+	staging    bool            // the statement is a part of a staged write
 	enclosed   bool            // tx is for the running statement, by Serval's own doing
 	pinned     map[string]*pin // by cluster
 	gtids      map[string]string

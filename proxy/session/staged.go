@@ -5,14 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
 	"github.com/servaldb/serval/executor"
 	"github.com/servaldb/serval/executor/txn"
 	"github.com/servaldb/serval/internal/sqlerr"
-	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/internal/wire"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
@@ -62,8 +60,8 @@ func (s *Session) stageGuarded(ctx context.Context, n *plan.BoundStaged) (execut
 // would change values on their way.
 func (s *Session) runStaged(ctx context.Context, n *plan.BoundStaged) (out executor.Outcome, err error) {
 	saved, binary, foundRows := s.settings, s.binary, s.foundRows
-	defer func() { s.settings, s.binary, s.foundRows = saved, binary, foundRows }()
-	s.binary = false
+	defer func() { s.settings, s.binary, s.foundRows, s.staging = saved, binary, foundRows, false }()
+	s.binary, s.staging = false, true
 	s.settings.unset("sql_select_limit")
 	s.settings.set("character_set_results", "utf8mb4")
 	rows := &stagedRowset{left: s.deps.Limits.MemoryBudget, noBackslash: saved.mode&parser.NoBackslashEscapes != 0}
@@ -83,6 +81,7 @@ func (s *Session) runStaged(ctx context.Context, n *plan.BoundStaged) (out execu
 	s.settings.set("collation_connection", "utf8mb4_general_ci") // or its character set would come back with it
 	w := &stagedWrites{session: s, n: n, rows: rows}
 	err = w.run(ctx)
+	w.sum.Warnings = uint16(min(s.diag.count, 65535))
 	out.OK, out.Rows = w.sum, -1
 	out.OK.Info = w.info()
 	return out, err
@@ -149,7 +148,9 @@ func (b *limitedBuffer) Write(p []byte) (int, error) {
 //
 // What is a warning of a SELECT is an error of a change in a strict mode.
 func (s *Session) readStaged(ctx context.Context, n *plan.BoundStaged, sql string, to *stagedRowset) error {
-	s.diag.reset()
+	earlier := s.diag
+	s.diag = diagnostics{}
+	defer func() { s.diag.before(earlier) }()
 	buf := &limitedBuffer{left: to.left}
 	w := wire.NewWriter(buf)
 	_, out, err := s.inner(ctx, []byte(sql), w)
@@ -162,80 +163,21 @@ func (s *Session) readStaged(ctx context.Context, n *plan.BoundStaged, sql strin
 			"write in portions", to.left>>20, sql)
 	case err != nil:
 		return err
-	case w.Err() == nil && s.strict(n) && s.diag.warning() != nil:
-		return s.diag.warning()
+	case w.Err() == nil && s.mayNotBend(n) && s.diag.bent() != nil:
+		return s.diag.bent()
 	case out.Columns == 0:
 		return sqlerr.New(sqlerr.UnknownError, "Serval: a read ahead of a write gave no rows: %s", sql)
 	}
 	to.left = buf.left
 	r := wire.NewReader(buf, 1<<30)
-	return to.decode(r, out.Columns, s.c.Capabilities&wire.CapDeprecateEOF == 0)
+	return to.decode(r, n, out.Columns, s.c.Capabilities&wire.CapDeprecateEOF == 0)
 }
 
-// strict: values of the write may not be bent. The servers' own default is.
-func (s *Session) strict(n *plan.BoundStaged) bool {
-	mode, set := s.settings.value("sql_mode")
-	return !n.Ignore && (!set || strings.Contains(strings.ToUpper(mode), "STRICT") || strings.Contains(strings.ToUpper(mode), "TRADITIONAL"))
+// mayNotBend: what is a warning of a read is an error of the write. MariaDB is
+// strict with values only, not with what chooses the rows.
+func (s *Session) mayNotBend(n *plan.BoundStaged) bool {
+	return !n.Ignore && s.strict() && (n.Computes || !s.onMariaDB())
 }
-
-// decode reads a text answer: its columns, and rows up to the end of r.
-func (t *stagedRowset) decode(r *wire.Reader, n int, eof bool) error {
-	if _, err := r.Packet(); err != nil { // the number of columns
-		return err
-	}
-	columns := make([]wire.Column, n)
-	for i := range columns {
-		p, err := r.Packet()
-		if err != nil {
-			return err
-		}
-		col, err := wire.DecodeColumn(p)
-		if err != nil {
-			return err
-		}
-		columns[i] = col.Clone()
-		if col.Type == wire.TypeFloat {
-			return sqlerr.Refuse("this write over several shards", "it reads the FLOAT column "+string(columns[i].Name)+", whose text has not all digits", "add 0e0 to it, which gives a DOUBLE")
-		}
-	}
-	if eof {
-		if _, err := r.Packet(); err != nil {
-			return err
-		}
-	}
-	var spans []wire.Span
-	for {
-		p, err := r.Packet()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err == nil {
-			spans, err = wire.TextSpans(spans[:0], p, n)
-		}
-		if err != nil {
-			return err
-		}
-		row := make([]string, n)
-		for i, sp := range spans {
-			row[i] = t.literal(columns[i], sp.Of(p))
-		}
-		t.rows = append(t.rows, row)
-	}
-}
-
-// literal is a value as SQL.
-func (t *stagedRowset) literal(c wire.Column, v []byte) string {
-	if v == nil {
-		return nullText
-	}
-	kind := valueKind(c)
-	if c.Type == wire.TypeJSON {
-		kind = sqlval.String // a binary string is no JSON
-	}
-	return string(sqlval.Value{Kind: kind, Text: v}.AppendSQL(nil, t.noBackslash))
-}
-
-const nullText = "NULL"
 
 // stagedWrites makes and runs the writes.
 type stagedWrites struct {
@@ -326,7 +268,6 @@ func (w *stagedWrites) one(ctx context.Context, sql string) error {
 		w.sum.LastInsertID = out.OK.LastInsertID
 	}
 	w.sum.AffectedRows += out.OK.AffectedRows
-	w.sum.Warnings = uint16(min(int(w.sum.Warnings)+int(out.OK.Warnings), 65535))
 	var n [3]uint64
 	for _, form := range []string{"Records: %d  Duplicates: %d  Warnings: %d", "Rows matched: %d  Changed: %d  Warnings: %d"} {
 		if c, _ := fmt.Sscanf(string(out.OK.Info), form, &n[0], &n[1], &n[2]); c == len(n) {

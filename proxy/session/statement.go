@@ -268,6 +268,9 @@ func (s *Session) attempt(ctx context.Context, e *planned, bound *plan.Bound, pa
 	if params != nil {
 		req.Params = params
 	}
+	if s.expectsWarnings(e, bound) {
+		req.Warned = s.warned
+	}
 	if _, finished := bound.Plan.Root.(*plan.Finish); finished && req.MaxRows == 0 {
 		req.MaxRows = s.deps.Limits.FinishRows
 	}

@@ -20,6 +20,9 @@ type Staged struct {
 	Columns []StagedColumn
 	// Ignore and Replace are the words of the statement.
 	Ignore, Replace bool
+	// Computes: values that are written are computed, other than by taking
+	// columns and constants.
+	Computes bool
 	// Tail is ON DUPLICATE KEY UPDATE … as the client wrote it.
 	Tail Template
 }
@@ -45,6 +48,10 @@ type StagedColumn struct {
 	Name string
 	// ByDefault: DEFAULT is written.
 	ByDefault bool
+	// Type is the column's data type, in lower case ("varchar"), as far as it
+	// is known. Places: it is the sharding column, which must be a plain value.
+	Type   string
+	Places bool
 }
 
 // BoundStaged is a Staged with its values.
