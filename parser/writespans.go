@@ -175,8 +175,8 @@ func (w *writeOutline) insert() {
 }
 
 // Ignores reports INSERT, UPDATE or DELETE with IGNORE.
-func (st *Statement) Ignores() bool {
-	switch n := st.Node.(type) {
+func (s *Statement) Ignores() bool {
+	switch n := s.Node.(type) {
 	case *ast.InsertStmt:
 		return n.IgnoreErr
 	case *ast.UpdateStmt:
