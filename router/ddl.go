@@ -34,11 +34,7 @@ func ddl(p *planning) (*plan.Plan, error) {
 		return nil, err
 	}
 	r.Target = topology.TargetPrimary
-	pl := &plan.Plan{Root: r, Why: "every shard of " + tables[0].Name}
-	if _, ok := p.st.Node.(*ast.CreateTableStmt); ok {
-		pl.Root = &plan.Sequence{Steps: append(createDatabases(tables[0].Placement), r)}
-		pl.Describe = r
-	}
+	pl := &plan.Plan{Root: p.job(tables[0], r), Why: "every shard of " + tables[0].Name, Describe: r}
 	pl.Effects.Schema = p.tableNames()
 	return pl, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/config"
 	"github.com/servaldb/serval/control"
+	"github.com/servaldb/serval/ddl"
 	"github.com/servaldb/serval/executor/txn"
 	"github.com/servaldb/serval/proxy"
 	"github.com/servaldb/serval/proxy/session"
@@ -45,6 +46,7 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger, reload *re
 		return err
 	}
 	p.recovery = txn.NewRecovery(fleetServers{srv.fleet}, log)
+	p.jobs = ddl.New(fleetServers{srv.fleet}, log)
 	front, err := p.front()
 	if err != nil {
 		return err
@@ -58,6 +60,7 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger, reload *re
 	group, background := errgroup.WithContext(background)
 	group.Go(func() error { return p.control.Run(background) })
 	group.Go(func() error { p.recovery.Run(background); return nil })
+	group.Go(func() error { p.jobs.Run(background); return nil })
 	deadlocks := txn.Deadlocks{Servers: fleetServers{srv.fleet}, Holders: p.registry.Holders, Break: p.registry.BreakDeadlock, Log: log}
 	group.Go(func() error { deadlocks.Run(background); return nil })
 	if cfg.Admin != "" {
@@ -96,6 +99,7 @@ type process struct {
 	registry *session.Registry
 	recovery *txn.Recovery
 	digests  *admin.Digests
+	jobs     *ddl.Jobs
 	started  time.Time
 }
 
@@ -149,7 +153,7 @@ func (p *process) apply(ctx context.Context, cfg *config.Config) error {
 func (p *process) deps() session.Deps {
 	return session.Deps{
 		Catalog: p.store, Plans: session.NewPlans(p.cfg.Limits.PlanCache), Fleet: p.servers.fleet,
-		Refresher: p.control, Sequences: session.NewSequences(p.store, p.servers.fleet), Coordinator: p.recovery, Own: p.own(), Weights: session.NewWeights(), Registry: p.registry,
+		Refresher: p.control, Sequences: session.NewSequences(p.store, p.servers.fleet), Coordinator: p.recovery, Jobs: p.jobs, Own: p.own(), Weights: session.NewWeights(), Registry: p.registry,
 		Hooks: session.Hooks{Statement: p.finished}, Log: p.log, Version: p.serverVersion(),
 		Zone: p.cfg.Replicas.Zone, Consistency: p.cfg.Replicas.Consistency, Started: p.started,
 		Limits: session.Limits{

@@ -10,6 +10,7 @@ import (
 
 	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/ddl"
 	"github.com/servaldb/serval/executor"
 	"github.com/servaldb/serval/executor/txn"
 	"github.com/servaldb/serval/internal/sqlerr"
@@ -118,12 +119,14 @@ type Deps struct {
 	// Coordinator makes transactions over several clusters atomic; nil: they
 	// are best effort.
 	Coordinator txn.Coordinator
-	Weights     *Weights
-	Own         OwnTables // may be nil
-	Registry    *Registry
-	Hooks       Hooks
-	Limits      Limits
-	Log         *slog.Logger
+	// Jobs keeps definitions over shards; nil: they are run unrecorded.
+	Jobs     *ddl.Jobs
+	Weights  *Weights
+	Own      OwnTables // may be nil
+	Registry *Registry
+	Hooks    Hooks
+	Limits   Limits
+	Log      *slog.Logger
 	// Version is the server version Serval tells clients.
 	Version string
 	// Consistency is what sessions read that do not say: eventual, session or

@@ -280,9 +280,12 @@ func (s *Session) attempt(ctx context.Context, e *planned, bound *plan.Bound, pa
 	}
 	var out executor.Outcome
 	var err error
-	if d, ok := e.plan.Root.(*plan.DefineView); ok {
-		out, err = s.defineView(ctx, d, bound)
-	} else {
+	switch n := e.plan.Root.(type) {
+	case *plan.DefineView:
+		out, err = s.defineView(ctx, n, bound)
+	case *plan.Job:
+		out, err = s.runJob(ctx, n, req)
+	default:
 		out, err = executor.Run(ctx, req)
 	}
 	l.abandon(err)

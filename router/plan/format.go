@@ -111,6 +111,8 @@ func (f *formatter) line(n Node) string {
 		return "Sequence"
 	case *DefineView:
 		return n.line()
+	case *Job:
+		return n.line()
 	case *Const:
 		return "Const " + strings.Join(n.Columns, ", ") + " (" + strconv.Itoa(len(n.Rows)) + " rows)"
 	}

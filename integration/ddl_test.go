@@ -1,0 +1,199 @@
+package integration
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/servaldb/serval/internal/mysqlproc"
+)
+
+const ddlTables = `
+people: {shard: hash(id), shards: 8, on: [c0, c1]}
+pages:  {shard: hash(id), shards: 4, on: [c0, c1], layout: tables}
+`
+
+func startDDL(t *testing.T, s *serverSet, schema string) (*serval, *sql.DB) {
+	t.Helper()
+	clusters := s.Clusters(t)
+	dropSchema(t, clusters, schema)
+	t.Cleanup(func() {
+		dropSchema(t, clusters, schema)
+		_ = clusters[0].Primary.Exec(context.Background(), "DELETE FROM serval_meta.ddl_jobs WHERE schema_name = '"+schema+"'")
+	})
+	p := startServal(t, s, settings{Schema: schema, Tables: ddlTables})
+	db := p.open(t, "")
+	mustExec(t, db, "CREATE DATABASE "+schema)
+	return p, p.open(t, schema)
+}
+
+// shards are the databases of `people` and their servers.
+func peopleShards(t *testing.T, s *serverSet, schema string) (out [8]struct {
+	server *mysqlproc.Server
+	name   string
+}) {
+	t.Helper()
+	for i := range out {
+		out[i].server = s.Clusters(t)[i/4].Primary
+		out[i].name = fmt.Sprintf("%s_%d.people", schema, i)
+	}
+	return out
+}
+
+// columnOn tells which shards have a column of people.
+func columnOn(t *testing.T, s *serverSet, schema, column string) string {
+	t.Helper()
+	var b strings.Builder
+	for _, shard := range peopleShards(t, s, schema) {
+		database, _, _ := strings.Cut(shard.name, ".")
+		b.WriteString(one(t, shard.server.DB(), "SELECT COUNT(*) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = ? AND TABLE_NAME = 'people' AND COLUMN_NAME = ?", database, column))
+	}
+	return b.String()
+}
+
+func jobState(t *testing.T, s *serverSet, schema string) string {
+	t.Helper()
+	return one(t, s.Clusters(t)[0].Primary.DB(), "SELECT CONCAT(state, ' ', progress) FROM serval_meta.ddl_jobs WHERE schema_name = ? ORDER BY id DESC LIMIT 1", schema)
+}
+
+// What fails on one shard says where, and the same statement goes on from there.
+func TestDefinitionThatFailsOnOneShard(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *serverSet) {
+		_, db := startDDL(t, s, "ddlone")
+		mustExec(t, db, "CREATE TABLE people (id BIGINT PRIMARY KEY, name VARCHAR(40))")
+		require.Equal(t, "done 8 of 8", jobState(t, s, "ddlone"))
+		shards := peopleShards(t, s, "ddlone")
+		mustExec(t, shards[3].server.DB(), "INSERT INTO "+shards[3].name+" VALUES (-1, REPEAT('x', 30))")
+
+		_, err := db.ExecContext(t.Context(), "ALTER TABLE people MODIFY name VARCHAR(10) NOT NULL, ADD COLUMN age INT")
+		require.ErrorContains(t, err, "table people: 7 of 8 shards have the change")
+		require.ErrorContains(t, err, "shard 3 (ddlone_3.people on cluster c0)")
+		require.Equal(t, "11101111", columnOn(t, s, "ddlone", "age"))
+		require.Equal(t, "failed 7 of 8", jobState(t, s, "ddlone"))
+
+		mustExec(t, shards[3].server.DB(), "DELETE FROM "+shards[3].name)
+		mustExec(t, db, "ALTER TABLE people MODIFY name VARCHAR(10) NOT NULL, ADD COLUMN age INT")
+		require.Equal(t, "11111111", columnOn(t, s, "ddlone", "age"))
+		require.Equal(t, "done 8 of 8", jobState(t, s, "ddlone"))
+
+		// What no server takes is the server's own error, and nothing is left.
+		_, err = db.ExecContext(t.Context(), "ALTER TABLE people ADD COLUMN age INT")
+		require.ErrorContains(t, err, "Duplicate column name 'age'")
+		require.NotContains(t, err.Error(), "shards have")
+		require.Equal(t, "undone 0 of 8", jobState(t, s, "ddlone"))
+		mustExec(t, db, "ALTER TABLE people DROP COLUMN age", "INSERT INTO people VALUES (1, 'a'), (2, 'b')")
+		require.Equal(t, "2", one(t, db, "SELECT COUNT(*) FROM people"))
+	})
+}
+
+// A table that is on some of the shards is not made nor changed on the others
+// without being asked for; a CREATE that fails leaves nothing.
+func TestDefinitionOverShardsThatDiffer(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *serverSet) {
+		_, db := startDDL(t, s, "ddldiffer")
+		shards := peopleShards(t, s, "ddldiffer")
+		mustExec(t, shards[5].server.DB(), "CREATE DATABASE IF NOT EXISTS ddldiffer_5", "CREATE TABLE "+shards[5].name+" (id BIGINT PRIMARY KEY)")
+		_, err := db.ExecContext(t.Context(), "CREATE TABLE people (id BIGINT PRIMARY KEY)")
+		require.ErrorContains(t, err, "it is on 1 of 8 shards, such as shard 5")
+		require.Equal(t, "00000100", columnOn(t, s, "ddldiffer", "id"))
+		mustExec(t, db, "CREATE TABLE IF NOT EXISTS people (id BIGINT PRIMARY KEY)")
+		require.Equal(t, "11111111", columnOn(t, s, "ddldiffer", "id"))
+
+		mustExec(t, shards[2].server.DB(), "DROP TABLE "+shards[2].name)
+		_, err = db.ExecContext(t.Context(), "ALTER TABLE people ADD COLUMN n INT")
+		require.ErrorContains(t, err, "doesn't exist on shard 2")
+		_, err = db.ExecContext(t.Context(), "TRUNCATE TABLE people")
+		require.ErrorContains(t, err, "doesn't exist on shard 2")
+		require.Equal(t, "00000000", columnOn(t, s, "ddldiffer", "n"))
+		mustExec(t, db, "DROP TABLE people") // as if all had it
+		require.Equal(t, "00000000", columnOn(t, s, "ddldiffer", "id"))
+		_, err = db.ExecContext(t.Context(), "DROP TABLE people")
+		require.ErrorContains(t, err, "1051")
+		mustExec(t, db, "DROP TABLE IF EXISTS people")
+
+		// A foreign key's name is taken on one shard only.
+		mustExec(t, shards[6].server.DB(), "CREATE TABLE ddldiffer_6.a (id BIGINT PRIMARY KEY)",
+			"CREATE TABLE ddldiffer_6.b (id BIGINT PRIMARY KEY, CONSTRAINT taken FOREIGN KEY (id) REFERENCES ddldiffer_6.a (id))",
+			"CREATE TABLE ddldiffer_6.people_old (id BIGINT PRIMARY KEY)", "CREATE VIEW "+shards[6].name+" AS SELECT 1 AS id")
+		_, err = db.ExecContext(t.Context(), "CREATE TABLE IF NOT EXISTS people (id BIGINT PRIMARY KEY, CHECK (id > 0))")
+		_ = err // IF NOT EXISTS passes over the view
+		mustExec(t, db, "DROP DATABASE ddldiffer")
+	})
+}
+
+// Serval is killed in the middle of an ALTER: the next one finishes it.
+func TestDefinitionIsFinishedByTheNextServal(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *serverSet) {
+		p, db := startDDL(t, s, "ddlkill")
+		mustExec(t, db, "CREATE TABLE people (id BIGINT PRIMARY KEY, name VARCHAR(40))", "INSERT INTO people VALUES (1,'a'),(2,'b'),(3,'c'),(4,'d')")
+		shards := peopleShards(t, s, "ddlkill")
+		for _, statement := range []string{"ALTER TABLE people ADD COLUMN age INT", "CREATE INDEX by_name ON people (name)", "TRUNCATE TABLE people", "DROP TABLE people"} {
+			// An open transaction holds the last shard back.
+			tx, err := shards[7].server.DB().BeginTx(t.Context(), nil)
+			require.NoError(t, err)
+			one(t, tx, "SELECT COUNT(*) FROM "+shards[7].name)
+			go func() { _, _ = db.ExecContext(context.Background(), statement) }()
+			eventually(t, 10*time.Second, func() error { return runs(t, s, strings.Fields(statement)[0]+" ") })
+			second := p
+			if statement == "CREATE INDEX by_name ON people (name)" { // one that is running already takes it up, too
+				second = startServal(t, s, settings{Schema: "ddlkill", Tables: ddlTables})
+			}
+			require.NoError(t, p.cmd.Process.Signal(syscall.SIGKILL))
+			p.awaitKilled(t)
+			require.Regexp(t, "^running ", jobState(t, s, "ddlkill"))
+			if second == p {
+				second = startServal(t, s, settings{Schema: "ddlkill", Tables: ddlTables})
+			}
+			require.NoError(t, tx.Rollback())
+			eventually(t, 30*time.Second, func() error {
+				if state := jobState(t, s, "ddlkill"); state != "done 8 of 8" {
+					return fmt.Errorf("the job is %s", state)
+				}
+				return nil
+			})
+			p, db = second, second.open(t, "ddlkill")
+			switch strings.Fields(statement)[0] {
+			case "ALTER":
+				require.Equal(t, "11111111", columnOn(t, s, "ddlkill", "age"))
+			case "TRUNCATE":
+				require.Equal(t, "0", one(t, db, "SELECT COUNT(*) FROM people"))
+			case "DROP":
+				require.Equal(t, "00000000", columnOn(t, s, "ddlkill", "id"))
+			}
+		}
+	})
+}
+
+// Two sessions of two Servals change one table at once: one after the other.
+func TestDefinitionsOfOneTableExcludeEachOther(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *serverSet) {
+		_, db := startDDL(t, s, "ddltwo")
+		other := startServal(t, s, settings{Schema: "ddltwo", Tables: ddlTables}).open(t, "ddltwo")
+		mustExec(t, db, "CREATE TABLE people (id BIGINT PRIMARY KEY)")
+		errs := make(chan error, 8)
+		for i := range 8 {
+			go func() {
+				_, err := []*sql.DB{db, other}[i%2].ExecContext(context.Background(), fmt.Sprintf("ALTER TABLE people ADD COLUMN c%d INT", i))
+				errs <- err
+			}()
+		}
+		for range 8 {
+			require.NoError(t, <-errs)
+		}
+		var first string
+		for i, shard := range peopleShards(t, s, "ddltwo") {
+			var name, text string
+			require.NoError(t, shard.server.DB().QueryRowContext(t.Context(), "SHOW CREATE TABLE "+shard.name).Scan(&name, &text))
+			if i == 0 {
+				first = text
+			}
+			require.Equal(t, first, text, "the columns are in the same order everywhere")
+		}
+	})
+}
