@@ -168,7 +168,12 @@ type Table struct {
 	Keep, Ahead int
 	// From is Month's first period as year*100+month, 0 if not said.
 	From int
-	Line int
+	// Zone is the time zone in which Month's column is written, so in which a
+	// month begins; nil: UTC.
+	Zone *time.Location
+	// DropOld: periods before Keep are dropped.
+	DropOld bool
+	Line    int
 }
 
 // Log is what is logged and how.

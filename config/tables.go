@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -75,6 +76,8 @@ func (r *reader) table(e entry) *rawTable {
 		"keep":           func(n *yaml.Node) { t.Keep = r.number(n, "keep", 1, 1200) },
 		"ahead":          func(n *yaml.Node) { t.Ahead = r.number(n, "ahead", 0, 120) },
 		"from":           func(n *yaml.Node) { t.From = r.month(n) },
+		"time_zone":      func(n *yaml.Node) { t.Zone = r.zone(n) },
+		"drop_old":       func(n *yaml.Node) { t.DropOld = r.yes(n, "drop_old") },
 		"layout": func(n *yaml.Node) {
 			t.Layout = LayoutDatabases
 			if r.oneOf(n, "layout", "databases", "tables") == "tables" {
@@ -158,6 +161,17 @@ func (r *reader) month(n *yaml.Node) int {
 	return year*100 + month
 }
 
+// zone reads a time zone's name.
+func (r *reader) zone(n *yaml.Node) *time.Location {
+	name := r.text(n, "time_zone")
+	zone, err := time.LoadLocation(name)
+	if err != nil || name == "" || name == "Local" {
+		r.add(n.Line, "write a name like UTC or Europe/Berlin", "time_zone cannot be %q", name)
+		return nil
+	}
+	return zone
+}
+
 // rules fills in what tables take from each other and from the whole file.
 func (r *reader) rules() {
 	for _, s := range r.schemas {
@@ -197,7 +211,7 @@ func (r *reader) resolve(t *rawTable, byName map[string]*rawTable) {
 // like takes over the other table's shards.
 func (r *reader) like(t *rawTable, byName map[string]*rawTable) {
 	line := t.given["like"]
-	for _, k := range []string{"shards", "on", "global", "keep", "ahead", "from", "layout"} {
+	for _, k := range []string{"shards", "on", "global", "keep", "ahead", "from", "time_zone", "drop_old", "layout"} {
 		if t.has(k) {
 			r.add(t.given[k], "remove it, or remove like:", "table %s takes %s from table %s", t.Name, k, t.Like)
 		}
@@ -227,7 +241,7 @@ func (r *reader) like(t *rawTable, byName map[string]*rawTable) {
 		return
 	}
 	o := other.Table
-	t.On, t.Shards, t.Layout, t.Keep, t.Ahead, t.From = o.On, o.Shards, o.Layout, o.Keep, o.Ahead, o.From
+	t.On, t.Shards, t.Layout, t.Keep, t.Ahead, t.From, t.Zone, t.DropOld = o.On, o.Shards, o.Layout, o.Keep, o.Ahead, o.From, o.Zone, o.DropOld
 }
 
 // kind decides between whole, global and sharded.
@@ -257,6 +271,11 @@ func (r *reader) keysOfKind(t *rawTable) {
 	only("keep", "month", month)
 	only("ahead", "month", month)
 	only("from", "month", month)
+	only("time_zone", "month", month)
+	only("drop_old", "month", month)
+	if t.DropOld && t.Keep == 0 && month {
+		r.add(t.given["drop_old"], "add keep: with a number of months", "table %s has drop_old: and does not say how many months to keep", t.Name)
+	}
 	only("layout", "sharded tables", hash || month)
 	only("auto_increment", "sharded tables", hash || month)
 	if hash && !t.has("shards") {

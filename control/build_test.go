@@ -153,3 +153,37 @@ func TestWantedMonthsFollowFromKeepAndAhead(t *testing.T) {
 	}
 	require.True(t, slices.IsSorted(wantedMonths(&config.Table{Keep: 100, Ahead: 100}, november)))
 }
+
+// A month begins when it does where the application writes, whatever the
+// process's own zone, also where clocks were changed in that month.
+func TestAMonthBeginsInTheRulesTimeZone(t *testing.T) {
+	at := func(text string) time.Time {
+		when, err := time.Parse(time.RFC3339, text)
+		require.NoError(t, err)
+		return when
+	}
+	for _, c := range []struct {
+		zone, now string
+		want      shardrule.Period
+	}{
+		{"", "2026-10-31T23:59:59Z", 202610},
+		{"", "2026-11-01T00:00:00Z", 202611},
+		{"Europe/Berlin", "2026-10-31T22:59:59Z", 202610}, // winter time since the 25th
+		{"Europe/Berlin", "2026-10-31T23:00:00Z", 202611},
+		{"Europe/Berlin", "2026-03-31T21:59:59Z", 202603}, // summer time since the 29th
+		{"Europe/Berlin", "2026-03-31T22:00:00Z", 202604},
+		{"America/New_York", "2026-11-01T03:59:59Z", 202610}, // the clock goes back on that very day
+		{"America/New_York", "2026-11-01T04:00:00Z", 202611},
+		{"Asia/Tokyo", "2026-12-31T14:59:59Z", 202612},
+		{"Asia/Tokyo", "2026-12-31T15:00:00Z", 202701},
+	} {
+		rule := &config.Table{Kind: config.Month}
+		if c.zone != "" {
+			zone, err := time.LoadLocation(c.zone)
+			require.NoError(t, err)
+			rule.Zone = zone
+		}
+		require.Equal(t, c.want, periodAt(rule, at(c.now)), c.zone+" "+c.now)
+		require.Equal(t, []shardrule.Period{c.want}, wantedMonths(rule, at(c.now).In(time.FixedZone("elsewhere", 11*3600))), "the process's own zone does not count")
+	}
+}

@@ -90,6 +90,9 @@ func (c *Controller) Run(ctx context.Context) error {
 		if err == nil {
 			err = c.createMonths(within)
 		}
+		if err == nil {
+			err = c.dropMonths(within)
+		}
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			c.log.Warn("the tables' definitions could not be read again", "err", err)
@@ -175,8 +178,7 @@ func (c *Controller) refreshLocked(ctx context.Context, cfg *config.Config) erro
 	}
 	old := c.mu.facts
 	old.Now = facts.Now
-	sameMonths := c.mu.facts.Now.Month() == facts.Now.Month() && c.mu.facts.Now.Year() == facts.Now.Year()
-	if cfg == c.mu.cfg && sameMonths && reflect.DeepEqual(old, facts) {
+	if cfg == c.mu.cfg && sameMonths(cfg, c.mu.facts.Now, facts.Now) && reflect.DeepEqual(old, facts) {
 		return nil
 	}
 	return c.publishLocked(cfg, facts)

@@ -81,10 +81,34 @@ func monthsOf(rule *config.Table, fact *TableFact, now time.Time) []shardrule.Pe
 	return wantedMonths(rule, now)
 }
 
+// periodAt is the month in the rule's time zone. Values are compared as they are
+// written, so it is the zone the applications write in that counts, and no hour
+// of a changed clock is in two months.
+func periodAt(rule *config.Table, now time.Time) shardrule.Period {
+	zone := rule.Zone
+	if zone == nil {
+		zone = time.UTC
+	}
+	now = now.In(zone)
+	return shardrule.PeriodOf(now.Year(), int(now.Month()))
+}
+
+// sameMonths: both times are in the same month for every rule.
+func sameMonths(cfg *config.Config, a, b time.Time) bool {
+	for i := range cfg.Schemas {
+		for j := range cfg.Schemas[i].Tables {
+			if t := &cfg.Schemas[i].Tables[j]; t.Kind == config.Month && periodAt(t, a) != periodAt(t, b) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
 // wantedMonths are those from the rule's from:, or as many as keep: says, to
 // ahead: months after now.
 func wantedMonths(rule *config.Table, now time.Time) []shardrule.Period {
-	current := shardrule.PeriodOf(now.Year(), int(now.Month()))
+	current := periodAt(rule, now)
 	first := current
 	if rule.Keep > 0 {
 		first = current.Add(1 - rule.Keep)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/servaldb/serval/config"
 	"github.com/servaldb/serval/shardrule"
@@ -79,7 +80,7 @@ func (c *Controller) createMonths(ctx context.Context) error {
 	var created []TableName
 	for name, fact := range c.mu.facts.Tables {
 		rule := ruleOf(c.mu.cfg, &c.mu.facts, name)
-		if rule == nil || rule.Kind != config.Month || len(fact.Periods) == 0 {
+		if rule == nil || rule.Kind != config.Month || len(fact.Periods) == 0 || c.definitionUnderWay(ctx, name) {
 			continue
 		}
 		newest := fact.Periods[len(fact.Periods)-1]
@@ -108,6 +109,14 @@ func (c *Controller) createMonths(ctx context.Context) error {
 	return c.refreshLocked(ctx, c.mu.cfg)
 }
 
+// definitionUnderWay: the newest table may be changed already and the month's
+// not be on the list of those that are to be.
+func (c *Controller) definitionUnderWay(ctx context.Context, name TableName) bool {
+	rows, err := c.servers.Select(ctx, c.store.Load().HomeOf(name.Schema), "SELECT 1 FROM serval_meta.ddl_jobs WHERE state = 'running' AND schema_name = "+
+		quote(name.Schema)+" AND table_name = "+quote(name.Table)+" LIMIT 1")
+	return err == nil && len(rows) > 0
+}
+
 // createLike creates the shard as the model is, on another cluster perhaps.
 func (c *Controller) createLike(ctx context.Context, model, shard topology.Shard) error {
 	rows, err := c.servers.Select(ctx, model.Cluster, "SHOW CREATE TABLE "+quoteName(model.Database)+"."+quoteName(model.Table))
@@ -117,10 +126,11 @@ func (c *Controller) createLike(ctx context.Context, model, shard topology.Shard
 	if len(rows) != 1 || len(rows[0]) < 2 {
 		return fmt.Errorf("SHOW CREATE TABLE %s gave nothing", model.Table)
 	}
-	_, body, ok := strings.Cut(string(rows[0][1]), "(")
+	_, body, ok := strings.Cut(string(rows[0][1]), "` (\n")
 	if !ok {
 		return fmt.Errorf("SHOW CREATE TABLE %s gave %q", model.Table, rows[0][1])
 	}
+	body = "\n" + bodyFor(body, model.Table, shard.Table)
 	if shard.Database != model.Database {
 		if err := c.servers.Exec(ctx, shard.Cluster, "CREATE DATABASE IF NOT EXISTS "+quoteName(shard.Database)); err != nil {
 			return err
@@ -128,4 +138,61 @@ func (c *Controller) createLike(ctx context.Context, model, shard topology.Shard
 	}
 	return c.servers.Exec(ctx, shard.Cluster,
 		"CREATE TABLE IF NOT EXISTS "+quoteName(shard.Database)+"."+quoteName(shard.Table)+" ("+body)
+}
+
+// bodyFor is a definition's body for a table of another name: the server has
+// made names of constraints of it, which are a database's only once.
+func bodyFor(body, from, to string) string {
+	return strings.ReplaceAll(tableCounter.ReplaceAllString(body, ""), "CONSTRAINT `"+from+"_", "CONSTRAINT `"+to+"_")
+}
+
+// dropMonths drops the tables of months that rules with drop_old: do not keep.
+// Both this clock and the server's must say so: a wrong clock must not cost a
+// month. Every Serval does it, and a table is dropped once.
+func (c *Controller) dropMonths(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	dropped := false
+	for name, fact := range c.mu.facts.Tables {
+		rule := ruleOf(c.mu.cfg, &c.mu.facts, name)
+		if rule == nil || rule.Kind != config.Month || !rule.DropOld || rule.Keep == 0 {
+			continue
+		}
+		for _, p := range fact.Periods {
+			shard := monthShards(name.Schema, name.Table, rule, []shardrule.Period{p})[0]
+			if p >= periodAt(rule, c.now()).Add(1-rule.Keep) {
+				break
+			}
+			there, err := serverTime(ctx, c.servers, shard.Cluster)
+			if err != nil {
+				return err
+			}
+			if p >= periodAt(rule, there).Add(1-rule.Keep) {
+				c.log.Warn("a month is old by this clock and not by the server's, so its table stays", "table", shard.Table, "database", shard.Database, "cluster", shard.Cluster)
+				break
+			}
+			if err := c.servers.Exec(ctx, shard.Cluster, "DROP TABLE IF EXISTS "+quoteName(shard.Database)+"."+quoteName(shard.Table)); err != nil {
+				return fmt.Errorf("table %s of month %s: %w", name.Table, p, err)
+			}
+			c.log.Info("dropped the table of an old month", "table", shard.Table, "database", shard.Database, "cluster", shard.Cluster)
+			dropped = true
+		}
+	}
+	if !dropped {
+		return nil
+	}
+	return c.refreshLocked(ctx, c.mu.cfg)
+}
+
+// serverTime is the primary's clock.
+func serverTime(ctx context.Context, s Servers, cluster string) (time.Time, error) {
+	rows, err := s.Select(ctx, cluster, "SELECT UNIX_TIMESTAMP()")
+	if err != nil {
+		return time.Time{}, err
+	}
+	if len(rows) != 1 {
+		return time.Time{}, fmt.Errorf("cluster %s does not say what time it is", cluster)
+	}
+	seconds, err := strconv.ParseInt(string(rows[0][0]), 10, 64)
+	return time.Unix(seconds, 0), err
 }

@@ -136,10 +136,10 @@ func (r *Running) begin(ctx context.Context) error {
 func (r *Running) left(ctx context.Context) ([]*Job, error) {
 	rows, err := r.held.Select(ctx, "SELECT id, steps FROM "+jobsTable+" WHERE schema_name = "+text(r.Schema)+" AND table_name = "+text(r.Table)+
 		" AND state IN ('"+running+"', '"+failed+"') ORDER BY id")
-	if code := sqlerr.From(errOr(err)).Code; err != nil && (code == sqlerr.NoSuchTable || code == sqlerr.BadDB) {
-		return nil, r.makeTable(ctx)
-	}
 	if err != nil {
+		if code := sqlerr.From(err).Code; code == sqlerr.NoSuchTable || code == sqlerr.BadDB {
+			return nil, r.makeTable(ctx)
+		}
 		return nil, err
 	}
 	var out []*Job
@@ -151,13 +151,6 @@ func (r *Running) left(ctx context.Context) ([]*Job, error) {
 		out = append(out, j)
 	}
 	return out, nil
-}
-
-func errOr(err error) error {
-	if err == nil {
-		return errors.New("")
-	}
-	return err
 }
 
 func decode(home, schema, table string, id, steps []byte) (*Job, error) {

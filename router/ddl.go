@@ -26,6 +26,16 @@ func ddl(p *planning) (*plan.Plan, error) {
 	if p.facts.TemporaryTable {
 		return nil, sqlerr.Refuse("a temporary table called "+tables[0].Name, "a "+kindWord(tables[0])+" table has that name", "call it otherwise")
 	}
+	switch n := p.st.Node.(type) {
+	case *ast.DropTableStmt:
+		if len(p.st.Tables) > 1 && !n.IsView {
+			return p.dropSeveral(n)
+		}
+	case *ast.CreateTableStmt:
+		if n.ReferTable != nil && n.TemporaryKeyword == ast.TemporaryNone {
+			return p.createLike(n)
+		}
+	}
 	if err := p.checkDDL(tables); err != nil {
 		return nil, err
 	}
@@ -87,13 +97,15 @@ func (p *planning) checkDDL(tables []*catalog.Table) error {
 	t := tables[0]
 	switch n := p.st.Node.(type) {
 	case *ast.CreateTableStmt:
-		if err := checkCreate(n, t); err != nil {
-			return err
+		if p.lookup(p.st.Tables[0]) != t {
+			return refuseDDL("a table that refers to", t, "its rows would be on other servers than the new table's", "leave the foreign key out")
 		}
+		return p.checkCreate(n, t)
 	case *ast.AlterTableStmt:
-		if err := checkAlter(n, t); err != nil {
-			return err
+		if p.lookup(p.st.Tables[0]) != t {
+			return refuseDDL("a table that refers to", t, "its rows are on other servers than this table's", "leave the foreign key out")
 		}
+		return p.checkAlter(n, t)
 	case *ast.RenameTableStmt:
 		return refuseDDL("renaming", t, "the rule has it under this name", "change the rule")
 	}
@@ -106,8 +118,6 @@ func (p *planning) checkDDL(tables []*catalog.Table) error {
 // checkOneTable is checkDDL for statements that name one table.
 func (p *planning) checkOneTable(t *catalog.Table) error {
 	switch n := p.st.Node.(type) {
-	case *ast.CreateTableStmt, *ast.AlterTableStmt:
-		return nil
 	case *ast.CreateIndexStmt:
 		if n.KeyType == ast.IndexKeyTypeUnique {
 			return checkUnique(t, partNames(n.IndexPartSpecifications), "the unique index "+n.IndexName)
@@ -124,13 +134,9 @@ func (p *planning) checkOneTable(t *catalog.Table) error {
 	return refuseDDL("this definition with", t, "it is supported on unsharded tables only", "")
 }
 
-func checkCreate(n *ast.CreateTableStmt, t *catalog.Table) error {
-	switch {
-	case n.ReferTable != nil:
-		return refuseDDL("CREATE TABLE … LIKE of", t, "the other table may not be on the same shards", "write the definition out")
-	case n.Select != nil:
+func (p *planning) checkCreate(n *ast.CreateTableStmt, t *catalog.Table) error {
+	if n.Select != nil {
 		return refuseDDL("CREATE TABLE … SELECT of", t, "its rows would have to be placed", "create it, then insert")
-	case n.Partition != nil && t.Placement.Kind == shardrule.Sharded && t.Placement.Algorithm.Name() == "month":
 	}
 	var columns []string
 	auto := ""
@@ -142,10 +148,14 @@ func checkCreate(n *ast.CreateTableStmt, t *catalog.Table) error {
 				return refuseForeignKey(t)
 			case ast.ColumnOptionAutoIncrement:
 				auto = c.Name.Name.L
+			case ast.ColumnOptionCheck:
+				if err := checkNamed(&ast.Constraint{Tp: ast.ConstraintCheck, Name: o.ConstraintName}, t); err != nil {
+					return err
+				}
 			}
 		}
 	}
-	if err := checkForeignKeys(n.Constraints, t); err != nil || t.Placement.Kind != shardrule.Sharded {
+	if err := p.checkConstraints(n.Constraints, t); err != nil || t.Placement.Kind != shardrule.Sharded {
 		return err
 	}
 	if !hasName(columns, t.Placement.Column.Name) {
@@ -183,7 +193,7 @@ func checkKeys(n *ast.CreateTableStmt, t *catalog.Table, auto string) error {
 			}
 		}
 	}
-	return checkForeignKeys(n.Constraints, t)
+	return nil
 }
 
 func keyName(c *ast.Constraint) string {
@@ -193,10 +203,16 @@ func keyName(c *ast.Constraint) string {
 	return "the unique key " + orName(c.Name, "on "+strings.Join(partNames(c.Keys), ", "))
 }
 
-func checkForeignKeys(list []*ast.Constraint, t *catalog.Table) error {
+// checkConstraints is about those that are no keys.
+func (p *planning) checkConstraints(list []*ast.Constraint, t *catalog.Table) error {
 	for _, c := range list {
+		if err := checkNamed(c, t); err != nil {
+			return err
+		}
 		if c.Tp == ast.ConstraintForeignKey {
-			return refuseForeignKey(t)
+			if err := p.checkForeignKey(c, t); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -233,7 +249,7 @@ func hasName(list []string, name string) bool {
 	return false
 }
 
-func checkAlter(n *ast.AlterTableStmt, t *catalog.Table) error {
+func (p *planning) checkAlter(n *ast.AlterTableStmt, t *catalog.Table) error {
 	key := t.Placement.Column.Name
 	for _, s := range n.Specs {
 		switch s.Tp {
@@ -243,9 +259,13 @@ func checkAlter(n *ast.AlterTableStmt, t *catalog.Table) error {
 			return refuseDDL("this change of", t, "it is about one server's files", "")
 		case ast.AlterTableAddConstraint:
 			if c := s.Constraint; c != nil {
-				if err := checkConstraint(c, t); err != nil {
+				if err := p.checkConstraint(c, t); err != nil {
 					return err
 				}
+			}
+		case ast.AlterTableOption:
+			if err := checkConvert(s, t); err != nil {
+				return err
 			}
 		case ast.AlterTableDropColumn, ast.AlterTableRenameColumn, ast.AlterTableChangeColumn, ast.AlterTableModifyColumn:
 			if err := checkColumnChange(s, t, key); err != nil {
@@ -253,12 +273,27 @@ func checkAlter(n *ast.AlterTableStmt, t *catalog.Table) error {
 			}
 		}
 		for _, c := range s.NewConstraints {
-			if err := checkConstraint(c, t); err != nil {
+			if err := p.checkConstraint(c, t); err != nil {
 				return err
 			}
 		}
 		if err := checkNewColumns(s, t); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// checkConvert: another character set gives the sharding column's text other
+// weights, by which its rows are placed.
+func checkConvert(s *ast.AlterTableSpec, t *catalog.Table) error {
+	if t.Placement.Kind != shardrule.Sharded || t.Placement.Column.Type != shardrule.TypeText && t.Placement.Column.Type != shardrule.TypeOther {
+		return nil
+	}
+	for _, o := range s.Options {
+		if o.Tp == ast.TableOptionCharset && o.UintValue == ast.TableOptionCharsetWithConvertTo {
+			return refuseDDL("CONVERT TO CHARACTER SET of", t, "it changes the sharding column "+t.Placement.Column.Name+", and rows are placed by its character set and collation",
+				"MODIFY the other columns one by one, or reshard the table")
 		}
 	}
 	return nil
@@ -270,6 +305,10 @@ func checkNewColumns(s *ast.AlterTableSpec, t *catalog.Table) error {
 			switch o.Tp {
 			case ast.ColumnOptionReference:
 				return refuseForeignKey(t)
+			case ast.ColumnOptionCheck:
+				if err := checkNamed(&ast.Constraint{Tp: ast.ConstraintCheck, Name: o.ConstraintName}, t); err != nil {
+					return err
+				}
 			case ast.ColumnOptionUniqKey, ast.ColumnOptionPrimaryKey:
 				if t.AutoIncrement != "" && foldEqual(c.Name.Name.L, t.AutoIncrement) {
 					continue
@@ -283,10 +322,10 @@ func checkNewColumns(s *ast.AlterTableSpec, t *catalog.Table) error {
 	return nil
 }
 
-func checkConstraint(c *ast.Constraint, t *catalog.Table) error {
+func (p *planning) checkConstraint(c *ast.Constraint, t *catalog.Table) error {
 	switch c.Tp {
-	case ast.ConstraintForeignKey:
-		return refuseForeignKey(t)
+	case ast.ConstraintForeignKey, ast.ConstraintCheck:
+		return p.checkConstraints([]*ast.Constraint{c}, t)
 	case ast.ConstraintPrimaryKey, ast.ConstraintUniq, ast.ConstraintUniqKey, ast.ConstraintUniqIndex:
 		names := partNames(c.Keys)
 		if len(names) == 1 && t.AutoIncrement != "" && foldEqual(names[0], t.AutoIncrement) {

@@ -10,6 +10,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"syscall"
+	_ "time/tzdata" // rules name time zones, and not every machine has the files
 
 	"github.com/spf13/cobra"
 

@@ -2,6 +2,8 @@ package session
 
 import (
 	"context"
+	"fmt"
+	"regexp"
 
 	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/ddl"
@@ -83,3 +85,77 @@ func jobSteps(n *plan.Job, tasks []plan.Task) []ddl.Step {
 	}
 	return steps
 }
+
+// runJobs runs them one after the other. Where one fails those before it stay
+// done, and the error says so.
+func (s *Session) runJobs(ctx context.Context, n *plan.Jobs, req *executor.Request) (out executor.Outcome, err error) {
+	for i, step := range n.Steps {
+		b, r := *req.Bound, *req
+		b.Plan = &plan.Plan{Root: step, NeedsDB: req.Bound.Plan.NeedsDB}
+		r.Bound = &b
+		if job, ok := step.(*plan.Job); ok {
+			out, err = s.runJob(ctx, job, &r)
+		} else {
+			out, err = executor.Run(ctx, &r)
+		}
+		s.wrote(out.GTIDs)
+		if err != nil && i > 0 {
+			e := sqlerr.From(err)
+			err = (&sqlerr.Error{Code: e.Code, State: e.State, Message: fmt.Sprintf("%s; the first %d of the statement's %d tables are done", e.Message, i, len(n.Steps))}).WithCause(err)
+		}
+		if err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// definition is SHOW CREATE TABLE's answer behind the table's name.
+var definition = regexp.MustCompile("(?s)^CREATE TABLE `(?:[^`]|``)*` (\\(.*)$")
+
+// likeCounter is what the new table does not have of the other one's.
+var likeCounter = regexp.MustCompile(` AUTO_INCREMENT=\d+`)
+
+// createLike reads the definition and runs it as a statement of its own.
+func (s *Session) createLike(ctx context.Context, n *plan.CreateLike) (executor.Outcome, error) {
+	conns, err := s.deps.Fleet.Acquire(ctx, s.wantPrimary(n.From.Cluster, 1))
+	if err != nil {
+		return executor.Outcome{}, err
+	}
+	conns[0].Want(&backend.State{})
+	_, rows, err := conns[0].Select(ctx, "SHOW CREATE TABLE "+quoteName(n.From.Database)+"."+quoteName(n.From.Table))
+	conns[0].Release(err)
+	if missing(err) {
+		return executor.Outcome{}, sqlerr.New(sqlerr.NoSuchTable, "Table '%s.%s' doesn't exist", n.Source.Schema, n.Source.Table)
+	}
+	if err != nil {
+		return executor.Outcome{}, err
+	}
+	var body []string
+	if len(rows) == 1 && len(rows[0]) > 1 {
+		body = definition.FindStringSubmatch(string(rows[0][1]))
+	}
+	if body == nil {
+		const wrongObject = 1347
+		return executor.Outcome{}, sqlerr.New(wrongObject, "'%s.%s' is not BASE TABLE", n.Source.Schema, n.Source.Table)
+	}
+	sql := "CREATE TABLE "
+	if n.IfNotExists {
+		sql += "IF NOT EXISTS "
+	}
+	sql += quoteName(n.Table.Schema) + "." + quoteName(n.Table.Table) + " " + likeCounter.ReplaceAllString(foreignKey.ReplaceAllString(namedChecks(body[1]), ""), "")
+	saved := s.settings
+	defer func() { s.settings = saved }()
+	s.settings.set("sql_mode", "''")
+	for _, name := range []string{"character_set_client", "character_set_connection"} {
+		s.settings.set(name, "utf8mb4")
+	}
+	s.settings.set("collation_connection", "utf8mb4_general_ci")
+	_, out, err := s.inner(ctx, []byte(sql), s.out)
+	return out, err
+}
+
+// checkName is the name of a CHECK, which the new table's server makes anew.
+var checkName = regexp.MustCompile("(?m)^(\\s*)CONSTRAINT `(?:[^`]|``)*` CHECK ")
+
+func namedChecks(body string) string { return checkName.ReplaceAllString(body, "${1}CHECK ") }

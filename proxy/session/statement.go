@@ -283,6 +283,10 @@ func (s *Session) attempt(ctx context.Context, e *planned, bound *plan.Bound, pa
 	switch n := e.plan.Root.(type) {
 	case *plan.DefineView:
 		out, err = s.defineView(ctx, n, bound)
+	case *plan.Jobs:
+		out, err = s.runJobs(ctx, n, req)
+	case *plan.CreateLike:
+		return s.createLike(ctx, n)
 	case *plan.Job:
 		out, err = s.runJob(ctx, n, req)
 	default:

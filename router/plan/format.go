@@ -113,6 +113,10 @@ func (f *formatter) line(n Node) string {
 		return n.line()
 	case *Job:
 		return n.line()
+	case *Jobs:
+		return "Jobs"
+	case *CreateLike:
+		return n.line()
 	case *Const:
 		return "Const " + strings.Join(n.Columns, ", ") + " (" + strconv.Itoa(len(n.Rows)) + " rows)"
 	}

@@ -1,0 +1,99 @@
+package router
+
+import (
+	"github.com/pingcap/tidb/pkg/parser/ast"
+
+	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/parser"
+	"github.com/servaldb/serval/shardrule"
+)
+
+// checkForeignKey refuses a foreign key that a shard cannot watch over by
+// itself: the row it refers to must be on the same shard, which is so where both
+// tables share their shards and refer to each other by the sharding columns.
+func (p *planning) checkForeignKey(c *ast.Constraint, t *catalog.Table) error {
+	const leave = "leave it out"
+	refuse := func(why, instead string) error {
+		return refuseDDL("the foreign key on "+orName(c.Name, "("+joined(partNames(c.Keys))+")")+" of", t, why, instead)
+	}
+	if c.Refer == nil || c.Refer.Table == nil {
+		return refuse("it does not say what it refers to", leave)
+	}
+	name := parser.TableName{Schema: c.Refer.Table.Schema.O, Table: c.Refer.Table.Name.O}
+	to := p.lookup(name)
+	switch {
+	case to == nil || to.Placement == nil:
+		return refuse("table "+name.Table+", to which it refers, is not sharded: the row may be on another server", leave)
+	case t.Placement.Kind != shardrule.Sharded || to.Placement.Kind != shardrule.Sharded:
+		return refuse("one of the two tables is not sharded: the row may be on another server", leave)
+	case !sharesShards(t.Placement, to.Placement):
+		return refuse("table "+to.Name+", to which it refers, has other shards: the row may be on another one", "give both tables the same rule (like:), or leave it out")
+	case !sameNames(t, to):
+		return refuse("its shards have other names than the tables, and SHOW CREATE TABLE would tell of them", "give both tables layout: databases, or leave it out")
+	}
+	if own, theirs := partNames(c.Keys), partNames(c.Refer.IndexPartSpecifications); !refersByKey(own, theirs, t.Placement.Column.Name, to.Placement.Column.Name) {
+		return refuse("the row it refers to may be on another shard: "+t.Placement.Column.Name+" does not refer to "+to.Name+"."+to.Placement.Column.Name,
+			"add the sharding columns to it at the same place on both sides, or leave it out")
+	}
+	if d := c.Refer.OnDelete; d != nil {
+		switch d.ReferOpt {
+		case ast.ReferOptionCascade, ast.ReferOptionSetNull, ast.ReferOptionSetDefault:
+			return refuse("ON DELETE "+d.ReferOpt.String()+" would also change rows when a row only moves to another shard, which is a delete and an insert", "use ON DELETE RESTRICT")
+		case ast.ReferOptionNoOption, ast.ReferOptionRestrict, ast.ReferOptionNoAction:
+		}
+	}
+	return nil
+}
+
+// sharesShards: equal keys are on the same shard. That both columns are of one
+// type is asked by the server, which takes no foreign key otherwise.
+func sharesShards(a, b *shardrule.Placement) bool {
+	if len(a.Shards) != len(b.Shards) || a.Algorithm.Spec() != b.Algorithm.Spec() {
+		return false
+	}
+	for i := range a.Shards {
+		if a.Shards[i].Cluster != b.Shards[i].Cluster {
+			return false
+		}
+	}
+	return true
+}
+
+// sameNames: on all their shards both tables have their own names and stand in
+// one database.
+func sameNames(a, b *catalog.Table) bool {
+	for i, s := range a.Placement.Shards {
+		if o := b.Placement.Shards[i]; s.Table != a.Name || o.Table != b.Name || s.Database != o.Database {
+			return false
+		}
+	}
+	return true
+}
+
+// refersByKey: one list has a where the other has b.
+func refersByKey(as, bs []string, a, b string) bool {
+	for i := range min(len(as), len(bs)) {
+		if foldEqual(as[i], a) && foldEqual(bs[i], b) {
+			return true
+		}
+	}
+	return false
+}
+
+// checkNamed refuses names of constraints that a server wants to be unique in a
+// database, where shards of the table share one.
+func checkNamed(c *ast.Constraint, t *catalog.Table) error {
+	if c.Name == "" || c.Tp != ast.ConstraintCheck && c.Tp != ast.ConstraintForeignKey {
+		return nil
+	}
+	databases := map[[2]string]bool{}
+	for _, s := range t.Placement.Shards {
+		at := [2]string{s.Cluster, s.Database}
+		if databases[at] {
+			return refuseDDL("the constraint name "+c.Name+" in", t, "several of its shards are tables of one database, in which a server takes such a name only once",
+				"leave CONSTRAINT "+c.Name+" out: each shard's server makes a name")
+		}
+		databases[at] = true
+	}
+	return nil
+}
