@@ -1,7 +1,7 @@
 // Package ddl keeps a definition over shards (CREATE, ALTER, DROP, TRUNCATE) as
 // a job: written down in serval_meta.ddl_jobs on the schema's home cluster
 // before the first shard is touched, so that what a crash leaves half done is
-// found and finished. DESIGN.md says how.
+// found and finished. docs/ddl.md says how.
 package ddl
 
 import (

@@ -241,7 +241,7 @@ func TestDriftIsFoundAndRepaired(t *testing.T) {
 	eachEngine(t, func(t *testing.T, s *serverSet) {
 		p, db := startDDL(t, s, "ddldrift")
 		mustExec(t, db, "CREATE TABLE people (id BIGINT PRIMARY KEY, name VARCHAR(40) NOT NULL DEFAULT 'a,b', n BIGINT, KEY by_name (name))",
-			"CREATE TABLE pages (id BIGINT PRIMARY KEY, CHECK (id > 0))")
+			"CREATE TABLE pages (id BIGINT PRIMARY KEY, CHECK (id > 0))", "CREATE TABLE visits (person BIGINT PRIMARY KEY)")
 		check := func(more ...string) (string, error) {
 			out, err := exec.CommandContext(t.Context(), binary, append([]string{"check", "-c", p.Config, "--live"}, more...)...).CombinedOutput()
 			return string(out), err
