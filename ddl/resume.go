@@ -84,6 +84,9 @@ func (r *Running) resume(ctx context.Context) error {
 			continue
 		}
 		if err := r.jobs.servers.ExecIn(ctx, s.Cluster, r.State, string(s.SQL)); err != nil {
+			if ctx.Err() != nil {
+				return err // this Serval ends; the job is the next one's
+			}
 			return r.End(ctx, err)
 		}
 		r.Ended(ctx, map[int]error{i: nil})
@@ -101,7 +104,11 @@ func (r *Running) compare(ctx context.Context) error {
 		}
 	}
 	for i := range r.Steps { // what a done one is like, the others are to become
-		if s := &r.Steps[i]; s.Done {
+		s := &r.Steps[i]
+		if s.Done && now[i] == s.Before && (r.Verb == Create || r.Verb == Change) {
+			s.Done = false // taken back by hand, or a change that nothing shows: it does no harm twice
+		}
+		if s.Done {
 			s.After = now[i]
 		}
 	}

@@ -447,8 +447,8 @@ func (r *Running) close(ctx context.Context, state string, why error) {
 // lost: the server could not be reached, or went away: the same statement may
 // well succeed later.
 func lost(err error) bool {
-	if err == nil {
-		return false
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return false // who ended the statement does not want it to go on
 	}
 	var e *sqlerr.Error
 	if !errors.As(err, &e) {
