@@ -35,7 +35,7 @@ func RunJob(ctx context.Context, req *Request, route *plan.Route, tasks []plan.T
 // runTasks runs tasks side by side; errs has one for each.
 func runTasks(ctx context.Context, req *Request, route *plan.Route, tasks []plan.Task) (Outcome, []error, error) {
 	bound, r := *req.Bound, *req
-	bound.Tasks = map[plan.Node][]plan.Task{route: tasks}
+	bound.Tasks = plan.Tasks{{Leaf: route, Tasks: tasks}}
 	r.Bound, r.Undone = &bound, true
 	f := newFan(ctx, &r, route)
 	defer func() { f.cancel() }()

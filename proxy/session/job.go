@@ -15,7 +15,7 @@ import (
 // runJob runs a definition over shards as a job. What fails behind its first
 // step is never tried again by the session: the job is.
 func (s *Session) runJob(ctx context.Context, n *plan.Job, req *executor.Request) (out executor.Outcome, err error) {
-	tasks := req.Bound.Tasks[n.Route]
+	tasks := req.Bound.Tasks.Of(n.Route)
 	if s.deps.Jobs == nil {
 		if err := s.runBefore(ctx, n, req); err != nil {
 			return out, err
