@@ -10,9 +10,14 @@ import (
 // ownCollations is above every collation number of TiDB's.
 const ownCollations = 20000
 
+// Prepare does once what must be done before anything else reads the maps of
+// TiDB's parser, as the first parser and the client library that connects to
+// servers do: a program calls it first.
+func Prepare() { knowCollations() }
+
 // knowCollations tells TiDB's parser, which rejects a collation it does not
 // know, the names MySQL 9.7 and MariaDB 10.11 have besides. It must have run
-// before the first parser does: the parsers read the same maps.
+// before the first parser does: the parsers read the same maps (see Prepare).
 var knowCollations = sync.OnceFunc(func() {
 	id := ownCollations
 	for _, name := range moreCollations() {
