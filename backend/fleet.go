@@ -47,6 +47,8 @@ type Want struct {
 	Target  topology.Target
 	// GTID is what a replica must have executed: the session's own writes.
 	GTID string
+	// Proof is asked of a replica that has GTID; nil asks nothing.
+	Proof *Proof
 	// Zone is preferred among replicas.
 	Zone string
 	// N connections to one server, at least one.
@@ -442,7 +444,7 @@ func (c *Conn) verifyWritable(ctx context.Context, epoch uint64) error {
 func (f *Fleet) replica(ctx context.Context, want Want) []*Conn {
 	pools := *f.pools.Load()
 	cluster := f.view.Load().Cluster(want.Cluster)
-	if cluster == nil {
+	if cluster == nil || want.Proof.primaryOnly() {
 		return nil
 	}
 	now := time.Now().UnixNano()
@@ -480,7 +482,7 @@ func (f *Fleet) replica(ctx context.Context, want Want) []*Conn {
 			s.out.Store(now + int64(outTime))
 			continue
 		}
-		if current || s.wait(ctx, conns[0], want.GTID, f.cfg.WaitForGTID) {
+		if (current || s.wait(ctx, conns[0], want.GTID, f.cfg.WaitForGTID)) && want.Proof.by(ctx, conns[0]) {
 			return conns
 		}
 		for _, c := range conns {

@@ -136,6 +136,33 @@ func TestFleetReadsOwnWrites(t *testing.T) {
 	})
 }
 
+func TestFleetProof(t *testing.T) {
+	t.Run("a session of which nobody knows what it wrote reads the primary", func(t *testing.T) {
+		pr := newPair(t, nil)
+		pr.publish(pr.p.Addr)
+		require.Equal(t, pr.p.Addr, pr.goes(t, Want{Target: topology.TargetReplica, Proof: &Proof{}}))
+	})
+	t.Run("MySQL's GTIDs say enough", func(t *testing.T) {
+		pr := newPair(t, nil)
+		pr.publish(pr.p.Addr)
+		proof := &Proof{Shown: func([][][]byte) bool { return false }}
+		require.Equal(t, pr.r.Addr, pr.goes(t, Want{Target: topology.TargetReplica, Proof: proof}))
+	})
+	t.Run("MariaDB's do not: a replica is asked until it has shown it once", func(t *testing.T) {
+		pr := newPair(t, nil)
+		pr.publish(pr.p.Addr)
+		pr.r.SetVersion("10.11.6-MariaDB")
+		shown, asked := false, 0
+		proof := &Proof{Shown: func([][][]byte) bool { asked++; return shown }}
+		want := Want{Target: topology.TargetReplica, Proof: proof}
+		require.Equal(t, pr.p.Addr, pr.goes(t, want))
+		shown = true
+		require.Equal(t, pr.r.Addr, pr.goes(t, want))
+		require.Equal(t, pr.r.Addr, pr.goes(t, want))
+		require.Equal(t, 2, asked)
+	})
+}
+
 func TestFleetReplicaThatCantBeReached(t *testing.T) {
 	pr := newPair(t, nil)
 	pr.publish(pr.p.Addr)

@@ -67,7 +67,7 @@ func (p *participant[C]) commit() []string {
 //
 // A crash before 2 leaves branches without a decision, which recovery rolls
 // back; one behind it leaves branches with one, which recovery commits.
-func (t *Tx[C]) commitAtomic(ctx context.Context) (gtids map[string]string, err error) {
+func (t *Tx[C]) commitAtomic(ctx context.Context) (marks map[string]Mark, err error) {
 	if t.writers() < 2 || t.opts.Access == "READ ONLY" {
 		return t.commitOnly(ctx)
 	}
@@ -84,19 +84,23 @@ func (t *Tx[C]) commitAtomic(ctx context.Context) (gtids map[string]string, err 
 		return nil, err
 	}
 	t.decided = true
-	end, cause := t.commitOne(deciding, 0, &gtids)
+	end, cause := t.commitOne(deciding, 0, &marks)
 	fault("decided")
 	if end == unknown {
 		end, cause = t.lookUp(deciding, cause)
+		noteMark(&marks, t.First(), Mark{Unknown: end != rolledBack})
 	}
 	switch end {
 	case committed:
-		t.commitBranches(deciding, &gtids)
+		t.commitBranches(deciding, &marks)
 		fault("committed")
-		return gtids, nil
+		return marks, nil
 	case unknown:
 		t.leaveAll()
-		return nil, sqlerr.New(sqlerr.ServerLost, "Lost connection to cluster %s during COMMIT: whether the transaction was committed is not known yet; "+
+		for i := range t.parts {
+			noteMark(&marks, t.parts[i].cluster, Mark{Unknown: t.parts[i].wrote})
+		}
+		return marks, sqlerr.New(sqlerr.ServerLost, "Lost connection to cluster %s during COMMIT: whether the transaction was committed is not known yet; "+
 			"all of it is or nothing, and Serval ends it so when the cluster answers again", t.First()).WithCause(cause)
 	case failed, rolledBack:
 	}
@@ -116,7 +120,7 @@ func (t *Tx[C]) writers() (n int) {
 
 // commitOnly commits a transaction that wrote on one cluster at most: there is
 // nothing to agree on. The others have nothing to lose.
-func (t *Tx[C]) commitOnly(ctx context.Context) (gtids map[string]string, err error) {
+func (t *Tx[C]) commitOnly(ctx context.Context) (marks map[string]Mark, err error) {
 	if len(t.parts) == 0 {
 		return nil, nil
 	}
@@ -126,7 +130,7 @@ func (t *Tx[C]) commitOnly(ctx context.Context) (gtids map[string]string, err er
 			writer = i
 		}
 	}
-	end, cause := t.commitOne(ctx, writer, &gtids)
+	end, cause := t.commitOne(ctx, writer, &marks)
 	for i := range t.parts {
 		if i != writer && !t.parts[i].broken {
 			t.rollbackOne(ctx, i)
@@ -134,13 +138,14 @@ func (t *Tx[C]) commitOnly(ctx context.Context) (gtids map[string]string, err er
 	}
 	switch end {
 	case unknown:
-		return nil, sqlerr.New(sqlerr.ServerLost, "Lost connection to cluster %s during COMMIT: "+
+		noteMark(&marks, t.parts[writer].cluster, Mark{Unknown: true})
+		return marks, sqlerr.New(sqlerr.ServerLost, "Lost connection to cluster %s during COMMIT: "+
 			"whether the transaction was committed is not known", t.parts[writer].cluster).WithCause(cause)
 	case failed, rolledBack:
 		return nil, cause
 	case committed:
 	}
-	return gtids, nil
+	return marks, nil
 }
 
 // prepare makes every branch able to commit and enters the decision, all at
@@ -225,7 +230,7 @@ func (t *Tx[C]) lookUp(ctx context.Context, cause error) (end, error) {
 // commitBranches tells every prepared branch to commit. The decision stands,
 // so what cannot be told is tried once more on another connection and then left
 // to recovery.
-func (t *Tx[C]) commitBranches(ctx context.Context, gtids *map[string]string) {
+func (t *Tx[C]) commitBranches(ctx context.Context, marks *map[string]Mark) {
 	sent := make([]bool, len(t.parts))
 	for i := range t.parts {
 		p := &t.parts[i]
@@ -241,10 +246,11 @@ func (t *Tx[C]) commitBranches(ctx context.Context, gtids *map[string]string) {
 			h, err := t.answers(i, 1)
 			switch {
 			case err == nil:
-				noteGTID(gtids, p.cluster, h.OK.Tracked.GTIDs)
+				noteMark(marks, p.cluster, Mark{GTIDs: h.OK.Tracked.GTIDs, Branch: t.gtrid})
 				p.prepared = false
 			case !p.broken && sqlerr.From(err).Code == errXANotFound:
 				p.prepared = false // recovery was faster
+				noteMark(marks, p.cluster, Mark{Unknown: true})
 			default:
 				p.broken = true
 			}
@@ -253,6 +259,7 @@ func (t *Tx[C]) commitBranches(ctx context.Context, gtids *map[string]string) {
 	}
 	for i := range t.parts {
 		if t.parts[i].prepared {
+			noteMark(marks, t.parts[i].cluster, Mark{Unknown: true})
 			t.finishElsewhere(ctx, &t.parts[i])
 		}
 	}
@@ -285,14 +292,4 @@ func (t *Tx[C]) anyPrepared() bool {
 		}
 	}
 	return false
-}
-
-func noteGTID(gtids *map[string]string, cluster, g string) {
-	if g == "" {
-		return
-	}
-	if *gtids == nil {
-		*gtids = map[string]string{}
-	}
-	(*gtids)[cluster] = g
 }

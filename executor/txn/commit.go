@@ -75,13 +75,13 @@ func (p *participant[C]) rollback() []string {
 
 // Commit commits the participants in the order they joined and hands the
 // connections back; the transaction is Idle afterwards whatever happens. It
-// returns the GTIDs the servers reported, by cluster.
+// returns what later reads must see, by cluster.
 //
 // The first participant is the one that decides: where it fails, the others
 // are rolled back and nothing happened. A failure after it is reported with
 // the names of the clusters that did commit; the others are committed all the
 // same, because the application asked for it and the first has.
-func (t *Tx[C]) Commit(ctx context.Context) (gtids map[string]string, err error) {
+func (t *Tx[C]) Commit(ctx context.Context) (marks map[string]Mark, err error) {
 	if t.state == Idle {
 		return nil, nil
 	}
@@ -102,10 +102,11 @@ func (t *Tx[C]) Commit(ctx context.Context) (gtids map[string]string, err error)
 			t.rollbackOne(ctx, i)
 			continue
 		}
-		end, cause := t.commitOne(ctx, i, &gtids)
+		end, cause := t.commitOne(ctx, i, &marks)
+		noteMark(&marks, p.cluster, Mark{Unknown: end == unknown})
 		r.add(p.cluster, end, cause)
 	}
-	return gtids, r.err()
+	return marks, r.err()
 }
 
 // end is how one participant ended.
@@ -122,7 +123,7 @@ const (
 
 // commitOne sends COMMIT. From the moment it is flushed its outcome is the
 // server's: a lost answer is unknown, never "rolled back".
-func (t *Tx[C]) commitOne(ctx context.Context, i int, gtids *map[string]string) (end, error) {
+func (t *Tx[C]) commitOne(ctx context.Context, i int, marks *map[string]Mark) (end, error) {
 	p := &t.parts[i]
 	defer p.conn.Arm(ctx)()
 	statements := p.commit()
@@ -148,7 +149,7 @@ func (t *Tx[C]) commitOne(ctx context.Context, i int, gtids *map[string]string) 
 	}
 	switch {
 	case err == nil:
-		noteGTID(gtids, p.cluster, h.OK.Tracked.GTIDs)
+		noteMark(marks, p.cluster, Mark{GTIDs: h.OK.Tracked.GTIDs})
 		return committed, nil
 	case Broken(err):
 		p.broken = true

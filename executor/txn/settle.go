@@ -73,14 +73,15 @@ func Broken(err error) bool {
 // Settle is called after each statement of an open transaction with the
 // statement's error. Where a server has ended its part, the whole ends: rolled
 // back if the server rolled back, committed if the statement committed
-// implicitly. It reports whether the transaction is over.
-func (t *Tx[C]) Settle(ctx context.Context, err error) (over bool, outcome error) {
+// implicitly. It reports whether the transaction is over, and as Commit does
+// what later reads must see.
+func (t *Tx[C]) Settle(ctx context.Context, err error) (over bool, marks map[string]Mark, outcome error) {
 	if t.state != Open {
-		return false, nil
+		return false, nil, nil
 	}
 	if t.anyBroken() {
 		t.rollbackAll(ctx)
-		return true, nil
+		return true, nil, nil
 	}
 	if err == nil {
 		return t.settleOK(ctx)
@@ -90,31 +91,31 @@ func (t *Tx[C]) Settle(ctx context.Context, err error) (over bool, outcome error
 		// The error may be of a connection that was never ours (a cluster
 		// that could not be reached to join): then nothing is rolled back.
 		if Broken(err) {
-			return false, nil
+			return false, nil, nil
 		}
 		t.rollbackAll(ctx)
-		return true, nil
+		return true, nil, nil
 	case Ask:
 		if t.stillOpen(ctx) {
-			return false, nil
+			return false, nil, nil
 		}
 		t.rollbackAll(ctx)
-		return true, nil
+		return true, nil, nil
 	case Goes:
 	}
-	return false, nil
+	return false, nil, nil
 }
 
 // settleOK: a server that says it is in no transaction after a statement that
 // went well has committed implicitly (a procedure with COMMIT inside, a DDL).
-func (t *Tx[C]) settleOK(ctx context.Context) (bool, error) {
+func (t *Tx[C]) settleOK(ctx context.Context) (bool, map[string]Mark, error) {
 	for i := range t.parts {
 		if t.parts[i].conn.Status()&statusInTrans == 0 {
-			_, err := t.Commit(ctx)
-			return true, err
+			marks, err := t.Commit(ctx)
+			return true, marks, err
 		}
 	}
-	return false, nil
+	return false, nil, nil
 }
 
 // stillOpen asks every participant for its status flag.

@@ -132,6 +132,22 @@ func parseError(s string) error {
 	return sqlerr.New(uint16(n), "%s", message)
 }
 
+// marks logs what later reads must see.
+func (w *world) marks(marks map[string]Mark) {
+	for _, c := range []string{"c0", "c1", "c2"} {
+		m := marks[c]
+		if m.GTIDs != "" {
+			fmt.Fprintf(&w.log, "reads of %s wait for %s\n", c, m.GTIDs)
+		}
+		if m.Branch != "" {
+			fmt.Fprintf(&w.log, "and for branches of %s\n", m.Branch)
+		}
+		if m.Unknown {
+			fmt.Fprintf(&w.log, "reads of %s go to the primary\n", c)
+		}
+	}
+}
+
 func (w *world) run(line string) {
 	ctx := context.Background()
 	verb, arg, _ := strings.Cut(line, " ")
@@ -182,16 +198,14 @@ func (w *world) run(line string) {
 		return
 	case "settle":
 		var over bool
-		over, err = w.tx.Settle(ctx, parseError(arg))
+		var marks map[string]Mark
+		over, marks, err = w.tx.Settle(ctx, parseError(arg))
 		fmt.Fprintf(&w.log, "over=%t\n", over)
+		w.marks(marks)
 	case "commit":
-		var gtids map[string]string
-		gtids, err = w.tx.Commit(ctx)
-		for _, c := range []string{"c0", "c1", "c2"} {
-			if g := gtids[c]; g != "" {
-				fmt.Fprintf(&w.log, "reads of %s wait for %s\n", c, g)
-			}
-		}
+		var marks map[string]Mark
+		marks, err = w.tx.Commit(ctx)
+		w.marks(marks)
 	case "rollback":
 		err = w.tx.Rollback(ctx)
 	case "savepoint":

@@ -84,7 +84,7 @@ func (l *lease) want(cluster string, target topology.Target, n int) backend.Want
 		w.Target = topology.TargetPrimary
 	}
 	if w.Target == topology.TargetReplica && !l.noGTID {
-		w.GTID = l.s.gtids[cluster]
+		w.GTID, w.Proof = l.s.gtids[cluster], l.s.proofs[cluster]
 	}
 	return w
 }

@@ -157,6 +157,7 @@ type Session struct {
 	enclosed   bool            // tx is for the running statement, by Serval's own doing
 	pinned     map[string]*pin // by cluster
 	gtids      map[string]string
+	proofs     map[string]*backend.Proof // of clusters whose GTIDs do not say everything
 	lease      lease
 	lexer      parser.Lexer
 	fp         parser.Fingerprint

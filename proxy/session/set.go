@@ -144,7 +144,7 @@ func (s *Session) onHome(ctx context.Context, do func(*backend.Conn) error) erro
 		c.Release(err)
 	case broken(c, err):
 		s.tx.Break(cluster)
-		_, _ = s.tx.Settle(ctx, err)
+		_, _, _ = s.tx.Settle(ctx, err)
 		if s.pinned[cluster] != nil {
 			s.losePin(cluster)
 		}

@@ -378,7 +378,7 @@ func (s *Session) failed(ctx context.Context, err error) error {
 		// The statement's own context may be what ended it.
 		settle, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTime)
 		defer cancel()
-		if over, _ := s.tx.Settle(settle, err); over {
+		if over, _, _ := s.tx.Settle(settle, err); over {
 			s.log.Debug("transaction rolled back", "code", e.Code)
 		}
 	}
@@ -387,7 +387,9 @@ func (s *Session) failed(ctx context.Context, err error) error {
 
 // conclude follows what a statement did and writes the end of its answer.
 func (s *Session) conclude(ctx context.Context, e *planned, bound *plan.Bound, out *executor.Outcome) error {
-	if _, err := s.tx.Settle(ctx, nil); err != nil {
+	_, marks, err := s.tx.Settle(ctx, nil)
+	s.committed(marks)
+	if err != nil {
 		return s.failed(ctx, err)
 	}
 	s.wrote(out.GTIDs)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/executor/txn"
 	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/internal/wire"
@@ -105,9 +106,30 @@ func (s *Session) commit(ctx context.Context) error {
 	if s.tx.State() == txn.Idle {
 		return nil
 	}
-	gtids, err := s.tx.Commit(ctx)
-	s.wrote(gtids)
+	marks, err := s.tx.Commit(ctx)
+	s.committed(marks)
 	return err
+}
+
+// committed remembers what later reads must see of a transaction.
+func (s *Session) committed(marks map[string]txn.Mark) {
+	for cluster, m := range marks {
+		if m.GTIDs != "" {
+			s.gtids[cluster] = topology.JoinGTIDs(s.gtids[cluster], m.GTIDs)
+		}
+		if m == (txn.Mark{GTIDs: m.GTIDs}) {
+			continue
+		}
+		if s.proofs == nil {
+			s.proofs = map[string]*backend.Proof{}
+		}
+		switch was := s.proofs[cluster]; {
+		case m.Unknown:
+			s.proofs[cluster] = &backend.Proof{} // the primary only
+		case was == nil || was.Shown != nil:
+			s.proofs[cluster] = &backend.Proof{Shown: func(rows [][][]byte) bool { return txn.Shown(m.Branch, rows) }}
+		}
+	}
 }
 
 // wrote remembers what later reads must see.
@@ -190,7 +212,7 @@ func (s *Session) savepointDone(ctx context.Context, name []token, do func(conte
 		return true, sqlerr.New(sqlerr.Parse, "You have an error in your SQL syntax: a savepoint's name is expected")
 	}
 	if err := do(ctx, quoteName(name[0].name())); err != nil {
-		if over, _ := s.tx.Settle(ctx, err); over {
+		if over, _, _ := s.tx.Settle(ctx, err); over {
 			s.log.Debug("transaction lost", "err", err)
 		}
 		return true, err
