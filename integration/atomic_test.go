@@ -33,7 +33,7 @@ func TestNoCrashLeavesHalfATransaction(t *testing.T) { transfers(t, 3) }
 func transfers(t *testing.T, kills int) {
 	faulty := buildFaulty(t)
 	eachEngine(t, func(t *testing.T, s *serverSet) {
-		b := newBank(t, s)
+		b := newBank(t, s.Clusters(t))
 		for _, point := range faultPoints {
 			p := b.serve(t, faulty, "SERVAL_FAULT="+point)
 			b.work(t, p, 20*time.Second)
@@ -76,7 +76,6 @@ transfer: {shard: hash(id), shards: 4, on: [c0, c1]}
 
 // bank is the accounts and what was acknowledged.
 type bank struct {
-	set      *serverSet
 	clusters []*mysqlproc.Cluster
 	schema   string
 	config   string
@@ -88,9 +87,9 @@ type bank struct {
 	next  int64
 }
 
-func newBank(t *testing.T, s *serverSet) *bank {
+func newBank(t *testing.T, clusters []*mysqlproc.Cluster) *bank {
 	t.Helper()
-	b := &bank{set: s, clusters: s.Clusters(t), schema: "bank", acked: map[int64]bool{}, listen: freeAddr(t), admin: freeAddr(t)}
+	b := &bank{clusters: clusters, schema: "bank", acked: map[int64]bool{}, listen: freeAddr(t), admin: freeAddr(t)}
 	dropSchema(t, b.clusters, b.schema)
 	t.Cleanup(func() { dropSchema(t, b.clusters, b.schema) })
 	cfg := settings{Schema: b.schema, Tables: bankTables, Clusters: clusterLines(b.clusters)}
@@ -195,7 +194,9 @@ func (b *bank) check(t *testing.T) {
 	t.Helper()
 	p := b.serve(t, binary)
 	b.awaitRecovery(t)
-	b.set.sync(t)
+	for _, c := range b.clusters {
+		require.NoError(t, c.Sync(t.Context()))
+	}
 	db := p.open(t, b.schema)
 	balance := map[int64]int64{}
 	for id := range int64(accounts) {
