@@ -16,13 +16,13 @@ import (
 
 // boundedShop starts Serval with a table on cluster c0 only and the finishing
 // on c1, which has none of its databases, and fills n rows of about 100 bytes.
-func boundedShop(t *testing.T, s *serverSet, n int) *serval {
+func boundedShop(t *testing.T, s *serverSet, n int, extra ...string) *serval {
 	const schema = "bounded"
 	clusters := s.Clusters(t)
 	dropSchema(t, clusters, schema)
 	t.Cleanup(func() { dropSchema(t, clusters, schema) })
 	proxy := startServal(t, s, settings{Schema: schema, AllSchemas: true, Tables: "big: {shard: hash(id), shards: 4, on: c0}\nsmall: {shard: hash(id), shards: 2, on: c0}\n",
-		Extra: "finisher: {cluster: c1, max_rows: 2000000}\n"})
+		Extra: "finisher: {cluster: c1, max_rows: 2000000}\n" + strings.Join(extra, "")})
 	c := oneConn(t, proxy.open(t, ""))
 	for _, q := range []string{"CREATE DATABASE " + schema, "USE " + schema,
 		"CREATE TABLE big (id BIGINT NOT NULL PRIMARY KEY, v INT NOT NULL, pad VARCHAR(200) NOT NULL)",
