@@ -23,6 +23,19 @@ type State struct {
 	Vars, UserVars []Var
 }
 
+// Var is the SQL of a system variable, empty where it is a fresh connection's.
+func (s *State) Var(name string) string {
+	sql, _ := lookup(s.Vars, name)
+	return sql
+}
+
+// With is the state with another value of a system variable.
+func (s *State) With(v Var) *State {
+	out := *s
+	out.Vars = withVar(s.Vars, v)
+	return &out
+}
+
 var zeroState = &State{}
 
 // setHave says what state the connection is in now.
@@ -157,20 +170,20 @@ func (c *Conn) track(t *wire.Tracked) {
 		case "last_gtid", "character_set_database", "collation_database":
 			continue // follow from what was run, nothing to undo
 		}
-		c.setHave(&State{DB: c.db, Vars: withVar(c.have.Vars, v.Name), UserVars: c.have.UserVars})
+		c.setHave(&State{DB: c.db, Vars: withVar(c.have.Vars, Var{Name: v.Name}), UserVars: c.have.UserVars})
 	}
 }
 
-// withVar gives vars with name set to something no session wants, so that it
-// differs from every state.
-func withVar(vars []Var, name string) []Var {
-	i, found := slices.BinarySearchFunc(vars, name, func(v Var, name string) int { return strings.Compare(v.Name, name) })
+// withVar gives vars with v in the place of the one of its name. Without SQL it
+// is something no session wants, so that it differs from every state.
+func withVar(vars []Var, v Var) []Var {
+	i, found := slices.BinarySearchFunc(vars, v.Name, func(v Var, name string) int { return strings.Compare(v.Name, name) })
 	out := slices.Clone(vars)
 	if found {
-		out[i].SQL = ""
+		out[i] = v
 		return out
 	}
-	return slices.Insert(out, i, Var{Name: name})
+	return slices.Insert(out, i, v)
 }
 
 // appendSet appends the assignments, each with a comma behind, that lead from

@@ -146,7 +146,8 @@ func reducedTasks(b *plan.Bound, f *plan.Fragment, load *finish.Load) []plan.Tas
 // finishQuery runs the client's text over the tables and relays its answer.
 func finishQuery(req *Request, n *plan.Finish, p *place) (ok wire.OK, columns int, err error) {
 	began := time.Now()
-	c, load, state := p.conn, p.load, req.Apart.State()
+	c, load := p.conn, p.load
+	state := careful(req.Apart.State(), n, c.Flavor())
 	for i, f := range n.Fragments {
 		if f.Route == nil {
 			if err := load.Copy(i); err != nil {

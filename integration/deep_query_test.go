@@ -25,16 +25,16 @@ type deep struct {
 	next   int // aliases
 	ctes   []query
 	inCTE  bool
+	inline bool            // CTEs stand where they are named
 	plain  map[string]bool // tables that stand without an alias
 }
 
 // query is a query block, or several, in parentheses where it needs them.
 type query struct {
 	sql    string
-	cols   []val // what it shows; sql is the column's name
-	unique []int // columns that tell its rows apart; nil: none are known to
-	// order is an ORDER BY over positions that leaves no choice but of equals.
-	order string
+	cols   []val  // what it shows; sql is the column's name
+	list   string // names for the columns, behind its alias
+	unique []int  // columns that tell its rows apart; nil: none are known to
 }
 
 // n chooses a number below bound.
@@ -74,7 +74,12 @@ func (g *deep) source(outer []val, depth int) rel {
 	}
 	if len(g.ctes) > 0 && g.chance(45) {
 		q := one1(g, g.ctes)
-		return g.derived(q.sql, q)
+		out := g.derived(q.sql, q)
+		out.sql += q.list
+		return out
+	}
+	if g.chance(4) {
+		return g.constants()
 	}
 	t := one1(g, g.tables)
 	alias := t.name
@@ -113,6 +118,10 @@ func (g *deep) from(outer []val, depth int) rel {
 	out := g.source(outer, depth)
 	commas := g.chance(20) // a join behind a comma binds tighter than it
 	for range one1(g, []int{0, 0, 1, 1, 2}) {
+		if g.chance(6) {
+			out = g.beside(out, commas)
+			continue
+		}
 		o := g.source(outer, depth)
 		both := scope{cols: append(slices.Clone(out.cols), o.cols...)}
 		shared := sharedName(out, o)
@@ -173,6 +182,9 @@ func (g *deep) on(a, b rel, both scope) string {
 	}
 	if g.chance(30) {
 		text += one1(g, []string{" AND ", " AND ", " OR "}) + g.cond(both, 1)
+	}
+	if g.chance(8) {
+		text += " AND " + g.subqueryCond(both, 0)
 	}
 	return text
 }
@@ -302,6 +314,11 @@ func (g *deep) groups(s scope, depth int, want []val) query {
 	post := scope{cols: slices.Clone(keys), grouped: true}
 	for range 1 + g.n(3) {
 		post.cols = append(post.cols, g.aggregate(in, f, depth))
+	}
+	if g.engine == mysqlproc.MySQL && len(keys) > 0 && g.chance(6) {
+		anyKey := one1(g, keys)
+		anyKey.sql = "ANY_VALUE(" + anyKey.sql + ")"
+		post.cols = append(post.cols, anyKey)
 	}
 	rollup := want == nil && len(keys) > 0 && g.chance(12)
 	items := slices.Clone(post.cols)

@@ -107,6 +107,14 @@ func deepSchema(e mysqlproc.Engine, shards int) []*deepTable {
 		{"homey", homey, []deepColumn{
 			of("id", "INT NOT NULL", kInt), of("i", "INT", kInt), text("bn", bn), of("d2", "DECIMAL(10,2)", kDec),
 		}, []int{0}},
+		{"bigs", hash("b", 3), []deepColumn{
+			of("b", "BIGINT NOT NULL", kBig), of("n", "INT NOT NULL", kInt), of("i", "INT", kInt), text("gc", gc), of("d", "DECIMAL(12,3)", kDec),
+		}, []int{0, 1}},
+		{"decs", hash("d", shards), []deepColumn{
+			of("d", "DECIMAL(12,3) NOT NULL", kDec), of("n", "INT NOT NULL", kInt), text("ai", ai), of("dt", "DATE", kDate),
+		}, []int{0, 1}},
+		{"bins", hash("bn", shards), []deepColumn{text("bn", bn), of("n", "INT NOT NULL", kInt), of("i", "INT", kInt), text("np", np)}, []int{0, 1}},
+		{"nopads", hash("np", 3), []deepColumn{text("np", np), of("n", "INT NOT NULL", kInt), of("d", "DECIMAL(12,3)", kDec), text("ai", ai)}, []int{0, 1}},
 	}
 }
 

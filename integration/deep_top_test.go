@@ -222,8 +222,15 @@ func (g *deep) with() string {
 			list = " (" + strings.Join(names, ", ") + ")"
 		}
 		parts = append(parts, name+list+" AS ("+q.sql+")")
-		q.sql = name
+		if g.inline {
+			q.sql, q.list = "("+q.sql+")", list
+		} else {
+			q.sql = name
+		}
 		g.ctes = append(g.ctes, q)
+	}
+	if g.inline {
+		return ""
 	}
 	return "WITH " + strings.Join(parts, ", ") + " "
 }

@@ -10,9 +10,20 @@ type Sketch struct {
 	References []Reference
 	// CTEs are the names that may be those of CTEs, in lower case.
 	CTEs []string
+	// Definitions are all the CTEs, in their order, where there is one WITH and
+	// the text begins with it; empty where they are not known. Recursive: they
+	// may name themselves.
+	Definitions []Definition
+	Recursive   bool
+	// Lists are the names, in lower case, that have a list of columns behind
+	// them, which is no call.
+	Lists []string
 	// Needs is what of the tables themselves the query asks for besides their
 	// rows (an index), empty for nothing.
 	Needs string
+	// OuterJoin: it has one. Semijoin: it may have a predicate of a subquery that
+	// a server could make a join of (IN, EXISTS, = ANY).
+	OuterJoin, Semijoin bool
 }
 
 // Reference is a name where a table may be expected.
@@ -24,6 +35,19 @@ type Reference struct {
 	Certain bool
 	// Aliased: an alias follows.
 	Aliased bool
+	// Keyword is the TABLE of a TABLE statement, behind whose name no alias may
+	// stand; empty for others.
+	Keyword Span
+}
+
+// Definition is a CTE: name [(columns)] AS (query).
+type Definition struct {
+	Span
+	// Name is where its name stands, Body what is within its query's
+	// parentheses, with these.
+	Name, Body Span
+	// Chooses: its rows may depend on their order (LIMIT, a window).
+	Chooses bool
 }
 
 // Sketch goes over the tokens of a query.
@@ -38,6 +62,7 @@ func (s *Statement) Sketch() (*Sketch, error) {
 		k.token()
 		k.i++
 	}
+	k.definitions()
 	return k.out, nil
 }
 
@@ -72,6 +97,8 @@ func (k *sketcher) token() {
 			return
 		}
 		k.needs()
+		k.joins()
+		k.lists()
 		if k.isCTE() {
 			name, _ := k.c.name(k.i)
 			k.out.CTEs = append(k.out.CTEs, strings.ToLower(name))
@@ -119,7 +146,7 @@ func (k *sketcher) keyword(kw keyword) bool {
 	case kwJoin, kwStraightJoin:
 		f.expect = f.from || kw == kwJoin
 	case kwTable:
-		*f = sketchFrame{expect: true, certain: !f.sel && !f.from}
+		*f = sketchFrame{expect: true, certain: !f.sel && !f.from || k.i > 0 && k.opens(k.i-1)}
 	case kwWhere, kwGroup, kwHaving, kwOrder, kwLimit, kwUnion, kwExcept, kwIntersect, kwFor, kwProcedure, kwLock, kwWindow:
 		if !reservedHere(kw) && k.c.dot(k.i+1) {
 			return false
@@ -150,12 +177,16 @@ func (k *sketcher) name() {
 	if !ok || k.opens(k.i+1) { // JSON_TABLE (…)
 		return
 	}
+	at := k.i
 	r := Reference{Span: Span{k.c.tokens[k.i].start, k.c.tokens[k.i].end}, Name: TableName{Table: first}, Certain: f.certain && k.sure}
 	if second, ok := k.c.name(k.i + 2); ok && k.c.dot(k.i+1) {
 		r.Name, r.End = TableName{Schema: first, Table: second}, k.c.tokens[k.i+2].end
 		k.i += 2
 	}
 	r.Aliased = k.aliased(k.i + 1)
+	if at > 0 && k.c.tokens[at-1].kw == kwTable {
+		r.Keyword = Span{k.c.tokens[at-1].start, k.c.tokens[at-1].end}
+	}
 	k.out.References = append(k.out.References, r)
 }
 
@@ -219,6 +250,35 @@ func (k *sketcher) needs() {
 		switch name = strings.ToLower(name); name {
 		case "information_schema", "performance_schema", "mysql", "sys":
 			k.out.Needs = name
+		}
+	}
+}
+
+// lists notes a name behind AS or a parenthesis that has a list behind it.
+func (k *sketcher) lists() {
+	if k.i == 0 || !k.opens(k.i+1) || k.c.sql[k.c.tokens[k.i-1].start] != ')' && k.c.word(k.i-1) != "AS" {
+		return
+	}
+	if name, ok := k.c.name(k.i); ok {
+		k.out.Lists = append(k.out.Lists, strings.ToLower(name))
+	}
+}
+
+// joins notes outer joins, and predicates of subqueries.
+func (k *sketcher) joins() {
+	next := k.c.word(k.i + 1)
+	switch k.c.word(k.i) {
+	case "LEFT", "RIGHT":
+		k.out.OuterJoin = k.out.OuterJoin || next == "JOIN" || next == "OUTER"
+	case "EXISTS", "IN", "ANY", "SOME":
+		if !k.opens(k.i + 1) {
+			return
+		}
+		switch k.c.word(k.i + 2) {
+		case "SELECT", "WITH", "TABLE", "VALUES":
+			k.out.Semijoin = true
+		default:
+			k.out.Semijoin = k.out.Semijoin || k.opens(k.i+2)
 		}
 	}
 }

@@ -102,6 +102,11 @@ func (p *planning) finisher() *plan.Finish {
 	if n.At.Cluster == "" {
 		w.reduce()
 	}
+	sketch, err := p.st.Sketch()
+	if err != nil {
+		return nil
+	}
+	n.Semijoins, n.Copies = sketch.OuterJoin && sketch.Semijoin, w.copies
 	return n
 }
 

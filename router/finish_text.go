@@ -27,6 +27,8 @@ type finishing struct {
 	// that the text being emitted can see; own is which one is emitted.
 	named, own map[int]int
 	emitted    int
+	// copies: a CTE has several definitions.
+	copies bool
 	// labels are edits that keep the names of the answer's columns.
 	labels []edit
 	failed bool
@@ -208,6 +210,7 @@ func (f *finishing) definitions(cte int) plan.Template {
 			return nil
 		}
 		if k > 0 {
+			f.copies = true
 			out = append(out, text(", "+copyName(cte, k))...)
 		}
 		before := f.own[cte]
@@ -259,6 +262,12 @@ func (f *finishing) refuse(why string) {
 	f.cannot = sqlerr.Refuse("this query over several shards", why, "write it more simply, or give the sharding key")
 }
 
+// bySequence are the window functions that tell apart rows that are equal in the
+// window's order.
+var bySequence = map[string]bool{
+	"row_number": true, "ntile": true, "lag": true, "lead": true, "first_value": true, "last_value": true, "nth_value": true,
+}
+
 // choiceVisitor looks for what depends on the order of rows.
 type choiceVisitor struct {
 	chooses bool
@@ -267,11 +276,21 @@ type choiceVisitor struct {
 
 // Enter implements ast.Visitor.
 func (v *choiceVisitor) Enter(n ast.Node) (ast.Node, bool) {
-	switch n.(type) {
-	case *ast.Limit, *ast.WindowFuncExpr:
+	switch n := n.(type) {
+	case *ast.Limit:
 		v.chooses = true
-	case *ast.TableSource:
-		v.sources++
+	case *ast.WindowFuncExpr:
+		v.chooses = v.chooses || bySequence[lower(n.Name)]
+	case *ast.FrameClause:
+		v.chooses = v.chooses || n.Type == ast.Rows
+	case *ast.TableSource: // a query in FROM has sources of its own, or is one
+		var within choiceVisitor
+		if _, table := n.Source.(*ast.TableName); !table {
+			n.Source.Accept(&within)
+		}
+		if within.sources == 0 {
+			v.sources++
+		}
 	}
 	return n, false
 }

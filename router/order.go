@@ -107,6 +107,9 @@ func (s *scatter) class(t sortTerm) class {
 			return classPlain
 		}
 	}
+	if s.mayBeJSON(t.expr) {
+		return classNone
+	}
 	return classUnknown
 }
 

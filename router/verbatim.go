@@ -1,9 +1,6 @@
 package router
 
 import (
-	"slices"
-	"strings"
-
 	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
@@ -30,7 +27,7 @@ func (p *planning) verbatim() *plan.Finish {
 	if err != nil || sketch.Needs != "" {
 		return nil
 	}
-	v := &verbatim{planning: p, n: &plan.Finish{Unread: true}, numbers: map[plan.TableName]int{}}
+	v := &verbatim{planning: p, n: &plan.Finish{Unread: true, Semijoins: sketch.OuterJoin && sketch.Semijoin}, numbers: map[plan.TableName]int{}, named: map[int]bool{}}
 	for _, t := range p.st.Tables {
 		if !v.copy(t) {
 			return nil
@@ -41,11 +38,14 @@ func (p *planning) verbatim() *plan.Finish {
 	}
 	v.n.At = plan.FinishAt{Cluster: v.cluster, Database: orName(p.db, v.n.Fragments[0].Table.Schema), Own: f.NamedLock}
 	v.n.At.Inside = len(p.calls()) > 0
-	edits := v.references(sketch)
+	sql := v.text(sketch)
+	if v.failed {
+		return nil
+	}
 	if v.n.Target = v.reads(); v.n.At.Own || v.n.At.Inside {
 		v.n.Target = topology.TargetPrimary
 	}
-	v.n.SQL = splice(p.st, p.within, edits)
+	v.n.SQL = sql
 	return v.n
 }
 
@@ -54,8 +54,11 @@ type verbatim struct {
 	*planning
 	n       *plan.Finish
 	cluster string
-	// numbers are the fragments of the tables.
+	// numbers are the fragments of the tables, named those that the text names.
 	numbers map[plan.TableName]int
+	named   map[int]bool
+	ctes    copiedCTEs
+	failed  bool
 }
 
 // copy makes the fragment of a name, if it can be that of a table that is not
@@ -126,28 +129,6 @@ func (v *verbatim) reads() topology.Target {
 	return topology.TargetReplica
 }
 
-// references gives a table that is named several times a copy for each further
-// name that is certainly its own; a server that cannot open one temporary table
-// twice refuses the others. Names of the home's own tables are noted.
-func (v *verbatim) references(sketch *parser.Sketch) []edit {
-	var edits []edit
-	seen := map[int]bool{}
-	for _, r := range sketch.References {
-		schema, name := v.names(r.Name)
-		cte := r.Name.Schema == "" && slices.Contains(sketch.CTEs, strings.ToLower(r.Name.Table))
-		i, copied := v.numbers[plan.TableName{Schema: schema, Table: name}]
-		switch {
-		case !copied:
-			v.n.At.Inside = v.n.At.Inside || !cte
-		case !seen[i]:
-			seen[i] = true
-		case r.Certain && !cte:
-			edits = append(edits, v.again(i, r))
-		}
-	}
-	return edits
-}
-
 // again is a further copy of fragment i.
 func (v *verbatim) again(i int, r parser.Reference) edit {
 	frag := *v.n.Fragments[i]
@@ -158,6 +139,9 @@ func (v *verbatim) again(i int, r parser.Reference) edit {
 		with = append(with, text(frag.Named)...)
 	}
 	v.n.Fragments = append(v.n.Fragments, &frag)
+	if !r.Keyword.Empty() {
+		return edit{parser.Span{Start: r.Keyword.Start, End: r.End}, join(text("SELECT * FROM "), with)}
+	}
 	return edit{r.Span, with}
 }
 
@@ -167,7 +151,7 @@ func (p *planning) calls() []string {
 	var out []string
 	for _, f := range p.facts.UnknownFuncs {
 		switch f {
-		case "columns", "rollup", "cube", "lateral", "nested", "row", "values":
+		case "columns", "rollup", "cube", "lateral", "nested", "row", "values", "any", "some":
 		default:
 			out = append(out, f)
 		}

@@ -28,6 +28,9 @@ type Finish struct {
 	At FinishAt
 	// Unread: nobody has read the text yet; it may be in error.
 	Unread bool
+	// Semijoins: it may have semijoins beside outer joins. Copies: it defines a
+	// CTE anew for each name. Of both an optimizer may be wrong.
+	Semijoins, Copies bool
 }
 
 // FinishAt is the place of a query that needs more of a server than its rows: a
