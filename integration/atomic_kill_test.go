@@ -94,24 +94,6 @@ func (m *torment) at(program, point string, cluster int, both bool) {
 	m.progress()
 }
 
-// any kills Serval, a primary or both at a random moment.
-func (m *torment) any() {
-	time.Sleep(time.Duration(m.r.IntN(400)) * time.Millisecond) // a random moment is what is wanted
-	what, cluster := m.r.IntN(4), m.r.IntN(2)
-	serval, primary := what != 0, what < 2
-	if serval {
-		m.killServal()
-	}
-	if primary {
-		m.killPrimary(cluster)
-		m.restart(cluster)
-	}
-	if serval { // it would not be ready without the primary
-		m.serval = m.serve(m.T, binary)
-	}
-	m.progress()
-}
-
 func (m *torment) killServal() {
 	_ = m.serval.cmd.Process.Kill()
 	m.serval.awaitKilled(m.T)

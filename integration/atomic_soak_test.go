@@ -2,7 +2,10 @@
 
 package integration
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 // TestSoakNoCrashLeavesHalfATransaction is the acceptance run: 200 kills of
 // Serval and of primaries, the first of them at every step of the protocol.
@@ -20,4 +23,22 @@ func TestSoakNoCrashLeavesHalfATransaction(t *testing.T) {
 		}
 		m.end()
 	})
+}
+
+// any kills Serval, a primary or both at a random moment.
+func (m *torment) any() {
+	time.Sleep(time.Duration(m.r.IntN(400)) * time.Millisecond) // a random moment is what is wanted
+	what, cluster := m.r.IntN(4), m.r.IntN(2)
+	serval, primary := what != 0, what < 2
+	if serval {
+		m.killServal()
+	}
+	if primary {
+		m.killPrimary(cluster)
+		m.restart(cluster)
+	}
+	if serval { // it would not be ready without the primary
+		m.serval = m.serve(m.T, binary)
+	}
+	m.progress()
 }

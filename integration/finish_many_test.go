@@ -44,16 +44,16 @@ func TestManySessionsFinishAtOnce(t *testing.T) {
 	})
 }
 
-func (s *serval) goroutines(t *testing.T) int {
-	found := regexp.MustCompile(`(?m)^go_goroutines (\d+)$`).FindStringSubmatch(s.get(t, "/metrics"))
+func (p *serval) goroutines(t *testing.T) int {
+	found := regexp.MustCompile(`(?m)^go_goroutines (\d+)$`).FindStringSubmatch(p.get(t, "/metrics"))
 	require.NotNil(t, found)
 	n, err := strconv.Atoi(found[1])
 	require.NoError(t, err)
 	return n
 }
 
-func (s *serval) files(t *testing.T) int {
-	open, err := os.ReadDir(filepath.Join("/proc", strconv.Itoa(s.cmd.Process.Pid), "fd"))
+func (p *serval) files(t *testing.T) int {
+	open, err := os.ReadDir(filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "fd"))
 	require.NoError(t, err)
 	return len(open)
 }
