@@ -31,6 +31,10 @@ func TestStagedWrites(t *testing.T) {
 		t.Run("thousands of rows move, every value as it was", func(t *testing.T) { stagedValues(t, c) })
 		t.Run("a failure in the middle takes all back", func(t *testing.T) { stagedFailure(t, c) })
 		t.Run("keys may be swapped", func(t *testing.T) { stagedSwap(t, c) })
+		t.Run("a number is an ENUM's place, though a value may look like it", func(t *testing.T) {
+			mustExec(t, c, "ALTER TABLE big ADD COLUMN g ENUM('2','1')", "UPDATE big SET g = '1' WHERE id = 30", "UPDATE big SET id = id + 0, g = 1 WHERE id = 30")
+			require.Equal(t, "2", one(t, c, "SELECT g FROM big WHERE id = 30"))
+		})
 		t.Run("rows are numbered", func(t *testing.T) { stagedNumbers(t, c) })
 		t.Run("a value is to its column what it was where it came from", func(t *testing.T) { stagedKinds(t, c) })
 		t.Run("text survives the session's character set and mode", func(t *testing.T) { stagedText(t, p, c) })

@@ -310,11 +310,17 @@ func (in *inserting) steady(f *ast.FuncCallExpr) bool {
 	return false
 }
 
+// bareDefault: the expression is the word DEFAULT, not DEFAULT(column).
+func bareDefault(e ast.ExprNode) bool {
+	d, ok := strip(e).(*ast.DefaultExpr)
+	return ok && d.Name == nil
+}
+
 // numberOf is the row's own value of the auto-increment column, and the hole
 // in its place.
 func (in *inserting) numberOf(i int, e ast.ExprNode) (plan.Operand, plan.Template) {
 	e = strip(e)
-	if _, ok := e.(*ast.DefaultExpr); ok {
+	if bareDefault(e) {
 		return absent, plan.Template{{Kind: plan.ChunkNumber, Index: -1, Text: "NULL"}}
 	}
 	op := operand(in.st, e)

@@ -271,9 +271,8 @@ func (s *staging) change(n *ast.UpdateStmt, targets []*ref) (*plan.Staged, error
 		moves = moves || t.isKey(name)
 		s.n.Computes = s.n.Computes || computes(a.Expr)
 		values[name] = s.piece(s.spans.Values[i])
-		_, byDefault := strip(a.Expr).(*ast.DefaultExpr)
 		c := stagedColumn(t, name)
-		c.ByDefault = byDefault
+		c.ByDefault = bareDefault(a.Expr)
 		s.n.Columns = append(s.n.Columns, c)
 	}
 	if moves && n.IgnoreErr {
@@ -310,7 +309,8 @@ func (s *staging) assigned(t *ref, values map[string]plan.Template) plan.Templat
 }
 
 // stays is the last value read for a move: 1 where the row has all the new
-// values already, byte for byte, so that it does not count as changed.
+// values already, byte for byte, so that it does not count as changed. It is
+// written all the same: a number that looks like an ENUM's value is its place.
 func (s *staging) stays(t *ref, n *ast.UpdateStmt) plan.Template {
 	out := text(", ")
 	for i, a := range n.List {
@@ -318,7 +318,7 @@ func (s *staging) stays(t *ref, n *ast.UpdateStmt) plan.Template {
 			out = append(out, text(" AND ")...)
 		}
 		out = append(out, text("CAST("+quoteName(t.alias)+"."+quoteName(a.Column.Name.O)+" AS BINARY) <=> CAST((")...)
-		if _, byDefault := strip(a.Expr).(*ast.DefaultExpr); byDefault {
+		if bareDefault(a.Expr) {
 			return text(", 0")
 		}
 		out = append(append(out, s.piece(s.spans.Values[i])...), text(") AS BINARY)")...)

@@ -206,8 +206,12 @@ func (w *stagedWrites) run(ctx context.Context) error {
 // move deletes the rows and inserts them with their new keys: all are deleted
 // first, since one may take the key another one had.
 func (w *stagedWrites) move(ctx context.Context, rows [][]string) error {
-	matched := len(rows)
-	rows = slices.DeleteFunc(rows, func(row []string) bool { return row[len(row)-1] == "1" })
+	changed := 0
+	for _, row := range rows {
+		if row[len(row)-1] != "1" {
+			changed++
+		}
+	}
 	if err := w.byKeys(ctx, "DELETE FROM "+w.table(), rows); err != nil {
 		return err
 	}
@@ -215,11 +219,11 @@ func (w *stagedWrites) move(ctx context.Context, rows [][]string) error {
 		rows[i] = rows[i][len(w.n.Keys) : len(rows[i])-1]
 	}
 	err := w.insert(ctx, rows)
-	w.sum.LastInsertID, w.sum.AffectedRows = 0, uint64(len(rows))
+	w.sum.LastInsertID, w.sum.AffectedRows = 0, uint64(changed)
 	if w.session.c.Capabilities&capFoundRows != 0 {
-		w.sum.AffectedRows = uint64(matched)
+		w.sum.AffectedRows = uint64(len(rows))
 	}
-	w.counts = [3]uint64{uint64(matched), uint64(len(rows)), 0}
+	w.counts = [3]uint64{uint64(len(rows)), uint64(changed), 0}
 	return err
 }
 

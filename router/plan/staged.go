@@ -38,8 +38,8 @@ const (
 	// StagedRemove deletes the row that has the keys.
 	StagedRemove
 	// StagedMove deletes the row that has the keys and inserts it anew, with
-	// all its Columns: its sharding key changes. The last value read is 1 where
-	// nothing changes.
+	// all its Columns: its sharding key changes. The last value read is 1
+	// where the row does not count as changed.
 	StagedMove
 )
 
