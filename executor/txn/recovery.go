@@ -34,6 +34,9 @@ type Recovery struct {
 	instance string
 	count    atomic.Uint64
 	wake     chan struct{}
+	// blind are the clusters that do not tell their branches, and why; of the
+	// goroutine in Run.
+	blind map[string]string
 
 	mu struct {
 		sync.Mutex
@@ -77,7 +80,7 @@ const (
 func NewRecovery(servers Servers, log *slog.Logger) *Recovery {
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // it never fails (crypto/rand since Go 1.24)
-	r := &Recovery{servers: servers, log: log, instance: hex.EncodeToString(id[:]), wake: make(chan struct{}, 1)}
+	r := &Recovery{servers: servers, log: log, instance: hex.EncodeToString(id[:]), wake: make(chan struct{}, 1), blind: map[string]string{}}
 	r.mu.running = map[string]bool{}
 	r.mu.needless = map[string][]string{}
 	return r
@@ -197,6 +200,7 @@ func (r *Recovery) Round(ctx context.Context, now time.Time) {
 	var left []Branch
 	for _, cluster := range r.servers.Clusters() {
 		branches, err := r.prepared(ctx, cluster)
+		r.tell(cluster, err)
 		if err != nil {
 			for _, b := range seen {
 				if b.Cluster == cluster {
@@ -224,6 +228,20 @@ func (r *Recovery) Round(ctx context.Context, now time.Time) {
 	r.mu.Lock()
 	r.mu.branches = left
 	r.mu.Unlock()
+}
+
+// tell logs, once, that a cluster does not say which branches it has: those that
+// a crash leaves keep their locks until somebody ends them.
+func (r *Recovery) tell(cluster string, err error) {
+	why := ""
+	if err != nil && !Broken(err) {
+		why = plainMessage(err)
+	}
+	if why != "" && why != r.blind[cluster] {
+		r.log.Warn("branches that a crash leaves here will not be ended: XA RECOVER is refused; on MySQL the backend account needs XA_RECOVER_ADMIN",
+			"cluster", cluster, "err", err)
+	}
+	r.blind[cluster] = why
 }
 
 // due: the branch is nobody's any more, as far as can be known. It may be
