@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"database/sql"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -24,5 +26,36 @@ func TestPreparedInText(t *testing.T) {
 		mustExec(t, c, "DEALLOCATE PREPARE point")
 		_, err := c.ExecContext(t.Context(), "EXECUTE point USING @id")
 		require.ErrorContains(t, err, "1243")
+	})
+}
+
+// A statement runs in the database, and reads as in the sql_mode, that it was
+// prepared in, whatever the session's are by then.
+func TestPreparedStatementsKeepTheirDatabase(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *serverSet) {
+		clusters := s.Clusters(t)
+		schemas := []string{"prepone", "preptwo"}
+		for _, schema := range schemas {
+			dropSchema(t, clusters, schema)
+			t.Cleanup(func() { dropSchema(t, clusters, schema) })
+		}
+		p := startServal(t, s, settings{Schema: schemas[0], Tables: "t: {shard: hash(id), shards: 4, on: [c0, c1]}", AllSchemas: true})
+		plain := s.Plain(t)
+		for name, c := range map[string]*sql.Conn{"plain": oneConn(t, openDB(t, plain.Addr(), "")), "Serval": oneConn(t, p.open(t, ""))} {
+			for i, schema := range schemas {
+				mustExec(t, c, "DROP DATABASE IF EXISTS "+schema, "CREATE DATABASE "+schema, "USE "+schema, "CREATE TABLE t (id BIGINT PRIMARY KEY, v INT)",
+					fmt.Sprintf("INSERT INTO t VALUES (1, %d)", i))
+			}
+			mustExec(t, c, "USE prepone", "PREPARE p FROM 'SELECT v FROM t WHERE id = 1'")
+			binary, err := c.PrepareContext(t.Context(), "SELECT v FROM t WHERE id = ?")
+			require.NoError(t, err)
+			mustExec(t, c, "USE preptwo")
+			require.Equal(t, "0", one(t, c, "EXECUTE p"), name)
+			var v string
+			require.NoError(t, binary.QueryRow(1).Scan(&v), name)
+			require.Equal(t, "0", v, name)
+			require.Equal(t, "1", one(t, c, "SELECT v FROM t WHERE id = 1"), name)
+			require.Equal(t, "preptwo", one(t, c, "SELECT DATABASE()"), name)
+		}
 	})
 }

@@ -32,6 +32,9 @@ type prepared struct {
 	longErr error    // a piece that was refused, reported at execute
 	// own: the session answers it (BEGIN, SET); it is run as text.
 	own bool
+	// db was the current database when it was prepared, in which servers
+	// execute it.
+	db string
 
 	plan    *planned
 	planned scope // what plan was made for
@@ -94,7 +97,7 @@ func (s *Session) prepare(ctx context.Context, body []byte) (*prepared, error) {
 		return nil, sqlerr.Refuse("another prepared statement", "the texts of this session's statements would take more than 64 MB", "close some")
 	}
 	s.stmts.nextID++
-	p := &prepared{id: s.stmts.nextID, text: append([]byte(nil), body...)}
+	p := &prepared{id: s.stmts.nextID, text: append([]byte(nil), body...), db: s.settings.db}
 	if err := s.lexer.Fingerprint(p.text, s.settings.mode, &p.fp); err != nil {
 		return nil, err
 	}
@@ -137,6 +140,10 @@ func ownVerb(verb string) bool {
 	return false
 }
 
+func errOtherMode() error {
+	return sqlerr.Refuse("executing a statement that was prepared in another sql_mode", "the servers would read it differently", "prepare it again")
+}
+
 // planPrepared plans the statement if what its plan depends on has changed.
 func (s *Session) planPrepared(p *prepared) error {
 	now := s.scope()
@@ -148,7 +155,7 @@ func (s *Session) planPrepared(p *prepared) error {
 		// The text itself may read otherwise now. MySQL keeps the mode the
 		// statement was prepared in; so does the fingerprint, but names in
 		// the SQL sent would be read in the new one.
-		return sqlerr.Refuse("executing a statement that was prepared in another sql_mode", "the servers would read it differently", "prepare it again")
+		return errOtherMode()
 	}
 	e, hit, err := s.plan(p.text, &p.fp)
 	if err != nil {
@@ -308,6 +315,10 @@ func (s *Session) executePrepared(ctx context.Context, p *prepared) error {
 	}
 	if p.own {
 		return s.executeText(ctx, p)
+	}
+	if now := s.settings.db; now != p.db {
+		s.settings.use(p.db)
+		defer func() { s.settings.use(now) }()
 	}
 	if err := s.planPrepared(p); err != nil {
 		return err

@@ -26,6 +26,9 @@ type sqlPrepared struct {
 	text string
 	// markers are the offsets of its ?.
 	markers []int
+	// db and mode were the session's when it was prepared.
+	db   string
+	mode parser.Mode
 }
 
 // maxSQLPrepared bounds what a session keeps of such texts, together.
@@ -65,13 +68,14 @@ func (s *Session) prepareText(tokens []token) error {
 	if err := lexer.Fingerprint([]byte(text), s.settings.mode, &fp); err != nil {
 		return err
 	}
-	if ownVerb(fp.Verb) && (fp.Verb == "PREPARE" || fp.Verb == "EXECUTE" || fp.Verb == "DEALLOCATE" || fp.Verb == "LOCK" || fp.Verb == "UNLOCK") {
+	switch fp.Verb {
+	case "PREPARE", "EXECUTE", "DEALLOCATE", "LOCK", "UNLOCK", "USE":
 		return sqlerr.New(errNotPreparable, "This command is not supported in the prepared statement protocol yet")
 	}
 	if strings.TrimSpace(strings.TrimRight(text[fp.End:], "; \t\r\n")) != "" {
 		return syntaxError(text[fp.End:])
 	}
-	p := &sqlPrepared{text: text[:fp.End]}
+	p := &sqlPrepared{text: text[:fp.End], db: s.settings.db, mode: s.settings.mode}
 	for _, l := range fp.Literals {
 		if l.Marker {
 			p.markers = append(p.markers, l.Start)
@@ -155,6 +159,9 @@ func (s *Session) executeNamed(ctx context.Context, tokens []token) error {
 	if p == nil {
 		return sqlerr.New(errUnknownHandler, "Unknown prepared statement handler (%s) given to EXECUTE", tokens[1].name())
 	}
+	if p.mode != s.settings.mode {
+		return errOtherMode()
+	}
 	var values []string
 	for rest := tokens[2:]; len(rest) > 0; {
 		if len(values) == 0 && !rest[0].is("USING") || len(values) > 0 && !rest[0].op(",") || len(rest) < 3 || !rest[1].op("@") {
@@ -179,6 +186,10 @@ func (s *Session) executeNamed(ctx context.Context, tokens []token) error {
 	var fp parser.Fingerprint
 	if err := lexer.Fingerprint(text, s.settings.mode, &fp); err != nil {
 		return err
+	}
+	if now := s.settings.db; now != p.db {
+		s.settings.use(p.db)
+		defer func() { s.settings.use(now) }()
 	}
 	return s.text(ctx, text, &fp)
 }
