@@ -3,7 +3,11 @@
 // knows nothing of servers.
 package config
 
-import "time"
+import (
+	"time"
+
+	"github.com/servaldb/serval/shardrule"
+)
 
 // Config is one valid configuration. Immutable after Load.
 type Config struct {
@@ -116,11 +120,11 @@ type Layout uint8
 
 const (
 	// LayoutDatabases: shard i is the table of the same name in a database of
-	// its own: shop_3.orders, shop_202611.payment_logs. Hash's default.
+	// its own: shop_3.orders, shop_202611.payment_logs. The default.
 	LayoutDatabases Layout = iota
 	// LayoutTables: shard i is a table with its number in the name, in the
-	// schema's database: shop.orders_3, shop.payment_logs_202611. Month's
-	// default.
+	// schema's database: shop.orders_3, shop.payment_logs_202611. The default
+	// of time rules.
 	LayoutTables
 )
 
@@ -140,21 +144,20 @@ const (
 	Whole TableKind = iota
 	// Global: a full copy on each cluster of On.
 	Global
-	// Hash: hash(Column) over Shards.
-	Hash
-	// Month: month(Column).
-	Month
+	// Sharded: by Rule.
+	Sharded
 )
 
 // Table is one table's rule. What like: says is filled in already.
 type Table struct {
 	Name string
 	Kind TableKind
-	// Column is the sharding column of Hash and Month.
-	Column string
+	// Rule is what shard: and its parameters say, of Sharded.
+	Rule shardrule.Rule
 	// On are its clusters in order; one for Whole.
-	On     []string
-	Shards int // Hash
+	On []string
+	// Shards is how many a function has that does not say so itself.
+	Shards int
 	Layout Layout
 	// Like is the table whose shards it has, empty if not said.
 	Like string
@@ -163,13 +166,13 @@ type Table struct {
 	// Snowflake: by time and Serval, not from blocks: auto_increment:
 	// snowflake(column).
 	Snowflake bool
-	// Keep and Ahead are Month's periods before (this month included) and
+	// Keep and Ahead are a time rule's periods before (this one included) and
 	// after now; Keep 0: all there are.
 	Keep, Ahead int
-	// From is Month's first period as year*100+month, 0 if not said.
+	// From is its first period as year*100+month, 0 if not said.
 	From int
-	// Zone is the time zone in which Month's column is written, so in which a
-	// month begins; nil: UTC.
+	// Zone is the time zone in which its column is written, so in which a
+	// period begins; nil: UTC.
 	Zone *time.Location
 	// DropOld: periods before Keep are dropped.
 	DropOld bool

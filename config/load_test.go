@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/servaldb/serval/shardrule"
 )
 
 func TestLoadReadsTheContractsExample(t *testing.T) {
@@ -33,13 +35,16 @@ func TestLoadReadsTheContractsExample(t *testing.T) {
 	require.Equal(t, []Instance{{Addr: "127.0.0.1:4010", Weight: 1}, {Addr: "127.0.0.1:4011", Weight: 1}}, c1.Instances)
 	require.Nil(t, cfg.Cluster("c2"))
 
+	rule := func(function, column string) shardrule.Rule {
+		return shardrule.Rule{Name: function, Columns: []string{column}, Args: shardrule.Args{}}
+	}
 	shop := cfg.Schemas[0]
 	both := []string{"c0", "c1"}
 	require.Equal(t, []Table{
-		{Name: "users", Kind: Hash, Column: "id", On: both, Shards: 8, Line: 21},
-		{Name: "orders", Kind: Hash, Column: "user_id", On: both, Shards: 8, Like: "users", Line: 22},
-		{Name: "comments", Kind: Hash, Column: "item_id", On: both, Shards: 8, AutoIncrement: "id", Line: 23},
-		{Name: "payment_logs", Kind: Month, Column: "paid_at", On: both, Layout: LayoutTables, Keep: 24, Ahead: 2, Line: 24},
+		{Name: "users", Kind: Sharded, Rule: rule("hash", "id"), On: both, Shards: 8, Line: 21},
+		{Name: "orders", Kind: Sharded, Rule: rule("hash", "user_id"), On: both, Shards: 8, Like: "users", Line: 22},
+		{Name: "comments", Kind: Sharded, Rule: rule("hash", "item_id"), On: both, Shards: 8, AutoIncrement: "id", Line: 23},
+		{Name: "payment_logs", Kind: Sharded, Rule: rule("month", "paid_at"), On: both, Layout: LayoutTables, Keep: 24, Ahead: 2, Line: 24},
 		{Name: "countries", Kind: Global, On: both, Line: 25},
 		{Name: "catalog", Kind: Whole, On: []string{"c1"}, Line: 26},
 	}, shop.Tables)

@@ -1,6 +1,9 @@
 package config
 
 import (
+	"errors"
+	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
@@ -8,6 +11,8 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/servaldb/serval/shardrule"
 )
 
 // rawSchema is a schema as written, before homes and like: are filled in.
@@ -20,11 +25,11 @@ type rawSchema struct {
 // rawTable is a rule as written.
 type rawTable struct {
 	Table
-	// function is what stands before the parenthesis of shard:.
-	function string
 	// given are the lines of the keys that are there.
 	given  map[string]int
 	global bool
+	// args are the function's parameters given as keys.
+	args shardrule.Args
 	// resolved: like: is filled in; resolving: it is at it.
 	resolved, resolving bool
 }
@@ -63,10 +68,10 @@ func (r *reader) name(line int, what, name string) {
 }
 
 func (r *reader) table(e entry) *rawTable {
-	t := &rawTable{Table: Table{Name: e.key, Line: e.line}, given: map[string]int{}}
+	t := &rawTable{Table: Table{Name: e.key, Line: e.line}, given: map[string]int{}, args: shardrule.Args{}}
 	r.name(e.line, "table", e.key)
 	where := "table " + e.key
-	r.keys(e.node, where, r.noting(t, map[string]func(*yaml.Node){
+	keys := map[string]func(*yaml.Node){
 		"shard":          func(n *yaml.Node) { r.shard(n, t) },
 		"shards":         func(n *yaml.Node) { t.Shards = r.number(n, "shards", 1, 1024) },
 		"like":           func(n *yaml.Node) { t.Like = r.text(n, "like") },
@@ -84,7 +89,12 @@ func (r *reader) table(e entry) *rawTable {
 				t.Layout = LayoutTables
 			}
 		},
-	}))
+	}
+	params, _ := shardrule.Params()
+	for name, p := range params {
+		keys[name] = func(n *yaml.Node) { t.args[name] = r.arg(n, p) }
+	}
+	r.keys(e.node, where, r.noting(t, keys))
 	return t
 }
 
@@ -99,14 +109,8 @@ func (r *reader) noting(t *rawTable, keys map[string]func(*yaml.Node)) map[strin
 	return keys
 }
 
+// functionCall is snowflake(column).
 var functionCall = regexp.MustCompile(`^\s*([A-Za-z_]+)\s*\(([^()]*)\)\s*$`)
-
-// functions are the kinds of those that are there; soon are spellings of
-// those that are not yet.
-var (
-	functions = map[string]TableKind{"hash": Hash, "month": Month}
-	soon      = []string{"mod", "range", "list", "day", "week", "year", "jump", "murmur", "directory", "composite"}
-)
 
 // autoIncrement reads column and snowflake(column).
 func (r *reader) autoIncrement(n *yaml.Node, t *rawTable) {
@@ -121,31 +125,44 @@ func (r *reader) autoIncrement(n *yaml.Node, t *rawTable) {
 	}
 }
 
-// shard reads hash(column) and month(column).
+// shard reads function(column).
 func (r *reader) shard(n *yaml.Node, t *rawTable) {
-	const form = "write shard: hash(column) or shard: month(column)"
 	text := r.text(n, "shard")
-	m := functionCall.FindStringSubmatch(text)
-	if m == nil {
-		if text != "" {
-			r.add(n.Line, form, "shard cannot be %s", text)
-		}
+	if text == "" {
 		return
 	}
-	name, column := strings.ToLower(m[1]), strings.Trim(strings.TrimSpace(m[2]), "`")
-	kind, known := functions[name]
-	switch {
-	case slices.Contains(soon, name):
-		r.add(n.Line, form, "shard function %s is not supported yet", name)
-	case !known:
-		r.add(n.Line, didYouMean(name, []string{"hash", "month"}), "unknown shard function %s", m[1])
-	case strings.Contains(column, ","):
-		r.add(n.Line, "name one column", "%s of several columns is not supported yet", name)
-	case column == "" || strings.ContainsAny(column, " \t`"):
-		r.add(n.Line, form, "%s names no column", text)
-	default:
-		t.Kind, t.function, t.Column = kind, name, column
+	rule, err := shardrule.ParseRule(text, didYouMean)
+	if err != nil {
+		r.ruleError(t, err)
+		return
 	}
+	t.Kind, t.Rule = Sharded, rule
+}
+
+// ruleError adds what is wrong with a rule at the line of what it is about.
+func (r *reader) ruleError(t *rawTable, err error) {
+	var wrong *shardrule.RuleError
+	if !errors.As(err, &wrong) {
+		r.add(t.given["shard"], "", "table %s: %s", t.Name, err)
+		return
+	}
+	line := t.given[wrong.Param]
+	if line == 0 {
+		line = t.given["shard"]
+	}
+	r.add(line, wrong.Do, "%s", wrong.What)
+}
+
+// arg is a parameter of a function that is a key beside shard:.
+func (r *reader) arg(n *yaml.Node, p shardrule.Param) shardrule.Arg {
+	if !p.Map {
+		return shardrule.Arg{Text: r.text(n, p.Name)}
+	}
+	a := shardrule.Arg{Pairs: []shardrule.Pair{}}
+	for _, e := range r.entries(n, p.Name) {
+		a.Pairs = append(a.Pairs, shardrule.Pair{Key: r.expand(e.key, e.line), Value: r.text(e.node, p.Name+"."+e.key)})
+	}
+	return a
 }
 
 // month is 2024-01 as 202401.
@@ -211,13 +228,14 @@ func (r *reader) resolve(t *rawTable, byName map[string]*rawTable) {
 // like takes over the other table's shards.
 func (r *reader) like(t *rawTable, byName map[string]*rawTable) {
 	line := t.given["like"]
-	for _, k := range []string{"shards", "on", "global", "keep", "ahead", "from", "time_zone", "drop_old", "layout"} {
+	taken := append([]string{"shards", "on", "global", "keep", "ahead", "from", "time_zone", "drop_old", "layout"}, slices.Sorted(maps.Keys(t.args))...)
+	for _, k := range taken {
 		if t.has(k) {
 			r.add(t.given[k], "remove it, or remove like:", "table %s takes %s from table %s", t.Name, k, t.Like)
 		}
 	}
 	if !t.has("shard") {
-		r.add(line, "add shard: hash(column) or month(column), as the other table has", "table %s has like: and no shard:", t.Name)
+		r.add(line, "add shard: hash(column), or what function the other table has", "table %s has like: and no shard:", t.Name)
 		return
 	}
 	other := byName[t.Like]
@@ -233,14 +251,18 @@ func (r *reader) like(t *rawTable, byName map[string]*rawTable) {
 	if !other.resolved {
 		r.resolve(other, byName)
 	}
-	if t.function == "" || len(other.On) == 0 {
+	if t.Rule.Name == "" || len(other.On) == 0 {
 		return // a finding says why
 	}
-	if other.Kind != t.Kind {
+	if other.Rule.Name != t.Rule.Name {
 		r.add(line, "use the same function, or give it shards of its own", "table %s cannot be like %s: they are sharded differently", t.Name, t.Like)
 		return
 	}
 	o := other.Table
+	if len(t.Rule.Args) > 0 && !reflect.DeepEqual(t.Rule.Args, o.Rule.Args) {
+		r.add(t.given["shard"], "name only the column, or remove like:", "table %s takes the parameters of %s from table %s", t.Name, t.Rule.Name, t.Like)
+	}
+	t.Rule.Args = o.Rule.Args
 	t.On, t.Shards, t.Layout, t.Keep, t.Ahead, t.From, t.Zone, t.DropOld = o.On, o.Shards, o.Layout, o.Keep, o.Ahead, o.From, o.Zone, o.DropOld
 }
 
@@ -263,29 +285,55 @@ func (r *reader) keysOfKind(t *rawTable) {
 			r.add(t.given[key], "remove it", "table %s has %s, which is for %s", t.Name, key, whose)
 		}
 	}
-	hash, month := t.function == "hash", t.function == "month"
-	if t.has("shard") && t.function == "" {
+	f := t.Rule.Function()
+	counted, periodic := f.Counted != nil, f.Periodic != nil
+	if t.has("shard") && f.Name == "" {
 		return // what it is nobody knows
 	}
-	only("shards", "hash", hash)
-	only("keep", "month", month)
-	only("ahead", "month", month)
-	only("from", "month", month)
-	only("time_zone", "month", month)
-	only("drop_old", "month", month)
-	if t.DropOld && t.Keep == 0 && month {
-		r.add(t.given["drop_old"], "add keep: with a number of months", "table %s has drop_old: and does not say how many months to keep", t.Name)
+	only("shards", "functions that take a number of shards", counted)
+	for _, key := range []string{"keep", "ahead", "from", "time_zone", "drop_old"} {
+		only(key, "functions of time", periodic)
 	}
-	only("layout", "sharded tables", hash || month)
-	only("auto_increment", "sharded tables", hash || month)
-	if hash && !t.has("shards") {
+	if t.DropOld && t.Keep == 0 && periodic {
+		r.add(t.given["drop_old"], "add keep: with a number of periods", "table %s has drop_old: and does not say how many periods to keep", t.Name)
+	}
+	only("layout", "sharded tables", f.Name != "")
+	only("auto_increment", "sharded tables", f.Name != "")
+	if counted && !t.has("shards") {
 		r.add(t.given["shard"], "add shards: 8, or like: another table", "table %s does not say how many shards", t.Name)
 	}
-	if month && !t.has("ahead") {
+	if periodic && !t.has("ahead") {
 		t.Ahead = 1
 	}
-	if month && !t.has("layout") {
+	if periodic && !t.has("layout") {
 		t.Layout = LayoutTables
+	}
+	r.parameters(t, f)
+}
+
+// parameters puts the function's parameters together and tries them.
+func (r *reader) parameters(t *rawTable, f shardrule.Function) {
+	_, takers := shardrule.Params()
+	found := len(r.findings)
+	for _, key := range slices.Sorted(maps.Keys(t.args)) {
+		switch {
+		case !slices.Contains(takers[key], f.Name):
+			r.add(t.given[key], "remove it", "table %s has %s, which is for %s", t.Name, key, strings.Join(takers[key], ", "))
+		case t.Rule.Args.Has(key):
+			r.add(t.given[key], "keep one of them", "table %s has %s, and shard: says it too", t.Name, key)
+		default:
+			t.Rule.Args[key] = t.args[key]
+		}
+	}
+	if f.Name == "" || len(r.findings) > found || f.Counted != nil && t.Shards == 0 {
+		return
+	}
+	n, err := t.Rule.Try(t.Shards)
+	switch {
+	case err != nil:
+		r.ruleError(t, err)
+	case f.Listed != nil:
+		t.Shards = n
 	}
 }
 
@@ -309,7 +357,7 @@ func (r *reader) on(t *rawTable) {
 	switch {
 	case t.Kind == Whole && !t.has("shard") && len(t.On) > 1:
 		r.add(t.given["on"], "name one cluster, or add global: true or shard:", "table %s is whole and on %d clusters", t.Name, len(t.On))
-	case t.Kind == Hash && t.Shards > 0 && t.Shards < len(t.On):
+	case t.Kind == Sharded && t.Shards > 0 && t.Shards < len(t.On):
 		r.add(t.given["on"], "give it more shards or fewer clusters", "table %s has %d shards for %d clusters", t.Name, t.Shards, len(t.On))
 	}
 }

@@ -18,7 +18,7 @@ import (
 // configuration whose rules contradict each other; what is wrong on a server
 // is no error but a Finding of CheckLive.
 //
-// Where shards stand: a hash's shards are dealt to its clusters in equal runs,
+// Where shards stand: numbered shards are dealt to their clusters in equal runs,
 // the first shards to the first cluster; a month is on cluster number
 // (year*12+month) mod clusters.
 func Build(cfg *config.Config, facts Facts) (*catalog.Catalog, error) {
@@ -123,26 +123,21 @@ func (b *builder) placement(schema, name string, rule *config.Table, fact *Table
 	case config.Global:
 		p.Kind = shardrule.Global
 		p.Shards = copies(schema, name, rule.On)
-	case config.Hash:
-		h, err := shardrule.NewHash(rule.Shards)
+	case config.Sharded:
+		var periods []shardrule.Period
+		if periodic(rule) {
+			periods = monthsOf(rule, fact, b.facts.Now)
+		}
+		a, err := rule.Rule.Algorithm(name, rule.Shards, periods)
 		if err != nil {
 			b.add(rule.Line, "", "table %s: %s", name, err)
 			return nil
 		}
-		p.Kind, p.Algorithm = shardrule.Sharded, h
-		p.Shards = hashShards(schema, name, rule)
-	case config.Month:
-		periods := monthsOf(rule, fact, b.facts.Now)
-		m, err := shardrule.NewMonth(name, periods)
-		if err != nil {
-			b.add(rule.Line, "", "table %s: %s", name, err)
-			return nil
+		p.Kind = shardrule.Sharded
+		p.Column, p.Algorithm = b.facts.column(rule.Rule.Columns[0], fact, a)
+		if p.Shards = numberedShards(schema, name, rule); periodic(rule) {
+			p.Shards = monthShards(schema, name, rule, periods)
 		}
-		p.Kind, p.Algorithm = shardrule.Sharded, m
-		p.Shards = monthShards(schema, name, rule, periods)
-	}
-	if p.Kind == shardrule.Sharded {
-		p.Column = b.facts.column(rule.Column, fact, p.Algorithm)
 	}
 	return p
 }
@@ -155,8 +150,9 @@ func copies(schema, table string, on []string) []topology.Shard {
 	return shards
 }
 
-func hashShards(schema, table string, rule *config.Table) []topology.Shard {
-	width := len(strconv.Itoa(rule.Shards - 1))
+// numberedShards are dealt to the clusters in equal runs.
+func numberedShards(schema, table string, rule *config.Table) []topology.Shard {
+	width := len(strconv.Itoa(max(rule.Shards-1, 0)))
 	shards := make([]topology.Shard, rule.Shards)
 	for i := range shards {
 		shards[i] = physical(schema, table, rule.Layout, fmt.Sprintf("%0*d", width, i))

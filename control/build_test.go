@@ -177,7 +177,7 @@ func TestAMonthBeginsInTheRulesTimeZone(t *testing.T) {
 		{"Asia/Tokyo", "2026-12-31T14:59:59Z", 202612},
 		{"Asia/Tokyo", "2026-12-31T15:00:00Z", 202701},
 	} {
-		rule := &config.Table{Kind: config.Month}
+		rule := &config.Table{Kind: config.Sharded}
 		if c.zone != "" {
 			zone, err := time.LoadLocation(c.zone)
 			require.NoError(t, err)

@@ -348,7 +348,7 @@ func (f *Facts) pad(tables map[TableName]*TableFact) {
 // table reads one table's definition from the first of its clusters that
 // answers. Not known: none did; nil: it does not exist.
 func (r *factReader) table(ctx context.Context, name TableName, rule *config.Table, p *shardrule.Placement) (fact *TableFact, known bool) {
-	if rule.Kind == config.Month {
+	if periodic(rule) {
 		return r.monthTable(ctx, name, rule)
 	}
 	tried := map[string]bool{}

@@ -217,7 +217,7 @@ func TestLoadLearnsTheTablesFromTheServers(t *testing.T) {
 	require.False(t, store.Load().Collations["utf8mb4_0900_ai_ci"].PadSpace)
 
 	logs := store.Load().Table("shop", "logs").Placement
-	require.Equal(t, "month periods=202610-202611", logs.Algorithm.Spec(), "months that exist, each on its own cluster")
+	require.Equal(t, "month v1 periods=202610-202611", logs.Algorithm.Spec(), "months that exist, each on its own cluster")
 }
 
 func TestMariaDBSaysByTheNameWhetherACollationPads(t *testing.T) {
@@ -311,7 +311,7 @@ func TestMonthsAheadAreCreatedAtTheSecondLook(t *testing.T) {
 		"c0: CREATE TABLE IF NOT EXISTS `shop`.`logs_202612` (\n  at datetime\n) COMMENT='a (b)'",
 		"c1: CREATE TABLE IF NOT EXISTS `shop`.`logs_202701` (\n  at datetime\n) COMMENT='a (b)'",
 	}, f.executed)
-	require.Equal(t, "month periods=202610-202701", store.Load().Table("shop", "logs").Placement.Algorithm.Spec())
+	require.Equal(t, "month v1 periods=202610-202701", store.Load().Table("shop", "logs").Placement.Algorithm.Spec())
 	require.NoError(t, c.createMonths(t.Context()))
 	require.Len(t, f.executed, 2)
 }

@@ -26,11 +26,16 @@ type Facts struct {
 	// Tables are the definitions, of those tables that exist; names are in
 	// lower case where FoldNames.
 	Tables map[TableName]*TableFact
+	// Weights are the weight strings of texts that rules name.
+	Weights map[Text][]byte
 	// Plain are the tables and views without a rule.
 	Plain map[TableName]*TableFact
 	// Views are the logical views by the cluster they were found on.
 	Views map[string][]*catalog.View
 }
+
+// Text is a text in a collation.
+type Text struct{ Collation, Text string }
 
 // TableFact is one table as a server defines it. Immutable.
 type TableFact struct {
@@ -50,26 +55,45 @@ func (f *Facts) fold(name string) string {
 	return name
 }
 
-// column is the sharding column. While it is not known, or of a type the
-// algorithm does not take, it is a TypeOther: reads go everywhere, and storing
-// into it is refused.
-func (f *Facts) column(name string, fact *TableFact, a shardrule.Algorithm) shardrule.Column {
+// column is the sharding column, and the algorithm for it. While it is not
+// known, or of a type the algorithm does not take, it is a TypeOther: reads go
+// everywhere, and storing into it is refused.
+func (f *Facts) column(name string, fact *TableFact, a shardrule.Algorithm) (shardrule.Column, shardrule.Algorithm) {
 	unknown := shardrule.Column{Name: name}
 	if fact == nil {
-		return unknown
+		return unknown, a
 	}
 	for _, c := range fact.Columns {
 		if !strings.EqualFold(c.Name, name) {
 			continue
 		}
 		col := c.Column
-		_, known := f.Collations[col.Collation]
-		if a.Takes(col) != nil || col.Type == shardrule.TypeText && !known {
-			col.Type = shardrule.TypeOther
+		if k, ok := a.(shardrule.TextKeyer); ok {
+			col.TextKey = k.TextKey()
 		}
-		return col
+		_, known := f.Collations[col.Collation]
+		bound, err := a, a.Takes(col)
+		if b, ok := a.(shardrule.Binder); ok && err == nil {
+			bound, err = b.Bind(col, f)
+		}
+		if err != nil || col.Type == shardrule.TypeText && !known {
+			col.Type = shardrule.TypeOther
+			return col, a
+		}
+		return col, bound
 	}
-	return unknown
+	return unknown, a
+}
+
+// Weight implements shardrule.Weigher for the texts that rules name.
+func (f *Facts) Weight(collation string, text []byte) ([]byte, bool) {
+	w, ok := f.Weights[Text{collation, string(text)}]
+	return w, ok
+}
+
+// periodic: the rule has one shard a period of time.
+func periodic(rule *config.Table) bool {
+	return rule.Kind == config.Sharded && rule.Rule.Function().Periodic != nil
 }
 
 // monthsOf are the months a table has: those that exist, or, while it has no
@@ -97,7 +121,7 @@ func periodAt(rule *config.Table, now time.Time) shardrule.Period {
 func sameMonths(cfg *config.Config, a, b time.Time) bool {
 	for i := range cfg.Schemas {
 		for j := range cfg.Schemas[i].Tables {
-			if t := &cfg.Schemas[i].Tables[j]; t.Kind == config.Month && periodAt(t, a) != periodAt(t, b) {
+			if t := &cfg.Schemas[i].Tables[j]; periodic(t) && periodAt(t, a) != periodAt(t, b) {
 				return false
 			}
 		}

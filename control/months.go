@@ -80,7 +80,7 @@ func (c *Controller) createMonths(ctx context.Context) error {
 	var created []TableName
 	for name, fact := range c.mu.facts.Tables {
 		rule := ruleOf(c.mu.cfg, &c.mu.facts, name)
-		if rule == nil || rule.Kind != config.Month || len(fact.Periods) == 0 || c.definitionUnderWay(ctx, name) {
+		if rule == nil || !periodic(rule) || len(fact.Periods) == 0 || c.definitionUnderWay(ctx, name) {
 			continue
 		}
 		newest := fact.Periods[len(fact.Periods)-1]
@@ -155,7 +155,7 @@ func (c *Controller) dropMonths(ctx context.Context) error {
 	dropped := false
 	for name, fact := range c.mu.facts.Tables {
 		rule := ruleOf(c.mu.cfg, &c.mu.facts, name)
-		if rule == nil || rule.Kind != config.Month || !rule.DropOld || rule.Keep == 0 {
+		if rule == nil || !periodic(rule) || !rule.DropOld || rule.Keep == 0 {
 			continue
 		}
 		for _, p := range fact.Periods {

@@ -112,6 +112,10 @@ func (c Column) compareText(v sqlval.Value, w Weigher) (Key, Match, error) {
 	if v.Kind != sqlval.String || !c.holds(v.Text) {
 		return Key{}, MatchUnknown, nil
 	}
+	if c.TextKey != ByWeight {
+		k, m := c.compareCharacters(v.Text, w)
+		return k, m, nil
+	}
 	k, err := c.weigh(v.Text, w)
 	return k, MatchKey, err
 }
@@ -201,6 +205,9 @@ func (c Column) storeText(v sqlval.Value, w Weigher) (Key, error) {
 	}
 	if c.Fixed {
 		text = bytes.TrimRight(text, " ")
+	}
+	if c.TextKey != ByWeight {
+		return c.storeCharacters(text, w)
 	}
 	return c.weigh(text, w)
 }

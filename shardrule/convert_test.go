@@ -78,7 +78,7 @@ func columnArgs(t *testing.T, d *datadriven.TestData) Column {
 
 // compare and store: a column in the command, one literal a line.
 func TestConversionsFollowTheServers(t *testing.T) {
-	datadriven.Walk(t, "testdata", func(t *testing.T, path string) {
+	datadriven.Walk(t, "testdata/convert", func(t *testing.T, path string) {
 		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
 			t.Helper()
 			c := columnArgs(t, d)

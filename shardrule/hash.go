@@ -28,6 +28,10 @@ var (
 	_ SQLTwin = Hash{}
 )
 
+func hashFunction() Function {
+	return Function{Name: "hash", Counted: func(_ Args, shards int) (Algorithm, error) { return NewHash(shards) }}
+}
+
 // NewHash is a Hash over n shards, 1 to Slots.
 func NewHash(n int) (Hash, error) {
 	if n < 1 || n > Slots {
@@ -43,7 +47,7 @@ func (Hash) Name() string { return "hash" }
 func (h Hash) Shards() int { return h.n }
 
 // Spec implements Algorithm.
-func (h Hash) Spec() string { return "hash shards=" + strconv.Itoa(h.n) }
+func (h Hash) Spec() string { return "hash v1 shards=" + strconv.Itoa(h.n) }
 
 // Slot is the key's slot, 0 to Slots-1.
 func (Hash) Slot(k Key) int {

@@ -160,7 +160,7 @@ func months(t require.TestingT, p ...Period) *Month {
 
 func TestMonthFindsTheShardOfADate(t *testing.T) {
 	m := months(t, 202511, 202512, 202602)
-	require.Equal(t, "month periods=202511-202512,202602", m.Spec())
+	require.Equal(t, "month v1 periods=202511-202512,202602", m.Spec())
 	for text, want := range map[string]int{
 		"2025-11-01": 0, "2025-12-31 23:59:59.999": 1, "2026-02-28 00:00:00": 2,
 	} {

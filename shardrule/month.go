@@ -47,6 +47,10 @@ var (
 	_ SQLTwin = (*Month)(nil)
 )
 
+func monthFunction() Function {
+	return Function{Name: "month", Periodic: func(_ Args, table string, periods []Period) (Algorithm, error) { return NewMonth(table, periods) }}
+}
+
 // maxMonths bounds the months from the first period to the last.
 const maxMonths = 12 * 1000
 
@@ -85,7 +89,7 @@ func (m *Month) Periods() []Period { return m.periods }
 
 // Spec implements Algorithm.
 func (m *Month) Spec() string {
-	b := []byte("month periods=")
+	b := []byte("month v1 periods=")
 	for i := 0; i < len(m.periods); {
 		j := i
 		for j+1 < len(m.periods) && m.periods[j+1] == m.periods[j].Add(1) {

@@ -56,14 +56,17 @@ type Column struct {
 	Collation string
 	PadSpace  bool
 	PadWeight string
-	Nullable  bool
+	// TextKey is what the table's algorithm takes of text.
+	TextKey  TextKey
+	Nullable bool
 	// SQLType is the type as SHOW CREATE TABLE prints it.
 	SQLType string
 }
 
 // Key is a sharding key's value in the column's type, ready for an Algorithm.
-// For collated text, Bytes is the weight string; else the value's canonical
-// text as the column would give it back. A Key may borrow the Value's bytes.
+// For collated text, Bytes is the weight string or the characters, as the
+// column's TextKey says; else the value's canonical text as the column would
+// give it back. A Key may borrow the Value's bytes.
 type Key struct {
 	Null  bool
 	Bytes []byte
@@ -108,6 +111,13 @@ type Ranger interface {
 	// ShardsOfRange returns every shard that may hold a key in the range, and
 	// maybe more, never fewer.
 	ShardsOfRange(lo, hi Bound) Set
+}
+
+// Binder is an Algorithm that depends on its column: Bind is what it is for a
+// column it takes. The error is *WeightNeeded, or says why not.
+type Binder interface {
+	Algorithm
+	Bind(c Column, w Weigher) (Algorithm, error)
 }
 
 // SQLTwin is an Algorithm MySQL can compute.
@@ -164,7 +174,7 @@ func (p *Placement) Colocated(q *Placement) bool {
 // sameKeySpace: values that compare equal between the two columns have the
 // same Key. Of a column whose type is not known nothing is sure.
 func sameKeySpace(a, b Column) bool {
-	return a.Type == b.Type && a.Type != TypeOther && a.Scale == b.Scale && a.Collation == b.Collation
+	return a.Type == b.Type && a.Type != TypeOther && a.Scale == b.Scale && a.Collation == b.Collation && a.TextKey == b.TextKey
 }
 
 // OnCluster is the shard of a Global or Whole placement that stands on the

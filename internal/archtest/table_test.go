@@ -9,7 +9,7 @@ var allowed = map[string][]string{
 	"internal/sqlval": {},
 
 	"topology":          {},
-	"config":            {},
+	"config":            {"shardrule"},
 	"parser":            {},
 	"shardrule":         {"topology"},
 	"topology/failover": {"topology"},

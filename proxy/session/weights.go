@@ -68,7 +68,10 @@ type weigher struct {
 	long    map[weightKey][]byte
 }
 
-var _ shardrule.Weigher = (*weigher)(nil)
+var (
+	_ shardrule.Weigher    = (*weigher)(nil)
+	_ shardrule.Charsetter = (*weigher)(nil)
+)
 
 // Weight implements shardrule.Weigher.
 func (w *weigher) Weight(collation string, text []byte) ([]byte, bool) {
@@ -78,6 +81,9 @@ func (w *weigher) Weight(collation string, text []byte) ([]byte, bool) {
 	}
 	return w.shared.lookup(k)
 }
+
+// Charset implements shardrule.Charsetter.
+func (w *weigher) Charset() string { return w.charset }
 
 func (w *weigher) key(collation string, text []byte) weightKey {
 	k := weightKey{collation: collation, text: string(text)}

@@ -1,0 +1,290 @@
+package shardrule
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Function is one algorithm as rules name it: what it is called, which
+// parameters it takes, and how it is made of them. Exactly one of Counted,
+// Listed and Periodic is set.
+type Function struct {
+	Name string
+	// Params are its own parameters; those that stand in the parentheses
+	// without a name are taken in this order.
+	Params []Param
+	// Counted makes it over as many shards as the rule's shards: says.
+	Counted func(a Args, shards int) (Algorithm, error)
+	// Listed makes it over as many shards as its parameters name.
+	Listed func(a Args) (Algorithm, error)
+	// Periodic makes it over one shard a period; table is for messages.
+	Periodic func(a Args, table string, periods []Period) (Algorithm, error)
+}
+
+// Param is a parameter of a Function: a key beside shard:, or in its
+// parentheses.
+type Param struct {
+	Name string
+	// Map: it is a mapping. Pairs in the parentheses belong to the first such
+	// parameter.
+	Map bool
+}
+
+// functions is the table of all algorithms: one line and one file for each.
+func functions() []Function {
+	return []Function{
+		hashFunction(),
+		modFunction(),
+		monthFunction(),
+	}
+}
+
+// FunctionOf finds a function by the name a rule gives it.
+func FunctionOf(name string) (Function, bool) {
+	for _, f := range functions() {
+		if f.Name == name {
+			return f, true
+		}
+	}
+	return Function{}, false
+}
+
+// FunctionNames are the names of all functions in the table's order.
+func FunctionNames() []string {
+	var names []string
+	for _, f := range functions() {
+		names = append(names, f.Name)
+	}
+	return names
+}
+
+// Params are all parameters of all functions by name, with the functions that
+// take them.
+func Params() (byName map[string]Param, takers map[string][]string) {
+	byName, takers = map[string]Param{}, map[string][]string{}
+	for _, f := range functions() {
+		for _, p := range f.Params {
+			byName[p.Name] = p
+			takers[p.Name] = append(takers[p.Name], f.Name)
+		}
+	}
+	return byName, takers
+}
+
+func (f Function) param(name string) (Param, bool) {
+	i := slices.IndexFunc(f.Params, func(p Param) bool { return p.Name == name })
+	if i < 0 {
+		return Param{}, false
+	}
+	return f.Params[i], true
+}
+
+// Rule is what shard: says: a function, its key and its parameters. Immutable.
+type Rule struct {
+	// Name is the function's.
+	Name string
+	// Columns are the sharding columns.
+	Columns []string
+	Args    Args
+}
+
+// Function is the rule's function; the zero Function for the zero Rule.
+func (r Rule) Function() Function {
+	f, _ := FunctionOf(r.Name)
+	return f
+}
+
+// Try makes the rule's algorithm to see whether its parameters are right, and
+// says how many shards it has where they say so. The error is a *RuleError.
+func (r Rule) Try(shards int) (int, error) {
+	a, err := r.Algorithm(r.Name, shards, []Period{PeriodOf(2000, 1)})
+	if err != nil {
+		return 0, err
+	}
+	return a.Shards(), nil
+}
+
+// Algorithm makes the rule's algorithm: over shards, or, of a function of time,
+// over periods; table is for messages.
+func (r Rule) Algorithm(table string, shards int, periods []Period) (Algorithm, error) {
+	f := r.Function()
+	switch {
+	case f.Counted != nil:
+		return f.Counted(r.Args, shards)
+	case f.Listed != nil:
+		return f.Listed(r.Args)
+	case f.Periodic != nil:
+		return f.Periodic(r.Args, table, periods)
+	}
+	return nil, paramError("", "use one of "+strings.Join(FunctionNames(), ", "), "unknown shard function %s", r.Name)
+}
+
+// RuleError is what is wrong with a rule. Param is the parameter it is about,
+// empty for the text of shard: itself.
+type RuleError struct {
+	Param    string
+	What, Do string
+}
+
+func (e *RuleError) Error() string { return e.What + "; " + e.Do }
+
+func paramError(param, do, what string, args ...any) *RuleError {
+	return &RuleError{Param: param, What: fmt.Sprintf(what, args...), Do: do}
+}
+
+// ParseRule reads the text of shard:. near is what to say of an unknown name,
+// of those that are known. The error is a *RuleError.
+func ParseRule(text string, near func(name string, known []string) string) (Rule, error) {
+	const form = "write a function of a column: shard: hash(column); the functions are in docs/rules.md"
+	text = strings.TrimSpace(text)
+	name, inside, ok := splitCall(text)
+	if !ok {
+		return Rule{}, paramError("", form, "shard cannot be %s", text)
+	}
+	f, ok := FunctionOf(strings.ToLower(name))
+	if !ok {
+		return Rule{}, paramError("", near(strings.ToLower(name), FunctionNames()), "unknown shard function %s", name)
+	}
+	r := Rule{Name: f.Name, Args: Args{}}
+	next := 0 // the parameter that a value without a name is of
+	for i, part := range splitTop(inside, ',') {
+		part = strings.TrimSpace(part)
+		if i == 0 {
+			column, err := columnName(part)
+			if err != nil {
+				return Rule{}, paramError("", form, "%s names no column", text)
+			}
+			r.Columns = append(r.Columns, column)
+			continue
+		}
+		if err := r.addArg(f, part, &next, near); err != nil {
+			return Rule{}, err
+		}
+	}
+	return r, nil
+}
+
+// addArg reads one argument behind the key: name=value, name: value, a pair of
+// a mapping, or the value of the next parameter.
+func (r *Rule) addArg(f Function, part string, next *int, near func(string, []string) string) error {
+	names := make([]string, len(f.Params))
+	for i, p := range f.Params {
+		names[i] = p.Name
+	}
+	key, value, paired := cutTop(part)
+	if p, ok := f.param(key); paired && ok {
+		if r.Args.Has(key) {
+			return paramError("", "give it once", "%s has %s twice", f.Name, key)
+		}
+		if p.Map {
+			return paramError("", "give "+key+": as a key of its own beside shard:", "%s cannot stand in the parentheses of %s", key, f.Name)
+		}
+		r.Args[key] = Arg{Text: unquoted(value)}
+		return nil
+	}
+	if m := slices.IndexFunc(f.Params, func(p Param) bool { return p.Map }); paired && m >= 0 {
+		a := r.Args[names[m]]
+		a.Pairs = append(a.Pairs, Pair{Key: unquoted(key), Value: unquoted(value)})
+		r.Args[names[m]] = a
+		return nil
+	}
+	switch {
+	case paired && len(names) > 0:
+		return paramError("", near(key, names), "%s has no parameter %s", f.Name, key)
+	case paired || *next >= len(names) || f.Params[*next].Map:
+		return paramError("", "name one column, and nothing else it does not take", "%s does not take %s", f.Name, part)
+	}
+	r.Args[names[*next]] = Arg{Text: unquoted(part)}
+	*next++
+	return nil
+}
+
+// columnName is a column as a rule writes it, in backticks or not.
+func columnName(text string) (string, error) {
+	if n := len(text); n > 2 && text[0] == '`' && text[n-1] == '`' {
+		text = text[1 : n-1]
+	}
+	if text == "" || strings.ContainsAny(text, " \t`()'\"=:,") {
+		return "", fmt.Errorf("%q is no column", text)
+	}
+	return text, nil
+}
+
+// splitCall takes name(inside) apart.
+func splitCall(text string) (name, inside string, ok bool) {
+	name, rest, ok := strings.Cut(text, "(")
+	name = strings.TrimSpace(name)
+	inside, closed := strings.CutSuffix(rest, ")")
+	if !ok || !closed || name == "" || strings.ContainsAny(name, " \t,`'\"=:") {
+		return "", "", false
+	}
+	depth := 0
+	eachTop(inside, func(_ int, _ byte, d int) bool { depth = min(depth, d); return true })
+	return name, inside, depth == 0
+}
+
+// eachTop calls f with each byte outside quotes and the depth of parentheses
+// behind it, until it returns false.
+func eachTop(text string, f func(i int, b byte, depth int) bool) {
+	depth := 0
+	quote := byte(0)
+	for i := range len(text) {
+		b := text[i]
+		switch {
+		case quote != 0:
+			if b == quote {
+				quote = 0
+			}
+			continue
+		case b == '\'' || b == '"' || b == '`':
+			quote = b
+			continue
+		case b == '(':
+			depth++
+		case b == ')':
+			depth--
+		}
+		if !f(i, b, depth) {
+			return
+		}
+	}
+}
+
+// splitTop cuts at each separator outside quotes and parentheses.
+func splitTop(text string, separator byte) []string {
+	var parts []string
+	from := 0
+	eachTop(text, func(i int, b byte, depth int) bool {
+		if b == separator && depth == 0 {
+			parts = append(parts, text[from:i])
+			from = i + 1
+		}
+		return true
+	})
+	return append(parts, text[from:])
+}
+
+// cutTop cuts name=value or key: value in two.
+func cutTop(text string) (key, value string, ok bool) {
+	at := -1
+	eachTop(text, func(i int, b byte, depth int) bool {
+		if depth == 0 && (b == '=' || b == ':') {
+			at = i
+			return false
+		}
+		return true
+	})
+	if at < 0 {
+		return text, "", false
+	}
+	return strings.TrimSpace(text[:at]), strings.TrimSpace(text[at+1:]), true
+}
+
+// unquoted is a value without the quotes around it.
+func unquoted(v string) string {
+	if n := len(v); n >= 2 && (v[0] == '\'' || v[0] == '"') && v[n-1] == v[0] {
+		return v[1 : n-1]
+	}
+	return v
+}
