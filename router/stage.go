@@ -2,6 +2,7 @@ package router
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
@@ -103,7 +104,7 @@ func (s *staging) add(n *ast.InsertStmt) (*plan.Staged, error) {
 	if len(to) == 0 || !to[0].columnsKnown() || n.Setlist || to[0].sharded() && s.assignsKey(n, to[0]) {
 		return nil, nil
 	}
-	s.n.Table = plan.TableName{Schema: to[0].schema, Table: to[0].table}
+	into := plan.StagedWrite{Table: tableName(to[0])}
 	s.n.Ignore, s.n.Replace = n.IgnoreErr, n.IsReplace
 	s.n.Tail = s.piece(s.spans.OnDuplicate)
 	s.n.Computes = true
@@ -111,8 +112,9 @@ func (s *staging) add(n *ast.InsertStmt) (*plan.Staged, error) {
 		if col := to[0].column(c); col != nil && col.Invisible && len(n.Columns) == 0 {
 			continue
 		}
-		s.n.Columns = append(s.n.Columns, stagedColumn(to[0], c))
+		into.Columns = append(into.Columns, stagedColumn(to[0], c))
 	}
+	s.n.Writes = []plan.StagedWrite{into}
 	if n.Select != nil {
 		s.n.Reads = []plan.Template{s.piece(s.spans.Query)}
 		return s.n, nil
@@ -138,7 +140,7 @@ func (s *staging) addRows(n *ast.InsertStmt) (*plan.Staged, error) {
 	}
 	for i, list := range n.Lists {
 		elems := sp.Insert.Rows[i].Elems
-		if len(list) != len(s.n.Columns) || len(elems) != len(list) {
+		if len(list) != len(s.n.Writes[0].Columns) || len(elems) != len(list) {
 			return nil, nil
 		}
 		read := text("SELECT ")
@@ -206,18 +208,14 @@ func keysOf(t *ref) []string {
 	return keys
 }
 
-// read begins a read of t's rows: their keys, of which more may follow, and the
-// clauses of the write behind them. FOR UPDATE keeps them until they are written.
-func (s *staging) read(t *ref, more plan.Template) plan.Template {
-	var list []string
-	for _, k := range s.n.Keys {
-		list = append(list, quoteName(t.alias)+"."+quoteName(k))
-	}
+// read is the read of all writes' rows: more, and the clauses of the write. FOR
+// UPDATE keeps them until they are written.
+func (s *staging) read(more plan.Template) plan.Template {
 	out := s.piece(s.spans.With)
 	if len(out) > 0 {
 		out = append(out, text(" ")...)
 	}
-	out = append(append(out, text("SELECT "+strings.Join(list, ", "))...), more...)
+	out = append(append(out, text("SELECT ")...), more...)
 	out = append(append(out, text(" FROM ")...), s.piece(s.spans.Tables)...)
 	for _, clause := range []parser.Span{s.spans.Where, s.spans.OrderBy, s.spans.Limit} {
 		if !clause.Empty() {
@@ -227,23 +225,43 @@ func (s *staging) read(t *ref, more plan.Template) plan.Template {
 	return compact(append(out, text(" FOR UPDATE")...))
 }
 
-func (s *staging) target(t *ref) bool {
-	s.n.Keys = keysOf(t)
-	s.n.Table = plan.TableName{Schema: t.schema, Table: t.table}
-	return len(s.n.Keys) > 0
+func tableName(t *ref) plan.TableName { return plan.TableName{Schema: t.schema, Table: t.table} }
+
+// target begins a write of t's rows by their keys, and the values read for it.
+func target(t *ref, kind plan.StagedKind) (plan.StagedWrite, plan.Template, error) {
+	w := plan.StagedWrite{Kind: kind, Table: tableName(t), Keys: keysOf(t)}
+	if len(w.Keys) == 0 {
+		return w, nil, noKey(t)
+	}
+	var list []string
+	for _, k := range w.Keys {
+		list = append(list, quoteName(t.alias)+"."+quoteName(k))
+	}
+	return w, text(strings.Join(list, ", ")), nil
 }
 
+// remove stages a DELETE, which reads once what is deleted from every table.
 func (s *staging) remove(n *ast.DeleteStmt, targets []*ref) (*plan.Staged, error) {
-	if len(targets) != 1 {
-		return nil, sqlerr.Refuse("a DELETE from several tables over several shards", "its rows are read first and deleted table by table, "+
-			"and a later table's could not be found any more", "delete from one table at a time")
+	var all plan.Template
+	for i, t := range targets {
+		w, list, err := target(t, plan.StagedRemove)
+		if err != nil {
+			return nil, err
+		}
+		all = append(separated(all, i), list...)
+		s.n.Writes = append(s.n.Writes, w)
 	}
-	if !s.target(targets[0]) {
-		return nil, noKey(targets[0])
-	}
-	s.n.Kind, s.n.Ignore = plan.StagedRemove, n.IgnoreErr
-	s.n.Reads = []plan.Template{s.read(targets[0], nil)}
+	s.n.Ignore = n.IgnoreErr
+	s.n.Reads = []plan.Template{s.read(all)}
 	return s.n, nil
+}
+
+// separated is the list with a comma behind what is in it.
+func separated(list plan.Template, n int) plan.Template {
+	if n == 0 {
+		return list
+	}
+	return append(list, text(", ")...)
 }
 
 func noKey(t *ref) error {
@@ -251,51 +269,90 @@ func noKey(t *ref) error {
 		t.table+" has none whose values can be compared", "give the table a primary key, or give the sharding key")
 }
 
+// change stages an UPDATE: of several tables one after the other, all of them
+// by what was read once.
 func (s *staging) change(n *ast.UpdateStmt, targets []*ref) (*plan.Staged, error) {
-	if len(targets) != 1 {
-		return nil, sqlerr.Refuse("an UPDATE of several tables over several shards", "its rows are read first and written table by table", "update one table at a time")
+	s.n.Ignore = n.IgnoreErr
+	for i, a := range n.List {
+		if s.readsAny(a.Expr, s.earlier(n, i)) {
+			return nil, sqlerr.Refuse("this UPDATE over several shards", "it assigns "+a.Column.Name.L+" from a column that it assigns before, whose new value is not known when "+
+				"the rows are read", "write the new value out")
+		}
 	}
-	t := targets[0]
-	if !s.target(t) {
-		return nil, noKey(t)
+	var all plan.Template
+	for i, t := range targets {
+		w, list, err := s.changeOne(n, t)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.again(w, targets[:i]); err != nil {
+			return nil, err
+		}
+		all = append(separated(all, i), list...)
+		s.n.Writes = append(s.n.Writes, w)
 	}
-	s.n.Kind, s.n.Ignore = plan.StagedChange, n.IgnoreErr
+	s.n.Reads = []plan.Template{s.read(all)}
+	return s.n, nil
+}
+
+// again refuses a table that is changed under two names where the second could
+// not find its rows any more.
+func (s *staging) again(w plan.StagedWrite, before []*ref) error {
+	for i, t := range before {
+		if tableName(t) != w.Table {
+			continue
+		}
+		for _, x := range []plan.StagedWrite{s.n.Writes[i], w} {
+			for _, c := range x.Columns {
+				if x.Kind == plan.StagedMove || containsFold(w.Keys, c.Name) {
+					return sqlerr.Refuse("this UPDATE over several shards", "it changes "+t.table+" under two names, and its key "+strings.Join(w.Keys, ", "), "update one after the other")
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// changeOne is what an UPDATE does to one of its tables.
+func (s *staging) changeOne(n *ast.UpdateStmt, t *ref) (plan.StagedWrite, plan.Template, error) {
+	w, list, err := target(t, plan.StagedChange)
+	if err != nil {
+		return w, nil, err
+	}
 	moves := false
 	values := map[string]plan.Template{}
 	for i, a := range n.List {
-		name := a.Column.Name.L
-		if readsAny(a.Expr, n.List[:i]) {
-			return nil, sqlerr.Refuse("this UPDATE over several shards", "it assigns "+name+" from a column that it has assigned before, whose new value is not known when "+
-				"the rows are read", "write the new value out")
+		if s.assigns(a) != t {
+			continue
 		}
+		name := a.Column.Name.L
 		moves = moves || t.isKey(name)
 		s.n.Computes = s.n.Computes || computes(a.Expr)
 		values[name] = s.piece(s.spans.Values[i])
 		c := stagedColumn(t, name)
 		c.ByDefault = bareDefault(a.Expr)
-		s.n.Columns = append(s.n.Columns, c)
+		w.Columns = append(w.Columns, c)
 	}
 	if moves && n.IgnoreErr {
-		return nil, sqlerr.Refuse("UPDATE IGNORE of the sharding column of "+t.table, "a row that moves is deleted and inserted anew, and would be lost where "+
+		return w, nil, sqlerr.Refuse("UPDATE IGNORE of the sharding column of "+t.table, "a row that moves is deleted and inserted anew, and would be lost where "+
 			"its new key is there already", "leave IGNORE out")
 	}
 	if moves {
-		if err := s.move(t, values); err != nil {
-			return nil, err
+		if err := move(t, &w, values); err != nil {
+			return w, nil, err
 		}
 	}
-	more := s.assigned(t, values)
+	list = append(list, assigned(t, &w, values)...)
 	if moves {
-		more = append(more, s.stays(t, n)...)
+		list = append(list, s.stays(t, n)...)
 	}
-	s.n.Reads = []plan.Template{s.read(t, more)}
-	return s.n, nil
+	return w, list, nil
 }
 
 // assigned are the values that are read for Columns.
-func (s *staging) assigned(t *ref, values map[string]plan.Template) plan.Template {
+func assigned(t *ref, w *plan.StagedWrite, values map[string]plan.Template) plan.Template {
 	var more plan.Template
-	for _, c := range s.n.Columns {
+	for _, c := range w.Columns {
 		if c.ByDefault {
 			continue
 		}
@@ -312,25 +369,25 @@ func (s *staging) assigned(t *ref, values map[string]plan.Template) plan.Templat
 // values already, byte for byte, so that it does not count as changed. It is
 // written all the same: a number that looks like an ENUM's value is its place.
 func (s *staging) stays(t *ref, n *ast.UpdateStmt) plan.Template {
-	out := text(", ")
+	var out plan.Template
 	for i, a := range n.List {
-		if i > 0 {
-			out = append(out, text(" AND ")...)
+		if s.assigns(a) != t {
+			continue
 		}
-		out = append(out, text("CAST("+quoteName(t.alias)+"."+quoteName(a.Column.Name.O)+" AS BINARY) <=> CAST((")...)
-		if bareDefault(a.Expr) {
+		if out = append(out, text(pick(len(out) == 0, ", ", " AND "))...); bareDefault(a.Expr) {
 			return text(", 0")
 		}
+		out = append(out, text("CAST("+quoteName(t.alias)+"."+quoteName(a.Column.Name.O)+" AS BINARY) <=> CAST((")...)
 		out = append(append(out, s.piece(s.spans.Values[i])...), text(") AS BINARY)")...)
 	}
 	return out
 }
 
 // move makes the change one of whole rows.
-func (s *staging) move(t *ref, values map[string]plan.Template) error {
-	s.n.Kind = plan.StagedMove
-	byDefault := s.n.Columns
-	s.n.Columns = nil
+func move(t *ref, w *plan.StagedWrite, values map[string]plan.Template) error {
+	w.Kind = plan.StagedMove
+	byDefault := w.Columns
+	w.Columns = nil
 	for i := range t.entry.Columns {
 		c := &t.entry.Columns[i]
 		if c.Generated {
@@ -342,19 +399,19 @@ func (s *staging) move(t *ref, values map[string]plan.Template) error {
 			col.ByDefault = col.ByDefault || d.ByDefault && d.Name == name
 		}
 		if _, assigned := values[name]; !assigned {
-			v, err := s.kept(t, c)
+			v, err := kept(t, c)
 			if err != nil {
 				return err
 			}
 			values[name] = v
 		}
-		s.n.Columns = append(s.n.Columns, col)
+		w.Columns = append(w.Columns, col)
 	}
 	return nil
 }
 
 // kept is a column that goes with its row.
-func (s *staging) kept(t *ref, c *catalog.Column) (plan.Template, error) {
+func kept(t *ref, c *catalog.Column) (plan.Template, error) {
 	name := quoteName(t.alias) + "." + quoteName(c.Name)
 	switch {
 	case c.OnUpdate:
@@ -378,23 +435,52 @@ func computes(e ast.ExprNode) bool {
 	return true
 }
 
+// assigns is the table whose column is assigned; updated has found it.
+func (p *planning) assigns(a *ast.Assignment) *ref {
+	b := p.block0()
+	if r := b.resolve(a.Column); r != nil || len(b.refs) != 1 {
+		return r
+	}
+	return b.refs[0]
+}
+
+// earlier are the assignments that a server may have done when it computes
+// assignment i: those of the same table in front of it, and of tables that
+// stand before its table, whichever way they are joined.
+func (p *planning) earlier(n *ast.UpdateStmt, i int) []*ast.Assignment {
+	refs, own := p.block0().refs, p.assigns(n.List[i])
+	out := make([]*ast.Assignment, 0, len(n.List))
+	for j, a := range n.List {
+		if r := p.assigns(a); r == own && j < i || r != own && slices.Index(refs, r) < slices.Index(refs, own) {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
 // readsAny: the expression reads a column that is assigned before.
-func readsAny(e ast.ExprNode, assigned []*ast.Assignment) bool {
-	v := &readVisitor{assigned: assigned}
+func (s *staging) readsAny(e ast.ExprNode, before []*ast.Assignment) bool {
+	v := &readVisitor{staging: s, assigned: before}
 	e.Accept(v)
 	return v.found
 }
 
 type readVisitor struct {
+	*staging
 	assigned []*ast.Assignment
 	found    bool
 }
 
 // Enter implements ast.Visitor.
 func (v *readVisitor) Enter(n ast.Node) (ast.Node, bool) {
-	if c, ok := n.(*ast.ColumnNameExpr); ok {
-		for _, a := range v.assigned {
-			v.found = v.found || a.Column.Name.L == c.Name.Name.L
+	c, ok := n.(*ast.ColumnNameExpr)
+	if !ok {
+		return n, false
+	}
+	r := v.block0().resolve(c.Name)
+	for _, a := range v.assigned {
+		if a.Column.Name.L == c.Name.Name.L && (r == nil || r.schema == v.assigns(a).schema && r.table == v.assigns(a).table) {
+			v.found = true
 		}
 	}
 	return n, false

@@ -133,6 +133,9 @@ func (p *planning) writeSharded(targets []*ref, limited bool) (*plan.Plan, error
 func (p *planning) writeGlobal(targets []*ref, limited bool) (*plan.Plan, error) {
 	var to *ref
 	for _, r := range targets {
+		if r.global() && to != nil && len(r.placement().Shards) != len(to.placement().Shards) {
+			return nil, sqlerr.Refuse("a write to the global tables "+to.table+" and "+r.table, "they are not on the same clusters", "write one at a time")
+		}
 		if r.global() {
 			to = r
 		}

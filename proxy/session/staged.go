@@ -184,13 +184,33 @@ type stagedWrites struct {
 	session *Session
 	n       *plan.BoundStaged
 	rows    *stagedRowset
+	// now is the write that is under way.
+	now *plan.StagedWrite
 	sum     wire.OK
 	counts  [3]uint64 // Records, Duplicates, Warnings; or matched, changed, warnings
 }
 
 func (w *stagedWrites) run(ctx context.Context) error {
-	rows := w.rows.rows
-	switch w.n.Kind {
+	at := 0
+	for i := range w.n.Writes {
+		w.now = &w.n.Writes[i]
+		rows := w.rows.rows
+		if to := at + w.now.Values(); len(w.n.Writes) > 1 {
+			rows = make([][]string, len(w.rows.rows))
+			for j, row := range w.rows.rows {
+				rows[j] = row[at:to:to]
+			}
+			at = to
+		}
+		if err := w.write(ctx, rows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *stagedWrites) write(ctx context.Context, rows [][]string) error {
+	switch w.now.Kind {
 	case plan.StagedAdd:
 		return w.insert(ctx, rows)
 	case plan.StagedRemove:
@@ -206,7 +226,8 @@ func (w *stagedWrites) run(ctx context.Context) error {
 // move deletes the rows and inserts them with their new keys: all are deleted
 // first, since one may take the key another one had.
 func (w *stagedWrites) move(ctx context.Context, rows [][]string) error {
-	changed := 0
+	sum, counts := w.sum, w.counts
+	changed := uint64(0)
 	for _, row := range rows {
 		if row[len(row)-1] != "1" {
 			changed++
@@ -216,22 +237,22 @@ func (w *stagedWrites) move(ctx context.Context, rows [][]string) error {
 		return err
 	}
 	for i := range rows {
-		rows[i] = rows[i][len(w.n.Keys) : len(rows[i])-1]
+		rows[i] = rows[i][len(w.now.Keys) : len(rows[i])-1]
 	}
 	err := w.insert(ctx, rows)
-	w.sum.LastInsertID, w.sum.AffectedRows = 0, uint64(changed)
+	w.sum.LastInsertID, w.sum.AffectedRows = 0, sum.AffectedRows+changed
 	if w.session.c.Capabilities&capFoundRows != 0 {
-		w.sum.AffectedRows = uint64(len(rows))
+		w.sum.AffectedRows = sum.AffectedRows + uint64(len(rows))
 	}
-	w.counts = [3]uint64{uint64(len(rows)), uint64(changed), 0}
+	w.counts = [3]uint64{counts[0] + uint64(len(rows)), counts[1] + changed, 0}
 	return err
 }
 
 func (w *stagedWrites) table() string {
-	if w.n.Table.Schema == "" {
-		return quoteName(w.n.Table.Table)
+	if w.now.Table.Schema == "" {
+		return quoteName(w.now.Table.Table)
 	}
-	return quoteName(w.n.Table.Schema) + "." + quoteName(w.n.Table.Table)
+	return quoteName(w.now.Table.Schema) + "." + quoteName(w.now.Table.Table)
 }
 
 func (w *stagedWrites) ignore() string {
@@ -246,7 +267,7 @@ func (w *stagedWrites) ignore() string {
 func (w *stagedWrites) distinct(rows [][]string) [][]string {
 	seen := make(map[string]bool, len(rows))
 	return slices.DeleteFunc(rows, func(row []string) bool {
-		key := strings.Join(row[:len(w.n.Keys)], ",")
+		key := strings.Join(row[:len(w.now.Keys)], ",")
 		if row[0] == nullText || seen[key] {
 			return true
 		}
@@ -286,7 +307,7 @@ func (w *stagedWrites) one(ctx context.Context, sql string) error {
 
 // info is the text of the answer as one server gives it.
 func (w *stagedWrites) info() []byte {
-	switch w.n.Kind {
+	switch w.n.Writes[0].Kind {
 	case plan.StagedAdd:
 		return fmt.Appendf(nil, "Records: %d  Duplicates: %d  Warnings: %d", len(w.rows.rows), w.counts[1], w.sum.Warnings)
 	case plan.StagedChange, plan.StagedMove:
@@ -303,7 +324,7 @@ func (w *stagedWrites) insert(ctx context.Context, rows [][]string) error {
 		verb = "REPLACE "
 	}
 	var names []string
-	for _, c := range w.n.Columns {
+	for _, c := range w.now.Columns {
 		names = append(names, quoteName(c.Name))
 	}
 	head := verb + "INTO " + w.table() + " (" + strings.Join(names, ", ") + ") VALUES "
@@ -317,13 +338,13 @@ func (w *stagedWrites) insert(ctx context.Context, rows [][]string) error {
 			b.WriteString("(" + strings.Join(w.withDefaults(row), ", ") + ")")
 		}
 		return w.one(ctx, strings.TrimRight(b.String()+" "+w.n.Tail, " "))
-	}, len(w.n.Columns))
+	}, len(w.now.Columns))
 }
 
 // withDefaults puts DEFAULT where the statement says so.
 func (w *stagedWrites) withDefaults(row []string) []string {
-	out := make([]string, 0, len(w.n.Columns))
-	for _, c := range w.n.Columns {
+	out := make([]string, 0, len(w.now.Columns))
+	for _, c := range w.now.Columns {
 		if c.ByDefault {
 			out = append(out, "DEFAULT")
 			continue
@@ -337,7 +358,7 @@ func (w *stagedWrites) withDefaults(row []string) []string {
 // are read for the columns.
 func (w *stagedWrites) batches(rows [][]string, do func([][]string) error, columns int) error {
 	read := 0
-	for _, c := range w.n.Columns {
+	for _, c := range w.now.Columns {
 		if !c.ByDefault {
 			read++
 		}
@@ -370,8 +391,8 @@ func (w *stagedWrites) byKeys(ctx context.Context, statement string, rows [][]st
 
 // where is the condition for the rows with these keys.
 func (w *stagedWrites) where(rows [][]string) string {
-	names := make([]string, len(w.n.Keys))
-	for i, k := range w.n.Keys {
+	names := make([]string, len(w.now.Keys))
+	for i, k := range w.now.Keys {
 		names[i] = quoteName(k)
 	}
 	if len(names) == 1 {
@@ -400,8 +421,8 @@ func (w *stagedWrites) change(ctx context.Context, rows [][]string) error {
 	groups := map[string][][]string{}
 	var order []string
 	for _, row := range rows {
-		values := w.withDefaults(row[len(w.n.Keys):])
-		for i, c := range w.n.Columns {
+		values := w.withDefaults(row[len(w.now.Keys):])
+		for i, c := range w.now.Columns {
 			values[i] = quoteName(c.Name) + " = " + values[i]
 		}
 		set := strings.Join(values, ", ")

@@ -67,14 +67,16 @@ func (t *stagedRowset) decode(r *wire.Reader, staged *plan.BoundStaged, n int, e
 // targets are the columns that the values read are for, nil for keys and marks.
 func targets(n *plan.BoundStaged, read int) []*plan.StagedColumn {
 	to := make([]*plan.StagedColumn, read)
-	at := 0
-	if n.Kind != plan.StagedAdd {
-		at = len(n.Keys)
-	}
-	for i := range n.Columns {
-		if c := &n.Columns[i]; !c.ByDefault && at < read {
-			to[at], at = c, at+1
+	begin := 0
+	for i := range n.Writes {
+		w := &n.Writes[i]
+		at := begin + len(w.Keys)
+		for j := range w.Columns {
+			if c := &w.Columns[j]; !c.ByDefault && at < read {
+				to[at], at = c, at+1
+			}
 		}
+		begin += w.Values()
 	}
 	return to
 }

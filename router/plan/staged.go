@@ -7,17 +7,11 @@ import "strings"
 // rows are meant. The session reads, then writes by the rows it got, all in one
 // transaction. Only the root of a plan.
 type Staged struct {
-	Kind StagedKind
-	// Table is what is written.
-	Table TableName
 	// Reads are the queries, over logical tables, whose rows one after the
-	// other are written. Rows of a Change or Remove start with Keys' values.
+	// other are written. A row has the values of every write, in their order.
 	Reads []Template
-	// Keys tell one row of the table from all others.
-	Keys []string
-	// Columns are inserted, or assigned by a Change. The values of those that
-	// are ByDefault are not read.
-	Columns []StagedColumn
+	// Writes are done one after the other, each for all rows.
+	Writes []StagedWrite
 	// Ignore and Replace are the words of the statement.
 	Ignore, Replace bool
 	// Computes: values that are written are computed, other than by taking
@@ -25,6 +19,34 @@ type Staged struct {
 	Computes bool
 	// Tail is ON DUPLICATE KEY UPDATE … as the client wrote it.
 	Tail Template
+}
+
+// StagedWrite is what is done to one table.
+type StagedWrite struct {
+	Kind StagedKind
+	// Table is what is written.
+	Table TableName
+	// Keys tell one row of the table from all others; all kinds but an Add
+	// start with their values.
+	Keys []string
+	// Columns are inserted, or assigned by a Change. The values of those that
+	// are ByDefault are not read.
+	Columns []StagedColumn
+}
+
+// Values is how many values of a row the write takes: Keys', those read for
+// Columns, and the mark of a Move.
+func (w *StagedWrite) Values() int {
+	n := len(w.Keys)
+	for _, c := range w.Columns {
+		if !c.ByDefault {
+			n++
+		}
+	}
+	if w.Kind == StagedMove {
+		n++
+	}
+	return n
 }
 
 // StagedKind is what is done by the rows.
@@ -80,22 +102,30 @@ func (b *binder) staged(n *Staged) {
 
 // line is the node as EXPLAIN FORMAT='route' shows it.
 func (n *Staged) line() string {
+	var lines []string
+	for i := range n.Writes {
+		lines = append(lines, n.Writes[i].line())
+	}
+	return "Stage " + strings.Join(lines, ", ")
+}
+
+func (w *StagedWrite) line() string {
 	var names []string
-	for _, c := range n.Columns {
+	for _, c := range w.Columns {
 		names = append(names, c.Name)
 	}
-	list, keys := strings.Join(names, ", "), strings.Join(n.Keys, ", ")
-	switch n.Kind {
+	list, keys := strings.Join(names, ", "), strings.Join(w.Keys, ", ")
+	switch w.Kind {
 	case StagedAdd:
-		return "Stage insert into " + n.Table.Table + " (" + list + ")"
+		return "insert into " + w.Table.Table + " (" + list + ")"
 	case StagedChange:
-		return "Stage update " + n.Table.Table + " by (" + keys + ") set (" + list + ")"
+		return "update " + w.Table.Table + " by (" + keys + ") set (" + list + ")"
 	case StagedRemove:
-		return "Stage delete from " + n.Table.Table + " by (" + keys + ")"
+		return "delete from " + w.Table.Table + " by (" + keys + ")"
 	case StagedMove:
-		return "Stage move " + n.Table.Table + " by (" + keys + ")"
+		return "move " + w.Table.Table + " by (" + keys + ")"
 	}
-	return "Stage"
+	return ""
 }
 
 func (f *formatter) staged(n *Staged, rest string) {
