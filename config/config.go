@@ -39,6 +39,8 @@ type Config struct {
 	Replicas   Replicas
 	HoldWrites HoldWrites
 	Finisher   Finisher
+	// LocalInfile allows LOAD DATA LOCAL, by which a client sends a file.
+	LocalInfile bool
 }
 
 // TLS files, as paths.

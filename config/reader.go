@@ -33,19 +33,20 @@ func (r *reader) read(root *yaml.Node) {
 				r.listenLines = append(r.listenLines, item.Line)
 			}
 		},
-		"admin":       func(n *yaml.Node) { c.Admin, r.adminLine = r.text(n, "admin"), n.Line },
-		"tls":         r.tls,
-		"users":       r.users,
-		"backend":     func(n *yaml.Node) { r.backendLine = n.Line; r.account(n, "backend", &c.Backend) },
-		"home":        func(n *yaml.Node) { c.Home, r.homeLine = r.text(n, "home"), n.Line },
-		"clusters":    r.clusters,
-		"schemas":     r.readSchemas,
-		"log":         r.log,
-		"limits":      r.limits,
-		"pool":        r.pool,
-		"replicas":    r.replicas,
-		"hold_writes": r.holdWrites,
-		"finisher":    r.finisher,
+		"admin":        func(n *yaml.Node) { c.Admin, r.adminLine = r.text(n, "admin"), n.Line },
+		"tls":          r.tls,
+		"users":        r.users,
+		"backend":      func(n *yaml.Node) { r.backendLine = n.Line; r.account(n, "backend", &c.Backend) },
+		"home":         func(n *yaml.Node) { c.Home, r.homeLine = r.text(n, "home"), n.Line },
+		"clusters":     r.clusters,
+		"schemas":      r.readSchemas,
+		"log":          r.log,
+		"limits":       r.limits,
+		"pool":         r.pool,
+		"replicas":     r.replicas,
+		"hold_writes":  r.holdWrites,
+		"finisher":     r.finisher,
+		"local_infile": func(n *yaml.Node) { c.LocalInfile = r.yes(n, "local_infile") },
 	})
 }
 

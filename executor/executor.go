@@ -77,7 +77,7 @@ type Request struct {
 	// Warned, if not nil, is called for each task that ended with warnings,
 	// before anything else runs on its connection; of several copies for the
 	// first. Tasks of one connection then are not sent ahead.
-	Warned func(c *backend.Conn)
+	Warned func(c *backend.Conn, task *plan.Task)
 }
 
 // Apart gives connections that are no part of a transaction or anything else the

@@ -43,6 +43,21 @@ func (f *fan) gather(root plan.Node) (wire.OK, error) {
 	return ok, nil
 }
 
+// rowOfStatement is an error of one shard's rows as the statement counts them.
+func rowOfStatement(b *plan.Bound, shard int, err error) error {
+	var e *sqlerr.Error
+	if b.RowShards == nil || !errors.As(err, &e) {
+		return err
+	}
+	message := b.StatementRow(shard, e.Message)
+	if message == e.Message {
+		return err
+	}
+	counted := *e
+	counted.Message = message
+	return &counted
+}
+
 // partly says in an error's message what it left behind.
 func partly(err error, applied, all int) error {
 	var e *sqlerr.Error

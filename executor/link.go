@@ -183,7 +183,7 @@ func (l *link) turn(p *part) error {
 // fail ends the part with an error.
 func (p *part) fail(err error) {
 	p.link.err = err
-	p.err = renameError(err, p.task.Rename)
+	p.err = rowOfStatement(p.link.fan.req.Bound, p.task.Shard, renameError(err, p.task.Rename))
 	p.done()
 }
 
@@ -235,7 +235,7 @@ func (p *part) finish(ok wire.OK) {
 	p.ok = ok
 	p.ok.Info = append([]byte(nil), ok.Info...) // it borrows from the read buffer
 	if f := p.link.fan; ok.Warnings > 0 && f.req.Warned != nil && (p == f.parts[0] || !plan.Copies(f.root)) {
-		f.req.Warned(p.link.conn)
+		f.req.Warned(p.link.conn, p.task)
 	}
 	p.done()
 }

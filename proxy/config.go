@@ -45,6 +45,8 @@ type Config struct {
 	DrainTimeout time.Duration
 	// MaxPacket is the largest packet a logged-in client may send, in bytes.
 	MaxPacket int
+	// LocalFiles offers clients LOAD DATA LOCAL.
+	LocalFiles bool
 
 	// Users finds an account, nil if there is none. Called once a login, from
 	// many goroutines.

@@ -20,8 +20,8 @@ import (
 // anything yet.
 const loginLimit = 64 << 10
 
-// offered are the capabilities Serval has for clients, TLS aside. LOCAL_FILES,
-// compression and query attributes are not among them.
+// offered are the capabilities Serval has for clients whatever the
+// configuration; compression and query attributes are not among them.
 const offered = wire.CapLongPassword | wire.CapFoundRows | wire.CapLongFlag | wire.CapConnectWithDB |
 	wire.CapIgnoreSpace | wire.CapProtocol41 | wire.CapInteractive | wire.CapTransactions |
 	wire.CapSecureConnection | wire.CapMultiStatements | wire.CapMultiResults | wire.CapPSMultiResults |
@@ -108,10 +108,14 @@ func (l *login) remote() string {
 }
 
 func (l *login) capabilities() uint32 {
+	offer := offered
 	if l.srv.cfg.TLS != nil {
-		return offered | wire.CapSSL
+		offer |= wire.CapSSL
 	}
-	return offered
+	if l.srv.cfg.LocalFiles {
+		offer |= wire.CapLocalFiles
+	}
+	return offer
 }
 
 func (l *login) greet() error {

@@ -57,6 +57,7 @@ func rules() []rule {
 		{"a hint that cannot be obeyed is an error", badHint, false},
 		{"a view over what is not on one server is kept by Serval", views, false},
 		{"what is done to one server is refused", oneServer, false},
+		{"a server's file is loaded on that server", load, false},
 		{"a text the parser rejects or doubts goes home if no sharded table is in it", opaque, false},
 		{"functions that only make sense on one connection", connectionFunctions, false},
 		{"SHOW answers for the logical schema", show, false},

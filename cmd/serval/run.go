@@ -156,6 +156,7 @@ func (p *process) deps() session.Deps {
 		Refresher: p.control, Sequences: session.NewSequences(p.store, p.servers.fleet), Coordinator: p.recovery, Jobs: p.jobs, Own: p.own(), Weights: session.NewWeights(), Registry: p.registry,
 		Hooks: session.Hooks{Statement: p.finished}, Log: p.log, Version: p.serverVersion(),
 		Zone: p.cfg.Replicas.Zone, Consistency: p.cfg.Replicas.Consistency, Started: p.started,
+		LocalInfile: p.cfg.LocalInfile,
 		Limits: session.Limits{
 			MaxPacket: p.cfg.Limits.MaxPacket, StatementTimeout: p.cfg.Limits.StatementTimeout,
 			IdleTimeout: p.cfg.Limits.IdleTimeout, MemoryBudget: p.cfg.Limits.MemoryPerStatement,
@@ -173,7 +174,7 @@ func (p *process) front() (*proxy.Server, error) {
 	deps := p.deps()
 	return proxy.New(proxy.Config{
 		Listen: p.cfg.Listen, TLS: tlsConfig, RequireTLS: p.cfg.TLS != nil && p.cfg.TLS.Required, MaxConnections: p.cfg.Limits.MaxConnections,
-		LoginTimeout: p.cfg.Limits.LoginTimeout, DrainTimeout: p.cfg.Limits.DrainTimeout, MaxPacket: p.cfg.Limits.MaxPacket,
+		LoginTimeout: p.cfg.Limits.LoginTimeout, DrainTimeout: p.cfg.Limits.DrainTimeout, MaxPacket: p.cfg.Limits.MaxPacket, LocalFiles: p.cfg.LocalInfile,
 		Users: func(name string) *catalog.User { return deps.Catalog.Load().Users[name] },
 		CheckSchema: func(ctx context.Context, user *catalog.User, schema string) error {
 			return session.CheckSchema(ctx, deps, user, schema)

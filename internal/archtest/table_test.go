@@ -7,6 +7,7 @@ var allowed = map[string][]string{
 	"internal/wire":   {"internal/sqlerr", "internal/sqlval"},
 	"internal/sqlerr": {},
 	"internal/sqlval": {},
+	"internal/infile": {},
 
 	"topology":          {},
 	"config":            {"shardrule"},
@@ -26,7 +27,7 @@ var allowed = map[string][]string{
 	"ddl":               {},
 	"reshard":           {"catalog", "shardrule", "topology", "backend"},
 	"admin":             {"catalog", "control", "reshard", "shardrule", "topology"},
-	"proxy/session":     {"parser", "router", "router/plan", "executor", "executor/txn", "catalog", "topology", "backend", "shardrule", "ddl"},
+	"proxy/session":     {"parser", "router", "router/plan", "executor", "executor/txn", "catalog", "topology", "backend", "shardrule", "ddl", "internal/infile"},
 	"proxy":             {"proxy/session", "catalog", "topology"},
 	"demo":              {"internal/mysqlproc"},
 	"bench":             {"internal/mysqlproc", "internal/tpch"},

@@ -32,6 +32,8 @@ type diagnostics struct {
 	// bound is the running statement, whose physical names are undone in what
 	// is read; nil for Serval's own.
 	bound *plan.Bound
+	// shard is whose warnings are read, of a statement over several.
+	shard int
 }
 
 func (d *diagnostics) reset() { d.rows, d.count, d.repeated, d.bound = d.rows[:0], 0, 0, nil }
@@ -55,7 +57,7 @@ func (d *diagnostics) read(c *backend.Conn) {
 			return
 		}
 		code, _ := strconv.ParseUint(string(r[1]), 10, 16) // a server's own number
-		row := diagnostic{string(r[0]), uint16(code), logicalNames(d.bound, string(r[2]))}
+		row := diagnostic{string(r[0]), uint16(code), d.bound.StatementRow(d.shard, logicalNames(d.bound, string(r[2])))}
 		if slices.Contains(aboutText, row.code) && slices.Contains(before, row) {
 			d.count, d.repeated = d.count-1, d.repeated+1
 			continue
@@ -74,9 +76,11 @@ func (s *Session) expectsWarnings(e *planned, bound *plan.Bound) bool {
 }
 
 // warned reads the warnings of one task.
-func (s *Session) warned(c *backend.Conn) {
+func (s *Session) warned(c *backend.Conn, task *plan.Task) {
 	s.lease.warned = true
+	s.diag.shard = task.Shard
 	s.diag.read(c)
+	s.diag.shard = 0
 }
 
 // before puts the diagnostics of what ran earlier in front.

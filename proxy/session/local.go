@@ -60,6 +60,8 @@ func (s *Session) local(ctx context.Context, verb string, text []byte) (handled 
 		return s.showStatement(ctx, string(text), tokens)
 	case "EXPLAIN", "DESCRIBE", "DESC":
 		return s.explainRoute(ctx, text, tokens)
+	case "LOAD":
+		return s.loadStatement(ctx, string(text), tokens)
 	case "LOCK":
 		return s.lockStatement(ctx, tokens)
 	case "UNLOCK":

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"time"
@@ -61,6 +62,9 @@ func (s *Session) one(ctx context.Context, text []byte) (rest []byte, err error)
 		rest = text[fp.End:]
 		if s.more, err = s.follows(rest); err != nil {
 			return nil, err
+		}
+		if fp.Verb == "LOAD" {
+			rest = bytes.Clone(rest) // the client's file takes the place of the packet
 		}
 	}
 	statement := text[:fp.End]

@@ -134,6 +134,8 @@ type Deps struct {
 	Consistency string
 	// Zone is where this Serval stands; replicas of the same zone go first.
 	Zone string
+	// LocalInfile allows LOAD DATA LOCAL.
+	LocalInfile bool
 	// Started is when the process began, for COM_STATISTICS.
 	Started time.Time
 }
@@ -167,6 +169,9 @@ type Session struct {
 
 	// named are the statements prepared in SQL text, by name.
 	named map[string]*sqlPrepared
+	// loading is the LOAD DATA LOCAL that runs, file what its client sends.
+	loading *loadText
+	file    *clientFile
 
 	// lastInsertID is LAST_INSERT_ID(), rowCount ROW_COUNT(), foundRows
 	// FOUND_ROWS() of the statement before.

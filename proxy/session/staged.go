@@ -31,10 +31,10 @@ const (
 	stagedBytes = 256 << 10
 )
 
-// stageGuarded runs a staged write, all or nothing.
-func (s *Session) stageGuarded(ctx context.Context, n *plan.BoundStaged) (executor.Outcome, error) {
+// allOrNothing runs a write in parts.
+func (s *Session) allOrNothing(ctx context.Context, write func(context.Context) (executor.Outcome, error)) (executor.Outcome, error) {
 	if s.enclosed {
-		return s.runStaged(ctx, n)
+		return write(ctx)
 	}
 	if s.tx.State() == txn.Idle { // under LOCK TABLES, or the like
 		return executor.Outcome{}, sqlerr.Refuse("a write over several shards under LOCK TABLES", "it needs a transaction, which would release the locks", "UNLOCK TABLES first")
@@ -42,7 +42,7 @@ func (s *Session) stageGuarded(ctx context.Context, n *plan.BoundStaged) (execut
 	if err := s.tx.Savepoint(ctx, stagedPoint); err != nil {
 		return executor.Outcome{}, err
 	}
-	out, err := s.runStaged(ctx, n)
+	out, err := write(ctx)
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTime)
 	defer cancel()
 	if err != nil && !s.tx.Damaged() {
@@ -111,6 +111,12 @@ func (s *Session) inner(ctx context.Context, sql []byte, out *wire.Writer) (*pla
 	bound, err := s.bind(ctx, e.plan, &textArgs{text: sql, literals: fp.Literals, mode: s.settings.mode}, nil)
 	if err != nil {
 		return nil, executor.Outcome{}, err
+	}
+	if loading := s.loading; bound.Staged != nil && loading != nil {
+		s.loading = nil
+		o, err := s.runStaged(ctx, bound.Staged)
+		s.loading, s.staging = loading, true
+		return bound, o, err
 	}
 	if bound.Staged != nil || e.session {
 		return nil, executor.Outcome{}, sqlerr.Refuse("this write over several shards", "a part of it would have to be read first, too", "write it in two statements")
@@ -185,9 +191,9 @@ type stagedWrites struct {
 	n       *plan.BoundStaged
 	rows    *stagedRowset
 	// now is the write that is under way.
-	now *plan.StagedWrite
-	sum     wire.OK
-	counts  [3]uint64 // Records, Duplicates, Warnings; or matched, changed, warnings
+	now    *plan.StagedWrite
+	sum    wire.OK
+	counts [3]uint64 // Records, Duplicates, Warnings; or matched, changed, warnings
 }
 
 func (w *stagedWrites) run(ctx context.Context) error {

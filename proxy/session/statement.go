@@ -186,7 +186,7 @@ func runsInTransaction(k parser.Kind) bool {
 // TABLES it would free the locks.
 func (s *Session) enclose(e *planned, bound *plan.Bound) error {
 	if e.plan.ReadOnly || s.tx.State() == txn.Open || !runsInTransaction(e.kind) ||
-		bound.Staged == nil && (tasks(bound) < 2 || finishes(bound)) {
+		!inParts(bound) && (tasks(bound) < 2 || finishes(bound)) {
 		return nil
 	}
 	for _, p := range s.pinned {
@@ -196,6 +196,12 @@ func (s *Session) enclose(e *planned, bound *plan.Bound) error {
 	}
 	s.enclosed = true
 	return s.open(txn.Options{})
+}
+
+// inParts: the statement runs others of Serval's, each of which changes rows.
+func inParts(bound *plan.Bound) bool {
+	_, loads := bound.Plan.Root.(*plan.Load)
+	return loads || bound.Staged != nil
 }
 
 // undo rolls back though the statement's own time may be up.
@@ -217,8 +223,13 @@ func (s *Session) endAlone(ctx context.Context, err error) error {
 // guarded runs the bound plan once; in a transaction, a change on several
 // shards that fails on one is taken back on the others.
 func (s *Session) guarded(ctx context.Context, e *planned, bound *plan.Bound, params *preparedArgs) (executor.Outcome, error) {
-	if bound.Staged != nil {
-		return s.stageGuarded(ctx, bound.Staged)
+	if inParts(bound) {
+		return s.allOrNothing(ctx, func(ctx context.Context) (executor.Outcome, error) {
+			if bound.Staged == nil {
+				return s.load(ctx)
+			}
+			return s.runStaged(ctx, bound.Staged)
+		})
 	}
 	if e.plan.ReadOnly || s.tx.State() == txn.Idle || s.enclosed || tasks(bound) < 2 || finishes(bound) {
 		return s.attempt(ctx, e, bound, params)

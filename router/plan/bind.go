@@ -99,6 +99,10 @@ type Bound struct {
 	// themselves, 0 if none: Serval's sequence must go on above it.
 	MaxNumber uint64
 
+	// RowShards are the shards of an Insert's rows, nil where all are on one
+	// table.
+	RowShards []int
+
 	// Finish is what runs behind the fragments of a plan that is a Finish,
 	// else nil.
 	Finish *BoundFinish

@@ -66,6 +66,7 @@ func (b *binder) insert(ins *Insert) error {
 	if err != nil {
 		return err
 	}
+	b.RowShards = shards
 	b.Tasks.Add(ins, b.insertTasks(r, shards, numbers))
 	return nil
 }
