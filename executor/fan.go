@@ -204,7 +204,9 @@ func (f *fan) answer() (Outcome, error) {
 	if _, leaf := f.leaves[f.root]; leaf && !f.rows() {
 		out.OK, err = f.gather(f.root)
 	} else {
-		out.Columns, out.Rows, err = f.merge()
+		if out.Columns, out.Rows, err = f.merge(); err == nil && plan.CopiesReturn(f.root) {
+			err = f.otherCopies()
+		}
 	}
 	out.Shards = len(f.parts)
 	for _, p := range f.parts {
@@ -252,7 +254,44 @@ func (f *fan) streams(n plan.Node) ([]merge.Rows, error) {
 	for i, p := range parts {
 		rows[i] = partReader{p: p, columns: columns}
 	}
+	if plan.CopiesReturn(n) {
+		return rows[:1], nil
+	}
+	if n, ok := n.(*plan.Insert); ok && n.Returns {
+		return []merge.Rows{merge.NewInterleave(rows, tupleParts(parts), f.req.Params != nil)}, nil
+	}
 	return rows, nil
+}
+
+// tupleParts says of each tuple of an INSERT which part has it.
+func tupleParts(parts []*part) []int {
+	var of []int
+	for i, p := range parts {
+		for _, tuple := range p.task.Tuples {
+			for len(of) <= tuple {
+				of = append(of, 0)
+			}
+			of[tuple] = i
+		}
+	}
+	return of
+}
+
+// otherCopies reads the answers of a change that returns rows from all copies
+// but the first, whose rows are shown.
+func (f *fan) otherCopies() error {
+	first := f.parts[0]
+	for _, p := range f.parts[1:] {
+		all := -1
+		p.discard(&all)
+		if p.err != nil {
+			return p.err
+		}
+		if p.rows != first.rows {
+			return errCopiesDiffer(uint64(first.rows), first.task.Cluster, uint64(p.rows), p.task.Cluster)
+		}
+	}
+	return nil
 }
 
 // unsafe makes an error that one server says is safe to retry one that isn't

@@ -74,14 +74,17 @@ func (f *fan) sameCopies() (wire.OK, error) {
 	first := f.parts[0]
 	for _, p := range f.parts[1:] {
 		if a, b := touched(&first.ok), touched(&p.ok); a != b {
-			return wire.OK{}, sqlerr.New(sqlerr.UnknownError, "the copies of this global table differ: the statement was applied "+
-				"everywhere, but it found %d rows on cluster %s and %d on %s; `serval check --live` shows where they differ",
-				a, first.task.Cluster, b, p.task.Cluster)
+			return wire.OK{}, errCopiesDiffer(a, first.task.Cluster, b, p.task.Cluster)
 		}
 	}
 	ok := first.ok
 	numberRows(f.req.Bound, &ok)
 	return ok, nil
+}
+
+func errCopiesDiffer(a uint64, first string, b uint64, other string) error {
+	return sqlerr.New(sqlerr.UnknownError, "the copies of this global table differ: the statement was applied "+
+		"everywhere, but it found %d rows on cluster %s and %d on %s; `serval check --live` shows where they differ", a, first, b, other)
 }
 
 // touched is how many rows a statement found: an UPDATE counts as affected

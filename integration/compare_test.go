@@ -38,7 +38,7 @@ func observe(ctx context.Context, conn *sql.Conn, m mode) outcome {
 	var err error
 	if m.prepared {
 		err = o.prepared(ctx, conn, m)
-	} else if readHead.MatchString(m.sql) {
+	} else if hasRows(m.sql) {
 		err = o.read(conn.QueryContext(ctx, m.sql))
 	} else {
 		err = o.wrote(conn.ExecContext(ctx, m.sql))
@@ -62,7 +62,7 @@ func (o *outcome) prepared(ctx context.Context, conn *sql.Conn, m mode) error {
 		return err
 	}
 	defer func() { _ = stmt.Close() }() // its answer is in hand
-	if readHead.MatchString(m.sql) {
+	if hasRows(m.sql) {
 		return o.read(stmt.QueryContext(ctx, m.args...))
 	}
 	return o.wrote(stmt.ExecContext(ctx, m.args...))
@@ -167,7 +167,9 @@ func compare(query string, want, got outcome) string {
 	// Numbers that the server makes up are others behind Serval; both make them or neither.
 	differ("last insert id given", want.lastID != 0, got.lastID != 0)
 	differ("warnings", strings.Join(want.warnings, "; "), strings.Join(got.warnings, "; "))
-	if diff := compareRows(query, want, got); diff != "" {
+	if tuplesReturned.MatchString(query) {
+		differ("rows in their order", want.rows, got.rows)
+	} else if diff := compareRows(query, want, got); diff != "" {
 		diffs = append(diffs, diff)
 	}
 	return strings.Join(diffs, "\n")

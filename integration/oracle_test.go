@@ -51,7 +51,10 @@ var (
 	readHead   = regexp.MustCompile(`(?is)^[\s(]*(/\*.*?\*/)?[\s(]*(SELECT|WITH|SHOW|TABLE|VALUES|DESC|DESCRIBE|EXPLAIN|CHECK|ANALYZE)\b`)
 	ddlHead    = regexp.MustCompile(`(?is)^\s*(CREATE|ALTER|DROP|TRUNCATE|RENAME)\b`)
 	tableDDL   = regexp.MustCompile(`(?is)^\s*(CREATE|ALTER|DROP|TRUNCATE|RENAME)\s+(UNIQUE\s+)?(TABLE|INDEX)\b`)
-	txnHead    = regexp.MustCompile(`(?is)^\s*(BEGIN|START|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|SET)\b`)
+	returning  = regexp.MustCompile(`(?is)^\s*(INSERT|REPLACE|DELETE)\b.*\bRETURNING\b`)
+	// tuplesReturned: an INSERT's rows come in the order of its tuples.
+	tuplesReturned = regexp.MustCompile(`(?is)^\s*(INSERT|REPLACE) INTO\b.*\bVALUES\b.*\bRETURNING\b`)
+	txnHead        = regexp.MustCompile(`(?is)^\s*(BEGIN|START|COMMIT|ROLLBACK|SAVEPOINT|RELEASE|SET)\b`)
 )
 
 // readCases collects the SQL under the `plan` and `query` commands.
@@ -252,7 +255,7 @@ func (o *oracle) runCase(t *testing.T, c statementCase, m mode) {
 			o.fail(t, c, m, "afterwards "+diff)
 		}
 	}
-	if want.affected != 0 || got.affected != 0 || want.errno != got.errno || ddlHead.MatchString(c.sql) {
+	if want.affected != 0 || got.affected != 0 || hasRows(c.sql) || want.errno != got.errno || ddlHead.MatchString(c.sql) {
 		o.restore(t, c.sql)
 	}
 }
@@ -380,6 +383,9 @@ func values(n int) []any {
 	}
 	return args
 }
+
+// hasRows: the statement is answered with rows.
+func hasRows(sql string) bool { return readHead.MatchString(sql) || returning.MatchString(sql) }
 
 func head(s string) string {
 	if len(s) > 200 {

@@ -64,6 +64,9 @@ func (s *Statement) Facts() *Facts {
 	}
 	v := &factVisitor{f: f}
 	s.Node.Accept(v)
+	if s.returning != nil {
+		s.returning.list.Accept(v)
+	}
 	switch n := s.Node.(type) {
 	case *ast.CreateTableStmt:
 		f.TemporaryTable = n.TemporaryKeyword != ast.TemporaryNone

@@ -10,15 +10,21 @@ func (s *Statement) read() string {
 	return s.Text
 }
 
-// hideInto finds the one INTO @x, @y of a query. Its place does not matter to
-// what else the query means.
-func (s *Statement) hideInto() bool {
-	s.hidden, s.into = "", nil
+// hide takes out of the text what TiDB's parser does not read and what does not
+// matter to what the rest means; false where there is nothing of the kind.
+func (s *Statement) hide(opt Options) bool {
+	s.hidden, s.into, s.rowAlias, s.returning = "", nil, nil, nil
 	switch s.Verb {
 	case "SELECT", "WITH", "(":
-	default:
-		return false
+		return s.hideInto()
+	case "INSERT", "REPLACE", "DELETE":
+		return s.hideEnd(opt)
 	}
+	return false
+}
+
+// hideInto finds the one INTO @x, @y of a query.
+func (s *Statement) hideInto() bool {
 	tokens, err := collectTokens([]byte(s.Text), s.Mode, nil)
 	if err != nil || s.Flags&HasUserVar == 0 {
 		return false
@@ -37,8 +43,13 @@ func (s *Statement) hideInto() bool {
 	if from < 0 {
 		return false
 	}
-	s.hidden = s.Text[:from] + strings.Repeat(" ", to-from) + s.Text[to:]
+	s.blank(Span{from, to})
 	return true
+}
+
+// blank makes spaces of a part of the text.
+func (s *Statement) blank(sp Span) {
+	s.hidden = s.Text[:sp.Start] + strings.Repeat(" ", sp.End-sp.Start) + s.Text[sp.End:]
 }
 
 // intoVars reads the variables behind INTO and returns where they end, 0 if

@@ -135,7 +135,7 @@ func (s *Statement) parse(opt Options) bool {
 	p := parsers.Get().(*tidbParser)
 	defer parsers.Put(p)
 	node, err := parseWith(p, s.Text, opt)
-	if err != nil && s.hideInto() {
+	if err != nil && s.hide(opt) {
 		node, err = parseWith(p, s.hidden, opt)
 	}
 	if err != nil {

@@ -169,10 +169,13 @@ type Statement struct {
 
 	charset, collation string // as in Options
 
-	// hidden is Text with spaces in the place of INTO @x, @y, which TiDB's
-	// parser does not read, and into the variables; empty where there is none.
-	hidden string
-	into   []string
+	// hidden is Text with spaces in the place of what TiDB's parser does not
+	// read: INTO @x, @y with these variables, the row's name of an INSERT,
+	// RETURNING; empty where there is none.
+	hidden    string
+	into      []string
+	rowAlias  *RowAlias
+	returning *returning
 }
 
 // TableName is a table as written; Schema is empty where the statement leaves

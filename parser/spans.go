@@ -164,6 +164,12 @@ func (s *Statement) Spans() (*Spans, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.rowAlias != nil {
+		o.shadows = append(o.shadows, shadow{name: s.rowAlias.Name, block: -1})
+	}
+	if s.returning != nil {
+		o.chains = append(o.chains, s.returning.chains...)
+	}
 	sp, err := o.spans(nodes, refs)
 	if err != nil || !query {
 		return sp, err

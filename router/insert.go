@@ -1,6 +1,7 @@
 package router
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
@@ -45,7 +46,7 @@ func (p *planning) insertValues(n *ast.InsertStmt, to *ref) (*plan.Plan, error) 
 		return nil, sqlerr.Refuse("ON DUPLICATE KEY UPDATE of the sharding column "+to.placement().Column.Name,
 			"the row would have to move to another shard", "")
 	}
-	in.ins = &plan.Insert{Table: plan.TableRef{Placement: to.placement()}, Upsert: n.IsReplace || len(n.OnDuplicate) > 0}
+	in.ins = &plan.Insert{Table: plan.TableRef{Placement: to.placement()}, Upsert: n.IsReplace || len(n.OnDuplicate) > 0, Returns: p.returns()}
 	if err := in.locateColumns(); err != nil {
 		return nil, err
 	}
@@ -364,13 +365,36 @@ func (in *inserting) columnEdits() []edit {
 		names = append(names, quoteName(in.to.placement().Column.Name))
 	}
 	list := strings.Join(names, ", ")
+	edits := in.aliasEdits(names)
 	switch {
 	case len(names) == 0 || in.n.Setlist:
-		return nil
 	case in.spans.Columns.Empty():
-		return []edit{insertAt(in.spans.ColumnsAt, text(" ("+list+")"))}
+		edits = append(edits, insertAt(in.spans.ColumnsAt, text(" ("+list+")")))
 	case len(in.columns) == 0:
-		return []edit{insertAt(in.spans.Columns.End-1, text(list))}
+		edits = append(edits, insertAt(in.spans.Columns.End-1, text(list)))
+	default:
+		edits = append(edits, insertAt(in.spans.Columns.End-1, text(", "+list)))
 	}
-	return []edit{insertAt(in.spans.Columns.End-1, text(", "+list))}
+	return edits
+}
+
+// aliasEdits give the added columns names in the row's alias that nothing else
+// has: by their own they would be ambiguous behind ON DUPLICATE KEY UPDATE.
+func (in *inserting) aliasEdits(added []string) []edit {
+	a := in.st.RowAlias()
+	if a == nil || len(added) == 0 {
+		return nil
+	}
+	list := a.Columns
+	if list == nil {
+		list = in.columns
+	}
+	var names []string
+	for _, c := range list {
+		names = append(names, quoteName(c))
+	}
+	for i := range added {
+		names = append(names, quoteName("serval:"+strconv.Itoa(i)))
+	}
+	return []edit{{a.Span, text("AS " + quoteName(a.Name) + "(" + strings.Join(names, ", ") + ")")}}
 }

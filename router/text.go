@@ -8,6 +8,7 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/format"
 
+	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
 )
@@ -111,6 +112,9 @@ func (p *planning) tableEdits(within parser.Span) ([]edit, []plan.TableRef, erro
 		case !t.Aliasable:
 			edits = append(edits, edit{q.Span, plan.Template{{Kind: plan.ChunkTable, Index: at}}})
 		}
+	}
+	if _, wordy := p.st.Returning(); wordy && len(refs) > 0 {
+		return nil, nil, sqlerr.Refuse("this RETURNING", "a column's name would have the shard's table in it", "give the expression a name with AS, or write its columns without their table")
 	}
 	return append(edits, p.labelEdits(sp)...), refs, nil
 }

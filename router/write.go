@@ -168,8 +168,14 @@ func (p *planning) everyCopy(to *ref) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.Target = topology.TargetPrimary
+	r.Target, r.Returns = topology.TargetPrimary, p.returns()
 	return &plan.Plan{Root: r, Why: "every copy of " + to.table}, nil
+}
+
+// returns: RETURNING is said.
+func (p *planning) returns() bool {
+	at, _ := p.st.Returning()
+	return !at.Empty()
 }
 
 // copiesStayAlike refuses a write whose effect may differ between the copies.
@@ -300,9 +306,17 @@ func insertColumns(n *ast.InsertStmt, to *ref) []string {
 	return out
 }
 
+// assignsKey: ON DUPLICATE KEY UPDATE may give a row a key of another shard. It
+// does not by the key that was to be inserted, which is of the shard the row is
+// on, nor by the row's own.
 func (p *planning) assignsKey(n *ast.InsertStmt, to *ref) bool {
+	columns := insertColumns(n, to)
 	for _, a := range n.OnDuplicate {
-		if to.isKey(a.Column.Name.L) {
+		if !to.isKey(a.Column.Name.L) || to.isKey(p.st.TakesNew(a.Expr, columns)) {
+			continue
+		}
+		c, ok := strip(a.Expr).(*ast.ColumnNameExpr)
+		if own := ok && to.isKey(c.Name.Name.L) && (c.Name.Table.L == "" || strings.EqualFold(c.Name.Table.O, to.alias)); !own {
 			return true
 		}
 	}

@@ -414,6 +414,7 @@ func (s *Session) conclude(ctx context.Context, e *planned, bound *plan.Bound, o
 	s.found(e.plan.Effects.Found, bound.Args, out)
 	if out.Columns > 0 {
 		s.rowCount = -1
+		s.numbered(ctx, bound)
 		s.eof(out.OK)
 		return nil
 	}
@@ -423,13 +424,21 @@ func (s *Session) conclude(ctx context.Context, e *planned, bound *plan.Bound, o
 	if out.OK.LastInsertID != 0 {
 		s.lastInsertID = out.OK.LastInsertID
 	}
-	if bound.MaxNumber != 0 {
-		s.observe(ctx, bound)
-	}
+	s.numbered(ctx, bound)
 	s.rowCount = int64(out.OK.AffectedRows)
 	out.OK.Tracked = wire.Tracked{}
 	s.ok(out.OK)
 	return nil
+}
+
+// numbered follows the numbers of the rows that a statement has inserted.
+func (s *Session) numbered(ctx context.Context, bound *plan.Bound) {
+	if bound.FirstNumber != 0 {
+		s.lastInsertID = bound.FirstNumber
+	}
+	if bound.MaxNumber != 0 {
+		s.observe(ctx, bound)
+	}
 }
 
 // refresh has the tables read again that the statement has changed, so that

@@ -39,6 +39,8 @@ type Task struct {
 	SQL     []byte
 	// Markers are the numbers of the values whose ? stand in SQL, in order.
 	Markers []int
+	// Tuples are the numbers of the rows an Insert that Returns has here.
+	Tuples []int
 	// Rename undoes the physical names in the answer: column definitions and
 	// error messages. Nil where names are as the client knows them.
 	Rename *Rename

@@ -13,3 +13,15 @@ func Copies(leaf Node) bool {
 	}
 	return false
 }
+
+// CopiesReturn: a leaf's tasks are the same change on each copy of a global
+// table, and answered with its rows, of which one copy's are shown.
+func CopiesReturn(leaf Node) bool {
+	switch n := leaf.(type) {
+	case *Route:
+		return n.Returns && Copies(n)
+	case *Insert:
+		return n.Returns && Copies(n)
+	}
+	return false
+}

@@ -184,6 +184,7 @@ func (b *binder) insertTasks(r rows, shards []int, numbers []uint64) []Task {
 	type part struct {
 		sql     []byte
 		markers []int
+		tuples  []int
 	}
 	parts := make([]part, len(p.Shards))
 	for i, s := range shards {
@@ -193,6 +194,9 @@ func (b *binder) insertTasks(r rows, shards []int, numbers []uint64) []Task {
 			pt.sql, pt.markers = b.render(nil, nil, head, at)
 		} else {
 			pt.sql = append(pt.sql, ", "...)
+		}
+		if r.Returns {
+			pt.tuples = append(pt.tuples, i)
 		}
 		row, shift := r.row(i)
 		at.from, at.shift = 0, shift
@@ -210,7 +214,7 @@ func (b *binder) insertTasks(r rows, shards []int, numbers []uint64) []Task {
 		sql, markers := b.render(parts[s].sql, parts[s].markers, tail,
 			at{tables: tables, shard: shard, from: r.from, shift: r.shift})
 		tasks = append(tasks, Task{Shard: s, Cluster: shard.Cluster, Target: topology.TargetPrimary, SQL: sql,
-			Markers: markers, Rename: renameOf(tables, shard)})
+			Markers: markers, Tuples: parts[s].tuples, Rename: renameOf(tables, shard)})
 	}
 	return tasks
 }

@@ -82,6 +82,8 @@ type Route struct {
 	Together bool
 	// Lists: there is a ChunkList in the SQL.
 	Lists bool
+	// Returns: it changes rows and is answered with them (RETURNING).
+	Returns bool
 	// Learned is the executor's: what it knows of earlier runs, as text and
 	// prepared. It changes how the shards are asked, never what.
 	Learned [2]atomic.Value
@@ -112,6 +114,8 @@ type Insert struct {
 	Exprs []Template
 	// Upsert: it is a REPLACE, or has ON DUPLICATE KEY UPDATE.
 	Upsert bool
+	// Returns: it is answered with its rows (RETURNING).
+	Returns bool
 }
 
 // Row is one VALUES tuple of an Insert.
