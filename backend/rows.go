@@ -149,11 +149,38 @@ func (c *Conn) Select(ctx context.Context, sql string) (columns []wire.Column, r
 	return c.collect()
 }
 
+// Each runs one query and calls f with each of its rows, which f may keep: for
+// Serval's own needs. A NULL is a nil slice. An error of f ends the connection.
+func (c *Conn) Each(ctx context.Context, sql string, f func(row [][]byte) error) error {
+	defer c.armUnlessArmed(ctx)()
+	c.Query([]byte(sql))
+	if err := c.Flush(); err != nil {
+		return err
+	}
+	_, err := c.each(f)
+	return err
+}
+
 // collect reads one text answer whole.
 func (c *Conn) collect() (columns []wire.Column, rows [][][]byte, err error) {
+	columns, err = c.each(func(row [][]byte) error {
+		if len(rows) == maxSelectRows {
+			return fmt.Errorf("more than %d rows", maxSelectRows)
+		}
+		rows = append(rows, row)
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return columns, rows, nil
+}
+
+// each reads one text answer row by row.
+func (c *Conn) each(f func(row [][]byte) error) ([]wire.Column, error) {
 	h, err := c.Header()
 	if err != nil || h.Columns == nil {
-		return nil, nil, err
+		return nil, err
 	}
 	for {
 		payload, err := c.Row()
@@ -161,21 +188,20 @@ func (c *Conn) collect() (columns []wire.Column, rows [][][]byte, err error) {
 			break
 		}
 		if err != nil {
-			return nil, nil, err
-		}
-		if len(rows) == maxSelectRows {
-			return nil, nil, c.lost(fmt.Errorf("more than %d rows", maxSelectRows))
+			return nil, err
 		}
 		row, err := textRow(payload, len(h.Columns))
-		if err != nil {
-			return nil, nil, c.lost(err)
+		if err == nil {
+			err = f(row)
 		}
-		rows = append(rows, row)
+		if err != nil {
+			return nil, c.lost(err)
+		}
 	}
 	if c.phase == moreResults {
-		return nil, nil, c.lost(fmt.Errorf("%w: more than one result", wire.ErrMalformed))
+		return nil, c.lost(fmt.Errorf("%w: more than one result", wire.ErrMalformed))
 	}
-	return h.Columns, rows, nil
+	return h.Columns, nil
 }
 
 // textRow copies the values of a text row out of the read buffer.

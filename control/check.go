@@ -143,7 +143,7 @@ func (r *factReader) tableFindings(ctx context.Context, name TableName, t *catal
 		return out
 	}
 	if p := t.Placement; p.Kind == shardrule.Sharded {
-		if why := columnFinding(p, model); why != "" {
+		if why := columnFinding(p, facts, model); why != "" {
 			add(-1, "change the column or the rule", "%s", why)
 		}
 	}
@@ -174,14 +174,19 @@ func (r *factReader) answers(ctx context.Context, p *shardrule.Placement) bool {
 
 func placeText(s topology.Shard) string { return s.Database + "." + s.Table }
 
-func columnFinding(p *shardrule.Placement, model *TableFact) string {
+func columnFinding(p *shardrule.Placement, facts *Facts, model *TableFact) string {
 	for _, c := range model.Columns {
-		if strings.EqualFold(c.Name, p.Column.Name) {
-			if err := p.Algorithm.Takes(c.Column); err != nil {
-				return err.Error()
-			}
-			return ""
+		if !strings.EqualFold(c.Name, p.Column.Name) {
+			continue
 		}
+		err := p.Algorithm.Takes(c.Column)
+		if b, ok := p.Algorithm.(shardrule.Binder); ok && err == nil {
+			_, err = b.Bind(c.Column, facts)
+		}
+		if err != nil {
+			return err.Error()
+		}
+		return ""
 	}
 	return "the table has no column " + p.Column.Name
 }

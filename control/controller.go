@@ -143,6 +143,7 @@ func (c *Controller) Refresh(ctx context.Context, schema, table string) error {
 	if fact != nil {
 		facts.Tables[name] = fact
 	}
+	r.weights(ctx, name, t.Placement, &facts)
 	facts.withCollations()
 	return c.publishLocked(c.mu.cfg, facts)
 }
@@ -265,7 +266,8 @@ func (r *factReader) ask(ctx context.Context, cluster string) (server, bool) {
 // all reads everything about the tables of a catalog.
 func (r *factReader) all(ctx context.Context, plain *catalog.Catalog) Facts {
 	facts := Facts{Now: r.now, FoldNames: r.old.FoldNames, Collations: r.old.Collations, Information: r.old.Information,
-		Tables: map[TableName]*TableFact{}}
+		Weights: r.old.Weights,
+		Tables:  map[TableName]*TableFact{}}
 	for i := range r.cfg.Clusters {
 		name := r.cfg.Clusters[i].Name
 		s, ok := r.ask(ctx, name)
@@ -310,6 +312,7 @@ func (r *factReader) all(ctx context.Context, plain *catalog.Catalog) Facts {
 			if fact != nil {
 				facts.Tables[name] = fact
 			}
+			r.weights(ctx, name, t.Placement, &facts)
 		}
 	}
 	r.plain(plain, &facts)

@@ -61,6 +61,14 @@ func row(fields ...string) [][]byte {
 	return r
 }
 
+func (f *fakeServers) Each(ctx context.Context, cluster, sql string, row func([][]byte) error) error {
+	rows, err := f.Select(ctx, cluster, sql)
+	for i := 0; i < len(rows) && err == nil; i++ {
+		err = row(rows[i])
+	}
+	return err
+}
+
 func (f *fakeServers) Select(_ context.Context, cluster, sql string) ([][][]byte, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -4,11 +4,13 @@ import (
 	"context"
 	"fmt"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/servaldb/serval/config"
 	"github.com/servaldb/serval/shardrule"
+	"github.com/servaldb/serval/topology"
 )
 
 // CheckPlacement has the servers compute the shard of every row of the sharded
@@ -41,24 +43,55 @@ func (r *factReader) misplaced(ctx context.Context, name TableName, p *shardrule
 	add := func(shard int, what, do string) {
 		out = append(out, Finding{Schema: name.Schema, Table: name.Table, Shard: shard, Line: ruleOf(r.cfg, facts, name).Line, What: what, Do: do})
 	}
-	twin, ok := p.Algorithm.(shardrule.SQLTwin)
-	if !ok || p.Column.Type == shardrule.TypeOther {
-		add(-1, "the servers cannot compute "+p.Algorithm.Name()+"("+p.Column.Name+"), so its rows were not checked", "")
+	if p.Column.Type == shardrule.TypeOther {
+		add(-1, "its sharding column "+p.Column.Name+" is not as the rule needs it, so its rows were not checked", "")
 		return out
 	}
-	key := quoteName(p.Column.Name)
-	expr := twin.ShardExpr(key, p.Column)
 	for _, s := range p.Shards {
-		rows, err := r.servers.Select(ctx, s.Cluster, fmt.Sprintf("SELECT COUNT(*), MIN(%s) FROM %s.%s WHERE NOT (%s <=> %d)",
-			key, quoteName(s.Database), quoteName(s.Table), expr, s.Index))
+		n, first, err := r.foreign(ctx, p, s)
 		switch {
 		case err != nil:
 			add(s.Index, "its rows could not be read: "+err.Error(), "")
-		case len(rows) == 1 && string(rows[0][0]) != "0":
+		case n != "0":
 			add(s.Index, fmt.Sprintf("%s rows of %s on cluster %s belong to other shards, the first with %s = %s",
-				rows[0][0], placeText(s), s.Cluster, p.Column.Name, strings.ToValidUTF8(string(rows[0][1]), "?")),
+				n, placeText(s), s.Cluster, p.Column.Name, strings.ToValidUTF8(first, "?")),
 				"move them, or give the table the rule they were placed by")
 		}
 	}
 	return out
+}
+
+// foreign is how many rows of a shard belong to another one, or to none, and a
+// key of one of them. Servers count where they can compute the rule.
+func (r *factReader) foreign(ctx context.Context, p *shardrule.Placement, s topology.Shard) (n, first string, err error) {
+	key, table := quoteName(p.Column.Name), quoteName(s.Database)+"."+quoteName(s.Table)
+	twin, ok := p.Algorithm.(shardrule.SQLTwin)
+	if !ok {
+		return r.foreignKeys(ctx, p, s)
+	}
+	rows, err := r.servers.Select(ctx, s.Cluster, fmt.Sprintf("SELECT COUNT(*), MIN(%s) FROM %s WHERE NOT (%s <=> %d)",
+		key, table, twin.ShardExpr(key, p.Column), s.Index))
+	if err != nil || len(rows) != 1 {
+		return "0", "", err
+	}
+	return string(rows[0][0]), string(rows[0][1]), nil
+}
+
+// foreignKeys is foreign for a rule that servers cannot compute: all keys are
+// read.
+func (r *factReader) foreignKeys(ctx context.Context, p *shardrule.Placement, s topology.Shard) (string, string, error) {
+	key := quoteName(p.Column.Name)
+	count, first := 0, ""
+	err := r.servers.Each(ctx, s.Cluster, fmt.Sprintf("SELECT %s, %s FROM %s.%s",
+		p.Column.KeyExpr(key), key, quoteName(s.Database), quoteName(s.Table)), func(row [][]byte) error {
+		shard, err := p.Algorithm.ShardOf(p.Column.KeyRead(row[0]))
+		if err == nil && shard == s.Index {
+			return nil
+		}
+		if count++; count == 1 {
+			first = string(row[1])
+		}
+		return nil
+	})
+	return strconv.Itoa(count), first, err
 }

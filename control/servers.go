@@ -21,6 +21,8 @@ type Servers interface {
 	// Select runs one query on the cluster's primary and keeps its rows; a
 	// NULL is nil.
 	Select(ctx context.Context, cluster, sql string) ([][][]byte, error)
+	// Each runs one query there and gives its rows one by one, until an error.
+	Each(ctx context.Context, cluster, sql string, row func([][]byte) error) error
 	// Exec runs one statement on the cluster's primary.
 	Exec(ctx context.Context, cluster, sql string) error
 }

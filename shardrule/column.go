@@ -70,3 +70,52 @@ func Charset(collation string) string {
 func WeightExpr(collation string, text []byte) string {
 	return fmt.Sprintf("WEIGHT_STRING(CONVERT(_utf8mb4 x'%X' USING %s) COLLATE %s)", text, Charset(collation), collation)
 }
+
+// KeyExpr is the SQL, over the quoted column, whose bytes are Key.Bytes.
+func (c Column) KeyExpr(column string) string {
+	switch c.Type {
+	case TypeText:
+		if c.TextKey != ByWeight {
+			return c.charactersExpr(column)
+		}
+		if !c.PadSpace {
+			return "WEIGHT_STRING(" + column + ")"
+		}
+		weight := "WEIGHT_STRING(RTRIM(" + column + "))"
+		if c.PadWeight == "" {
+			return weight
+		}
+		return fmt.Sprintf("TRIM(TRAILING x'%X' FROM %s)", c.PadWeight, weight)
+	case TypeInt, TypeDecimal:
+		if strings.Contains(strings.ToLower(c.SQLType), "zerofill") {
+			return column + " + 0" // else the text has leading zeros
+		}
+	case TypeBinary, TypeDate, TypeDatetime, TypeTimestamp, TypeOther:
+	}
+	return column
+}
+
+// charactersExpr is KeyExpr of a text that is taken by its characters.
+func (c Column) charactersExpr(column string) string {
+	if c.PadSpace {
+		column = "RTRIM(" + column + ")"
+	}
+	if c.TextKey == ByCharacters && c.foldsCase() {
+		column = "UPPER(" + column + ")"
+	}
+	return "CAST(CONVERT(" + column + " USING utf8mb4) AS BINARY)"
+}
+
+// KeyRead is the key whose KeyExpr a server gave, nil for NULL.
+func (c Column) KeyRead(text []byte) Key {
+	k := Key{Null: text == nil, Bytes: text}
+	if c.Type != TypeInt || k.Null {
+		return k
+	}
+	if d, ok := parseNumber(text); ok {
+		if whole, ok := c.intKey(d); ok {
+			return whole
+		}
+	}
+	return k
+}

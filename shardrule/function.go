@@ -36,6 +36,10 @@ func functions() []Function {
 	return []Function{
 		hashFunction(),
 		modFunction(),
+		jumpFunction(),
+		murmurFunction(),
+		rangeFunction(),
+		listFunction(),
 		monthFunction(),
 	}
 }
@@ -265,16 +269,24 @@ func splitTop(text string, separator byte) []string {
 	return append(parts, text[from:])
 }
 
-// cutTop cuts name=value or key: value in two.
+// cutTop cuts name=value or key: value in two, at the first = or else at the
+// last colon: a key may be a time.
 func cutTop(text string) (key, value string, ok bool) {
-	at := -1
+	equals, colon := -1, -1
 	eachTop(text, func(i int, b byte, depth int) bool {
-		if depth == 0 && (b == '=' || b == ':') {
-			at = i
-			return false
+		switch {
+		case depth != 0:
+		case b == '=' && equals < 0:
+			equals = i
+		case b == ':':
+			colon = i
 		}
 		return true
 	})
+	at := max(colon, equals)
+	if equals >= 0 {
+		at = equals
+	}
 	if at < 0 {
 		return text, "", false
 	}

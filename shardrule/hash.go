@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"strconv"
-	"strings"
 
 	"github.com/servaldb/serval/internal/sqlerr"
 )
@@ -12,8 +11,8 @@ import (
 const (
 	// Slots is how many slots Hash has; each shard owns a run of them.
 	Slots = 1024
-	// maxEnumerated is the longest integer range whose keys Hash tries one by
-	// one. A longer range almost surely meets every shard.
+	// maxEnumerated is the longest integer range whose keys are tried one by one.
+	// A longer range almost surely meets every shard.
 	maxEnumerated = 4096
 )
 
@@ -104,7 +103,8 @@ func (h Hash) ShardsOfRange(lo, hi Bound) Set {
 		return FullSet(h.n)
 	}
 	if lo.Key.IsInt && hi.Key.IsInt {
-		return h.integers(lo, hi)
+		var digits [20]byte
+		return fewIntegers(h.n, lo, hi, func(i int64) int { return h.ShardOfSlot(slotOf(strconv.AppendInt(digits[:0], i, 10))) })
 	}
 	if string(lo.Key.Bytes) == string(hi.Key.Bytes) && !lo.Exclusive && !hi.Exclusive {
 		return OneShard(h.n, h.ShardOfSlot(h.Slot(lo.Key)))
@@ -112,51 +112,11 @@ func (h Hash) ShardsOfRange(lo, hi Bound) Set {
 	return FullSet(h.n)
 }
 
-func (h Hash) integers(lo, hi Bound) Set {
-	first, last := lo.Key.Int, hi.Key.Int
-	switch {
-	case first > last:
-		return EmptySet(h.n)
-	case uint64(last)-uint64(first) >= maxEnumerated: // the true distance, also where last-first overflows
-		return FullSet(h.n)
-	}
-	set := EmptySet(h.n)
-	var digits [20]byte
-	for i := range last - first + 1 {
-		if i == 0 && lo.Exclusive || i == last-first && hi.Exclusive {
-			continue
-		}
-		set.Add(h.ShardOfSlot(slotOf(strconv.AppendInt(digits[:0], first+i, 10))))
-	}
-	return set
-}
-
 // ShardExpr implements SQLTwin.
 func (h Hash) ShardExpr(column string, c Column) string {
-	slot := "CRC32(" + hashedExpr(column, c) + ") MOD " + strconv.Itoa(Slots)
+	slot := "CRC32(" + c.KeyExpr(column) + ") MOD " + strconv.Itoa(Slots)
 	if h.n != Slots {
 		slot += " * " + strconv.Itoa(h.n) + " DIV " + strconv.Itoa(Slots)
 	}
 	return "IFNULL(" + slot + ", 0)"
-}
-
-// hashedExpr is the SQL whose bytes are Key.Bytes.
-func hashedExpr(column string, c Column) string {
-	switch c.Type {
-	case TypeText:
-		if !c.PadSpace {
-			return "WEIGHT_STRING(" + column + ")"
-		}
-		weight := "WEIGHT_STRING(RTRIM(" + column + "))"
-		if c.PadWeight == "" {
-			return weight
-		}
-		return fmt.Sprintf("TRIM(TRAILING x'%X' FROM %s)", c.PadWeight, weight)
-	case TypeInt, TypeDecimal:
-		if strings.Contains(strings.ToLower(c.SQLType), "zerofill") {
-			return column + " + 0" // else the text has leading zeros
-		}
-	case TypeBinary, TypeDate, TypeDatetime, TypeTimestamp, TypeOther:
-	}
-	return column
 }

@@ -83,27 +83,10 @@ func (d decimal) floorMod(n int) int {
 	return floorMod(-int64(r), n)
 }
 
-// ShardsOfRange implements Ranger: a range of integers that is longer than the
-// shards are many meets them all.
+// ShardsOfRange implements Ranger: as many integers in a row as there are shards
+// meet them all.
 func (m Mod) ShardsOfRange(lo, hi Bound) Set {
-	if lo.Open || hi.Open || !lo.Key.IsInt || !hi.Key.IsInt {
-		return FullSet(m.n)
-	}
-	first, last := lo.Key.Int, hi.Key.Int
-	switch {
-	case first > last:
-		return EmptySet(m.n)
-	case uint64(last)-uint64(first) >= uint64(m.n)+1: // also where last-first overflows; both ends may be exclusive
-		return FullSet(m.n)
-	}
-	set := EmptySet(m.n)
-	for i := range last - first + 1 {
-		if i == 0 && lo.Exclusive || i == last-first && hi.Exclusive {
-			continue
-		}
-		set.Add(floorMod(first+i, m.n))
-	}
-	return set
+	return fewIntegers(m.n, lo, hi, func(i int64) int { return floorMod(i, m.n) })
 }
 
 // ShardExpr implements SQLTwin. MySQL's remainder has the sign of the number;

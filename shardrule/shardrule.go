@@ -120,6 +120,13 @@ type Binder interface {
 	Bind(c Column, w Weigher) (Algorithm, error)
 }
 
+// Texter is a Binder whose rule names texts: in a collation their weights are
+// needed.
+type Texter interface {
+	Binder
+	Texts() []string
+}
+
 // SQLTwin is an Algorithm MySQL can compute.
 type SQLTwin interface {
 	Algorithm

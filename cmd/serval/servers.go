@@ -194,6 +194,17 @@ func (f fleetServers) Select(ctx context.Context, cluster, sql string) (rows [][
 	return rows, err
 }
 
+// Each runs one query on the cluster's primary and gives its rows one by one.
+func (f fleetServers) Each(ctx context.Context, cluster, sql string, row func([][]byte) error) (err error) {
+	conns, err := f.Acquire(ctx, backend.Want{Cluster: cluster, N: 1, NoHold: true})
+	if err != nil {
+		return err
+	}
+	defer func() { conns[0].Release(err) }()
+	conns[0].Want(&backend.State{})
+	return conns[0].Each(ctx, sql, row)
+}
+
 // Clusters are the names of all clusters.
 func (f fleetServers) Clusters() []string {
 	view := f.View()
