@@ -114,6 +114,9 @@ type Column struct {
 	OnUpdate bool
 	// Invisible: SELECT * does not show it.
 	Invisible bool
+	// JSON: a MariaDB longtext that is JSON, checked by json_valid; its JSON
+	// functions take it as such, and other text as a string.
+	JSON bool
 	// DataType is the bare type name in lower case: int, varchar, datetime, enum.
 	DataType string
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/shardrule"
 	"github.com/servaldb/serval/topology"
@@ -112,8 +113,40 @@ func readDefinitions(ctx context.Context, s Servers, cluster, where string, most
 		return nil, errTooManyTables
 	}
 	addKeys(out, keys)
-	return out, nil
+	if flavor == topology.FlavorMariaDB {
+		err = markJSON(ctx, s, cluster, where, out)
+	}
+	return out, err
 }
+
+// markJSON finds the columns that MariaDB's JSON type, a longtext with a check,
+// has made. Servers before 10.5 do not tell.
+func markJSON(ctx context.Context, s Servers, cluster, where string, tables map[TableName]*TableFact) error {
+	some := false
+	for _, t := range tables {
+		some = some || slices.ContainsFunc(t.Columns, func(c catalog.Column) bool { return c.DataType == "longtext" })
+	}
+	if !some {
+		return nil
+	}
+	rows, err := s.Select(ctx, cluster, "SELECT CONSTRAINT_SCHEMA, TABLE_NAME, CONSTRAINT_NAME, CHECK_CLAUSE FROM information_schema.CHECK_CONSTRAINTS"+
+		" WHERE LEVEL = 'Column' AND "+strings.ReplaceAll(where, "TABLE_SCHEMA", "CONSTRAINT_SCHEMA"))
+	var old *sqlerr.Error
+	if errors.As(err, &old) && (old.Code == sqlerr.BadField || old.Code == unknownTable) {
+		return nil
+	}
+	for _, r := range rows {
+		t := tables[TableName{string(r[0]), string(r[1])}]
+		for i := 0; t != nil && i < len(t.Columns); i++ {
+			c := &t.Columns[i]
+			c.JSON = c.JSON || c.Name == string(r[2]) && string(r[3]) == "json_valid("+quoteName(c.Name)+")"
+		}
+	}
+	return err
+}
+
+// unknownTable is ER_UNKNOWN_TABLE, also of information_schema.
+const unknownTable = 1109
 
 var errTooManyTables = errors.New("the tables have too many columns together")
 

@@ -42,6 +42,9 @@ func fanOut(ctx context.Context, req *Request, root plan.Node) (Outcome, error) 
 			return out, err
 		}
 		f.cancel()
+		if r, ok := f.req.Conns.(retractor); ok {
+			r.Retract()
+		}
 		began, f = time.Now(), newFan(ctx, req, root)
 	}
 	if len(f.parts) == 0 && len(f.leaves) > 0 {

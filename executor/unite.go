@@ -138,6 +138,12 @@ func unitedTask(tasks []*plan.Task) *plan.Task {
 	return &t
 }
 
+// retractor is a Conns that keeps what servers tell beside their answers.
+type retractor interface {
+	// Retract forgets what was told of this statement so far, for it is run anew.
+	Retract()
+}
+
 // runUnited asks each server once. It is not done where the shards must be
 // asked one by one after all; then nothing was written.
 func (f *fan) runUnited(began time.Time) (out Outcome, done bool, err error) {
@@ -176,6 +182,9 @@ func (f *fan) readUnited() error {
 		}
 		if p.err != nil {
 			return p.err
+		}
+		if p.ok.Warnings > 0 { // of a date that a temporary table of the UNION does not take
+			return sqlerr.New(sqlerr.UnknownError, "the shards warn together")
 		}
 		if !slices.EqualFunc(p.header.Columns, want, sameColumn) {
 			return sqlerr.New(sqlerr.UnknownError, "the shards' columns are others together than apart")

@@ -37,22 +37,25 @@ func TestShardsOfOneServerAreAskedTogether(t *testing.T) {
 			rows: "shop.users.id, shop.users.name\n1|a\n1|a\n5|e\n9|y\n", conns: "c0×1 c1×1", again: "c0×1 c1×1",
 		},
 		"another type than apart: asked one by one after all": {
-			united: "rows id text,name text / 1|a", conns: "c0×1 c1×1 c0×2 c1×1", again: "c0×1 c1×1 c0×2 c1×1",
+			united: "rows id text,name text / 1|a", conns: "c0×1 c1×1 retract c0×2 c1×1", again: "c0×1 c1×1 retract c0×2 c1×1",
+		},
+		"with warnings, which are those of the temporary table: asked anew, and they are forgotten": {
+			united: "rows id int,name text / 0|x / warn 1", conns: "c0×1 c1×1 retract c0×2 c1×1", again: "c0×1 c1×1 retract c0×2 c1×1",
 		},
 		"an error": {
-			united: "err 1064 You have an error", conns: "c0×1 c1×1 c0×2 c1×1", again: "c0×1 c1×1 c0×2 c1×1",
+			united: "err 1064 You have an error", conns: "c0×1 c1×1 retract c0×2 c1×1", again: "c0×1 c1×1 retract c0×2 c1×1",
 		},
 		"an error behind rows": {
-			united: "rows id int,name text / 0|x / err 1690 BIGINT value is out of range", conns: "c0×1 c1×1 c0×2 c1×1", again: "c0×1 c1×1 c0×2 c1×1",
+			united: "rows id int,name text / 0|x / err 1690 BIGINT value is out of range", conns: "c0×1 c1×1 retract c0×2 c1×1", again: "c0×1 c1×1 retract c0×2 c1×1",
 		},
 		"a connection that is lost": {
-			united: "rows id int,name text / 0|x / hangup", conns: "c0×1 c1×1 c0×2 c1×1", again: "c0×1 c1×1 c0×2 c1×1",
+			united: "rows id int,name text / 0|x / hangup", conns: "c0×1 c1×1 retract c0×2 c1×1", again: "c0×1 c1×1 retract c0×2 c1×1",
 		},
 		"more than was expected": {
-			united: "rows id int,name text / 0|" + strings.Repeat("x", unitedBudget), conns: "c0×1 c1×1 c0×2 c1×1", again: "c0×1 c1×1 c0×2 c1×1",
+			united: "rows id int,name text / 0|" + strings.Repeat("x", unitedBudget), conns: "c0×1 c1×1 retract c0×2 c1×1", again: "c0×1 c1×1 retract c0×2 c1×1",
 		},
 		"not tried again at once after a failure": {
-			united: "err 1064 no", habit: func(h *habit) { h.rest = h.failed }, conns: "c0×1 c1×1 c0×2 c1×1", again: "c0×2 c1×1",
+			united: "err 1064 no", habit: func(h *habit) { h.rest = h.failed }, conns: "c0×1 c1×1 retract c0×2 c1×1", again: "c0×2 c1×1",
 		},
 		"shards that have much to do work side by side": {
 			habit: func(h *habit) { h.level, h.ratio = float64(2*triedTime), 3 }, conns: "c0×2 c1×1", again: "c0×2 c1×1",
@@ -130,3 +133,6 @@ func (c countedConns) Acquire(ctx context.Context, cluster string, target topolo
 	*c.taken = append(*c.taken, cluster+"×"+strconv.Itoa(n))
 	return c.scriptedConns.Acquire(ctx, cluster, target, n)
 }
+
+// Retract implements retractor.
+func (c countedConns) Retract() { *c.taken = append(*c.taken, "retract") }

@@ -43,17 +43,23 @@ func observe(ctx context.Context, conn *sql.Conn, m mode) outcome {
 	} else {
 		err = o.wrote(conn.ExecContext(ctx, m.sql))
 	}
-	if err != nil {
-		o.errno, o.message = 65535, err.Error()
-		var e *mysql.MySQLError
-		if errors.As(err, &e) {
-			o.errno, o.message = e.Number, e.Message
-		}
-	}
+	o.failed(err)
 	if o.errno != 65535 {
 		o.warnings = warnings(ctx, conn)
 	}
 	return o
+}
+
+// failed notes an error; 65535 is none of a server's.
+func (o *outcome) failed(err error) {
+	if err == nil {
+		return
+	}
+	o.errno, o.message = 65535, err.Error()
+	var e *mysql.MySQLError
+	if errors.As(err, &e) {
+		o.errno, o.message = e.Number, e.Message
+	}
 }
 
 func (o *outcome) prepared(ctx context.Context, conn *sql.Conn, m mode) error {

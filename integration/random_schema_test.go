@@ -23,6 +23,9 @@ type randomTable struct {
 	key string
 	// peers are tables of the same shards, by sharding column.
 	group string
+	// more are definitions behind the primary key; without: there is none.
+	more    []string
+	without bool
 }
 
 func (t *randomTable) column(name string) randomColumn {
@@ -43,7 +46,10 @@ func (t *randomTable) create() string {
 	for _, u := range t.unique {
 		key = append(key, quoted(u))
 	}
-	parts = append(parts, "PRIMARY KEY ("+strings.Join(key, ", ")+")")
+	if !t.without {
+		parts = append(parts, "PRIMARY KEY ("+strings.Join(key, ", ")+")")
+	}
+	parts = append(parts, t.more...)
 	return "CREATE TABLE " + quoted(t.name) + " (" + strings.Join(parts, ", ") + ") DEFAULT CHARSET=utf8mb4"
 }
 

@@ -14,6 +14,7 @@ type statements struct {
 	params bool
 	args   []any
 	ansi   bool // " quotes names
+	schema string
 }
 
 // randomStatement is one statement and what is known of its answer.
@@ -56,7 +57,7 @@ func sqlString(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") 
 
 // value is a literal of a kind; odd ones are of another type than the column.
 func (g *statements) value(kind string) string {
-	switch kind {
+	switch kind = strings.TrimPrefix(kind, made); kind {
 	case "int":
 		n := pick(g, randomInts...)
 		return g.lit(fmt.Sprint(n), n)
@@ -87,6 +88,9 @@ func (g *statements) value(kind string) string {
 		return g.lit(sqlString(s), s)
 	case "bit":
 		return pick(g, "0", "1", "b'101'", "200")
+	case "json":
+		s := pick(g, `{"a": 1}`, `{"a": 2, "b": [1, "x"]}`, `[1, 2]`, `"x"`, "7", "null", "{}")
+		return g.lit(sqlString(s), s)
 	case "bytes":
 		return pick(g, "x'61'", "x'6100'", "'a'", "x'ff'", "''")
 	}
@@ -156,7 +160,7 @@ func (g *statements) from() (string, []source) {
 func (g *statements) source(t *randomTable, alias string) (source, string) {
 	text := g.name(t.name)
 	if g.chance(15) {
-		text = g.name("rnd") + "." + text
+		text = g.name(g.schema) + "." + text
 	}
 	s := source{t, t.name}
 	if alias == "" && g.chance(35) {

@@ -75,7 +75,7 @@ func newRandomRun(t *testing.T, s *serverSet, shards int, seed uint64) *randomRu
 	r := &randomRun{
 		serval: oneConn(t, proxy.open(t, "")),
 		plain:  oneConn(t, openDB(t, s.Plain(t).Addr(), "")),
-		g:      &statements{r: rand.New(rand.NewPCG(seed, uint64(shards))), tables: tables},
+		g:      &statements{r: rand.New(rand.NewPCG(seed, uint64(shards))), tables: tables, schema: schema},
 		seeds:  map[*randomTable]string{}, why: map[string]int{},
 	}
 	mustExec(t, r.plain, "DROP DATABASE IF EXISTS "+schema)

@@ -72,7 +72,7 @@ func (g *statements) write() randomStatement {
 }
 
 func (g *statements) target(t *randomTable) string {
-	return pick(g, "", "", "", g.name("rnd")+".") + g.name(t.name)
+	return pick(g, "", "", "", g.name(g.schema)+".") + g.name(t.name)
 }
 
 func (g *statements) insert(t *randomTable) string {

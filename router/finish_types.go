@@ -57,6 +57,9 @@ func (p *planning) carried(c *catalog.Column, alias string) (def, expr string, c
 	if c.Invisible {
 		def += " INVISIBLE"
 	}
+	if c.JSON {
+		def += " CHECK (json_valid(" + quoteName(c.Name) + "))"
+	}
 	return def, expr, carry, true
 }
 

@@ -366,7 +366,7 @@ func assigned(t *ref, w *plan.StagedWrite, values map[string]plan.Template) plan
 }
 
 // stays is the last value read for a move: 1 where the row has all the new
-// values already, byte for byte, so that it does not count as changed. It is
+// values already, as they are stored, so that it does not count as changed. It is
 // written all the same: a number that looks like an ENUM's value is its place.
 func (s *staging) stays(t *ref, n *ast.UpdateStmt) plan.Template {
 	var out plan.Template
@@ -377,8 +377,7 @@ func (s *staging) stays(t *ref, n *ast.UpdateStmt) plan.Template {
 		if out = append(out, text(pick(len(out) == 0, ", ", " AND "))...); bareDefault(a.Expr) {
 			return text(", 0")
 		}
-		out = append(out, text("CAST("+quoteName(t.alias)+"."+quoteName(a.Column.Name.O)+" AS BINARY) <=> CAST((")...)
-		out = append(append(out, s.piece(s.spans.Values[i])...), text(") AS BINARY)")...)
+		out = append(out, sameStored(t, a.Column.Name.O, s.piece(s.spans.Values[i]))...)
 	}
 	return out
 }

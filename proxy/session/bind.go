@@ -53,6 +53,11 @@ func (s *Session) reserve(ctx context.Context, need *plan.ErrNeedNumbers) (uint6
 	if s.deps.Sequences == nil {
 		return 0, sqlerr.Refuse("auto-increment numbers for "+need.Table.Table, "this Serval has no source for them", "give "+need.Column+" a value")
 	}
+	if need.Above > 0 {
+		if err := s.deps.Sequences.Observe(ctx, s.schemaOr(need.Table.Schema), need.Table.Table, need.Above); err != nil {
+			return 0, err
+		}
+	}
 	return s.deps.Sequences.Reserve(ctx, s.schemaOr(need.Table.Schema), need.Table.Table, need.Rows)
 }
 

@@ -39,8 +39,8 @@ type diagnostics struct {
 func (d *diagnostics) reset() { d.rows, d.count, d.repeated, d.bound = d.rows[:0], 0, 0, nil }
 
 // aboutText are warnings of a statement's text, which every server gives: of
-// what is deprecated (ER_WARN_DEPRECATED_SYNTAX and its like).
-var aboutText = []uint16{1287, 1681, 3719, 3720, 3778}
+// what is deprecated (ER_WARN_DEPRECATED_SYNTAX and its like) or not supported.
+var aboutText = []uint16{1235, 1287, 1681, 3719, 3720, 3778}
 
 // read adds the warnings of the statement the connection has just run. One
 // that cannot answer has none to tell.
@@ -63,6 +63,24 @@ func (d *diagnostics) read(c *backend.Conn) {
 			continue
 		}
 		d.rows = append(d.rows, row)
+	}
+}
+
+// complete: the servers told n warnings together, of which those of statements
+// before the last on their connection were not read. Where all that were are
+// about the text, so are the others.
+func (d *diagnostics) complete(n int) {
+	if d.count+d.repeated >= n {
+		return
+	}
+	for _, r := range d.rows {
+		if !slices.Contains(aboutText, r.code) {
+			d.count = n
+			return
+		}
+	}
+	if len(d.rows) == 0 {
+		d.count = n
 	}
 }
 

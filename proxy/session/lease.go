@@ -205,6 +205,12 @@ func (l *lease) find(c *backend.Conn) int {
 	return -1
 }
 
+// Retract forgets the warnings read so far: the statement is run anew.
+func (l *lease) Retract() {
+	d := &l.s.diag
+	d.rows, d.count, d.repeated = d.rows[:0], 0, 0
+}
+
 // lookAfter reads what is only to be had on this connection and right now:
 // warnings, and the user variables the statement assigned.
 func (l *lease) lookAfter(h held) {

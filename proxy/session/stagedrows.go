@@ -1,6 +1,7 @@
 package session
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"strconv"
@@ -95,6 +96,8 @@ func (t *stagedRowset) literal(c wire.Column, to *plan.StagedColumn, v []byte) s
 	text := string(sqlval.Value{Kind: kind, Text: v}.AppendSQL(nil, t.noBackslash))
 	switch {
 	case to == nil:
+	case kind == sqlval.Float && to.Type != "decimal" && !bytes.ContainsAny(v, "eE"):
+		return text + "e0" // 2.5 as an exact number is rounded to 3, as a DOUBLE to 2
 	case kind == sqlval.Temporal && numeric(to.Type) && strings.HasPrefix(string(v), "0000-00-00"):
 		return "0"
 	case kind == sqlval.Temporal:

@@ -408,9 +408,7 @@ func (s *Session) conclude(ctx context.Context, e *planned, bound *plan.Bound, o
 	if err := s.refresh(ctx, e.plan.Effects.Schema); err != nil {
 		return err
 	}
-	if s.diag.count+s.diag.repeated < int(out.OK.Warnings) { // some were of statements before the last on their connection
-		s.diag.count = int(out.OK.Warnings)
-	}
+	s.diag.complete(int(out.OK.Warnings))
 	s.found(e.plan.Effects.Found, bound.Args, out)
 	if out.Columns > 0 {
 		s.rowCount = -1

@@ -129,6 +129,9 @@ type ErrNeedNumbers struct {
 	Table  TableName
 	Column string
 	Rows   int
+	// Above is the largest number that rows before the last of them bring
+	// themselves: theirs are to be larger, as on one server.
+	Above uint64
 }
 
 func (*ErrNeedNumbers) Error() string { return "plan: auto-increment numbers are needed" }

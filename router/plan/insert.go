@@ -77,13 +77,13 @@ func (b *binder) numbers(r rows) ([]uint64, error) {
 	if r.AutoIncrement == "" {
 		return nil, nil
 	}
-	numbers, need := make([]uint64, r.count), 0
+	numbers, need, above := make([]uint64, r.count), 0, uint64(0)
 	for i := range numbers {
 		row, shift := r.row(i)
 		v, known := row.Number.shifted(shift).Resolve(b.Args)
 		if row.Number.Absent || known && b.wantsNumber(v) {
 			numbers[i] = b.opt.FirstNumber + uint64(need)
-			need++
+			need, above = need+1, b.MaxNumber
 		} else if n, err := strconv.ParseUint(string(v.Text), 10, 64); err == nil {
 			b.MaxNumber = max(b.MaxNumber, n)
 		}
@@ -91,7 +91,7 @@ func (b *binder) numbers(r rows) ([]uint64, error) {
 	if need > 0 {
 		if b.opt.FirstNumber == 0 {
 			p := r.Table.Placement
-			return nil, &ErrNeedNumbers{Table: TableName{p.Schema, p.Table}, Column: r.AutoIncrement, Rows: need}
+			return nil, &ErrNeedNumbers{Table: TableName{p.Schema, p.Table}, Column: r.AutoIncrement, Rows: need, Above: above}
 		}
 		b.FirstNumber = b.opt.FirstNumber
 	}

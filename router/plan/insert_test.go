@@ -70,7 +70,7 @@ func TestNumbersAreAskedForAndGiven(t *testing.T) {
 	_, err := p.Bind(args, Options{})
 	var need *ErrNeedNumbers
 	require.True(t, errors.As(err, &need))
-	require.Equal(t, ErrNeedNumbers{Table: TableName{"shop", "t"}, Column: "n", Rows: 2}, *need)
+	require.Equal(t, ErrNeedNumbers{Table: TableName{"shop", "t"}, Column: "n", Rows: 2, Above: 50}, *need, "numbers behind a row that brings 50 are above it")
 
 	b, err := p.Bind(args, Options{FirstNumber: 7})
 	require.NoError(t, err)
