@@ -396,7 +396,7 @@ func (n *numbered) next(g *changer) string {
 	}
 	switch g.r.IntN(12) {
 	case 0:
-		return "INSERT INTO numbered (id, tag) VALUES " + rows("("+pick(g.statements, "NULL", "0", "DEFAULT")+", TAG)")
+		return "INSERT INTO numbered (id, tag) VALUES " + rows("("+pick(g.statements, "NULL", "0")+", TAG)")
 	case 1:
 		return "INSERT INTO numbered SET tag = " + tag()
 	case 2:

@@ -9,21 +9,24 @@ type WriteSpans struct {
 	With Span
 	// Tables are the table references of UPDATE and DELETE, without a keyword.
 	Tables Span
-	// Values are what the assignments of UPDATE assign, in order.
+	// Values are what the assignments of UPDATE and INSERT … SET assign, in order.
 	Values                                        []Span
 	Where, OrderBy, Limit, Returning, OnDuplicate Span
 	// Query is the SELECT of an INSERT, from its WITH or parenthesis on.
 	Query Span
+	// Rows are the values of each ROW of an INSERT … VALUES ROW(…).
+	Rows [][]Span
 }
 
 // WriteSpans finds the places. Reserved words outside of parentheses begin the
 // clauses, so there is no doubt. Errors wrap ErrCannotSplice.
 func (s *Statement) WriteSpans() (*WriteSpans, error) {
-	o, err := newOutline(s.Text, s.Mode)
+	o, err := newOutline(s.read(), s.Mode)
 	if err != nil {
 		return nil, err
 	}
 	w := &writeOutline{outline: o, WriteSpans: &WriteSpans{}}
+	w.Returning, _ = s.Returning()
 	switch n := s.Node.(type) {
 	case *ast.UpdateStmt:
 		w.update(len(n.List))
@@ -85,7 +88,7 @@ func (w *writeOutline) head(verb keyword) int {
 // tails are the clauses from token i on.
 func (w *writeOutline) tails(i int) {
 	for i < len(w.tokens) {
-		next := w.find(i+1, kwWhere, kwOrder, kwLimit, kwReturning)
+		next := w.find(i+1, kwWhere, kwOrder, kwLimit)
 		s := w.span(i, next)
 		switch w.kw(i) {
 		case kwWhere:
@@ -94,8 +97,6 @@ func (w *writeOutline) tails(i int) {
 			w.OrderBy = s
 		case kwLimit:
 			w.Limit = s
-		case kwReturning:
-			w.Returning = s
 		default:
 			w.bad = true
 		}
@@ -107,8 +108,15 @@ func (w *writeOutline) update(assignments int) {
 	at := w.head(kwUpdate)
 	set := w.find(at, kwSet)
 	w.Tables = w.span(at, set)
-	end := w.find(set+1, kwWhere, kwOrder, kwLimit, kwReturning)
-	for i := set + 1; i < end; {
+	end := w.find(set+1, kwWhere, kwOrder, kwLimit)
+	w.assigned(set+1, end)
+	w.bad = set >= len(w.tokens) || len(w.Values) != assignments
+	w.tails(end)
+}
+
+// assigned are the values of the assignments from token i to before end.
+func (w *writeOutline) assigned(i, end int) {
+	for i < end {
 		next := w.comma(i, end)
 		value := i
 		for value < next && !w.isPunct(value, '=') {
@@ -117,8 +125,20 @@ func (w *writeOutline) update(assignments int) {
 		w.Values = append(w.Values, w.span(value+1, next))
 		i = next + 1
 	}
-	w.bad = set >= len(w.tokens) || len(w.Values) != assignments
-	w.tails(end)
+}
+
+// rows are the values of ROW(…), ROW(…) from token i to before end.
+func (w *writeOutline) rows(i, end int) {
+	for i < end {
+		next := w.comma(i, end)
+		var row []Span
+		for v := i + 2; v < next-1; {
+			last := w.comma(v, next-1)
+			row, v = append(row, w.span(v, last)), last+1
+		}
+		w.Rows = append(w.Rows, row)
+		i = next + 1
+	}
 }
 
 // comma is the next comma outside of parentheses, or end.
@@ -143,7 +163,7 @@ func (w *writeOutline) delete(n *ast.DeleteStmt) {
 	if n.IsMultiTable && !n.BeforeFrom {
 		from = w.find(from, kwUsing)
 	}
-	end := w.find(from+1, kwWhere, kwOrder, kwLimit, kwReturning)
+	end := w.find(from+1, kwWhere, kwOrder, kwLimit)
 	w.Tables = w.span(from+1, end)
 	w.bad = w.Tables.Empty()
 	w.tails(end)
@@ -159,16 +179,16 @@ func (w *writeOutline) insert() {
 	}
 	at := w.i
 	end := len(w.tokens)
-	for i := at; i < end; i++ {
-		i = w.find(i, kwOn, kwReturning)
-		if w.kw(i) == kwReturning {
-			w.Returning = w.span(i, end)
-			end = i
-		} else if w.kw(i) == kwOn && w.kw(i+1) == kwDuplicate {
-			end2 := w.find(i, kwReturning)
-			w.OnDuplicate, w.Returning = w.span(i, end2), w.span(end2, end)
-			end = i
+	for i := w.find(at, kwOn); i < end; i = w.find(i+1, kwOn) {
+		if w.kw(i+1) == kwDuplicate {
+			w.OnDuplicate, end = w.span(i, end), i
 		}
+	}
+	if w.kw(at) == kwSet {
+		w.assigned(at+1, end)
+	}
+	if w.kw(at) == kwValues && w.kw(at+1) == kwRow {
+		w.rows(at+1, end)
 	}
 	w.Query = w.span(at, end)
 	w.bad = w.Query.Empty()

@@ -19,6 +19,10 @@ func TestWriteSpans(t *testing.T) {
 		{"DELETE FROM a USING t AS a JOIN b USING (id)", "tables=t AS a JOIN b USING (id)"},
 		{"INSERT INTO t (a, b) SELECT x, y FROM u JOIN v ON u.i = v.i ON DUPLICATE KEY UPDATE a = VALUES(a)",
 			"query=SELECT x, y FROM u JOIN v ON u.i = v.i dup=ON DUPLICATE KEY UPDATE a = VALUES(a)"},
+		{"INSERT INTO t SET a = (SELECT 1), t.b = x = 2 ON DUPLICATE KEY UPDATE a = 1",
+			"values=(SELECT ?)|x = ? query=SET a = (SELECT ?), t.b = x = ? dup=ON DUPLICATE KEY UPDATE a = ?"},
+		{"INSERT INTO t VALUES ROW(1, f(a, 2)), ROW(DEFAULT, (SELECT 3)) ON DUPLICATE KEY UPDATE a = 1",
+			"rows=?,f(a, ?)|DEFAULT,(SELECT ?) query=VALUES ROW(?, f(a, ?)), ROW(DEFAULT, (SELECT ?)) dup=ON DUPLICATE KEY UPDATE a = ?"},
 		{"REPLACE t (SELECT x FROM u)", "query=(SELECT x FROM u)"},
 		{"INSERT IGNORE INTO s.t WITH q AS (SELECT 1) SELECT * FROM q", "query=WITH q AS (SELECT ?) SELECT * FROM q"},
 		{"INSERT INTO t (a) SELECT x FROM u UNION ALL (SELECT y FROM v LIMIT 3)", "query=SELECT x FROM u UNION ALL (SELECT y FROM v LIMIT ?)"},
@@ -46,6 +50,17 @@ func TestWriteSpans(t *testing.T) {
 			add("where", w.Where)
 			add("order", w.OrderBy)
 			add("limit", w.Limit)
+			var rows []string
+			for _, r := range w.Rows {
+				var row []string
+				for _, v := range r {
+					row = append(row, st.Text[v.Start:v.End])
+				}
+				rows = append(rows, strings.Join(row, ","))
+			}
+			if rows != nil {
+				got = append(got, "rows="+strings.Join(rows, "|"))
+			}
 			add("query", w.Query)
 			add("dup", w.OnDuplicate)
 			require.Equal(t, c.want, strings.Join(got, " "))

@@ -180,6 +180,9 @@ func (p *planning) collectWrite(n ast.Node) {
 				s.subqueries(e, b, b.group)
 			}
 		}
+		for _, a := range n.OnDuplicate {
+			s.subqueries(a.Expr, b, b.group)
+		}
 	}
 }
 

@@ -101,12 +101,15 @@ func (s *staging) piece(sp parser.Span) plan.Template {
 // add stages INSERT … SELECT, and INSERT of rows that must be computed.
 func (s *staging) add(n *ast.InsertStmt) (*plan.Staged, error) {
 	to := s.block0().refs
-	if len(to) == 0 || !to[0].columnsKnown() || n.Setlist || to[0].sharded() && s.assignsKey(n, to[0]) {
-		return nil, nil
+	if len(to) == 0 || !to[0].columnsKnown() || to[0].sharded() && s.assignsKey(n, to[0]) || updatesByQuery(n) {
+		return nil, nil // what it would update by may be read by another server's write
 	}
 	into := plan.StagedWrite{Table: tableName(to[0])}
 	s.n.Ignore, s.n.Replace = n.IgnoreErr, n.IsReplace
 	s.n.Tail = s.piece(s.spans.OnDuplicate)
+	if a := s.st.RowAlias(); a != nil {
+		s.n.Tail = append(append(s.piece(a.Span), text(" ")...), s.n.Tail...)
+	}
 	s.n.Computes = true
 	for _, c := range insertColumns(n, to[0]) {
 		if col := to[0].column(c); col != nil && col.Invisible && len(n.Columns) == 0 {
@@ -115,11 +118,33 @@ func (s *staging) add(n *ast.InsertStmt) (*plan.Staged, error) {
 		into.Columns = append(into.Columns, stagedColumn(to[0], c))
 	}
 	s.n.Writes = []plan.StagedWrite{into}
-	if n.Select != nil {
+	switch lists, rows := s.given(n); {
+	case lists != nil:
+		return s.addRows(lists, rows, to[0])
+	case n.Select != nil:
 		s.n.Reads = []plan.Template{s.piece(s.spans.Query)}
 		return s.n, nil
 	}
-	return s.addRows(n)
+	return nil, nil
+}
+
+// given are the rows of VALUES (…), VALUES ROW(…) and SET with their places.
+func (s *staging) given(n *ast.InsertStmt) (lists [][]ast.ExprNode, rows [][]parser.Span) {
+	if v, ok := n.Select.(*ast.SelectStmt); ok && v.Kind == ast.SelectStmtKindValues {
+		for _, r := range v.Lists {
+			lists = append(lists, r.Values)
+		}
+		return lists, s.spans.Rows
+	}
+	if n.Setlist {
+		return n.Lists, [][]parser.Span{s.spans.Values}
+	}
+	if sp, err := s.planning.spans(); err == nil && sp.Insert != nil {
+		for _, r := range sp.Insert.Rows {
+			rows = append(rows, r.Elems)
+		}
+	}
+	return n.Lists, rows
 }
 
 // stagedColumn is a column of t that is written.
@@ -133,25 +158,30 @@ func stagedColumn(t *ref, name string) plan.StagedColumn {
 
 // addRows reads each row of VALUES by a SELECT of its own, so that no row's
 // types change another's.
-func (s *staging) addRows(n *ast.InsertStmt) (*plan.Staged, error) {
-	sp, err := s.planning.spans()
-	if err != nil || sp.Insert == nil || len(sp.Insert.Rows) != len(n.Lists) || len(n.Lists) > maxStagedRows {
-		return nil, nil //nolint:nilerr // as above
+func (s *staging) addRows(lists [][]ast.ExprNode, rows [][]parser.Span, to *ref) (*plan.Staged, error) {
+	columns := s.n.Writes[0].Columns
+	if len(rows) != len(lists) || len(lists) > maxStagedRows {
+		return nil, nil
 	}
-	for i, list := range n.Lists {
-		elems := sp.Insert.Rows[i].Elems
-		if len(list) != len(s.n.Writes[0].Columns) || len(elems) != len(list) {
+	for i, list := range lists {
+		if len(list) != len(columns) || len(rows[i]) != len(list) {
 			return nil, nil
 		}
 		read := text("SELECT ")
 		for j, e := range list {
-			if namesColumns(e) {
+			value := s.piece(rows[i][j])
+			if d, ok := strip(e).(*ast.DefaultExpr); ok {
+				value = defaultText(to, d, columns[j].Name)
+			} else if namesColumns(e) {
+				value = nil
+			}
+			if value == nil {
 				return nil, nil
 			}
 			if j > 0 {
 				read = append(read, text(", ")...)
 			}
-			read = append(read, s.piece(elems[j])...)
+			read = append(read, value...)
 		}
 		s.n.Reads = append(s.n.Reads, compact(read))
 	}

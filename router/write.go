@@ -212,6 +212,8 @@ func insert(p *planning) (*plan.Plan, error) {
 			return nil, refuseInsertSelect(t)
 		}
 		return p.writeGlobal(to[:1], false)
+	case updatesByQuery(n) && len(p.sc.refs) > 1 && !t.global():
+		return nil, sqlerr.Refuse("a subquery in ON DUPLICATE KEY UPDATE of "+t.table, "its tables are not on every shard", "query first, then insert")
 	case n.Select != nil:
 		return p.insertSelect(n, t)
 	case len(p.sc.refs) > 1:
@@ -225,6 +227,29 @@ func insert(p *planning) (*plan.Plan, error) {
 	}
 	return p.insertValues(n, to[0])
 }
+
+// updatesByQuery: ON DUPLICATE KEY UPDATE has a subquery.
+func updatesByQuery(n *ast.InsertStmt) bool {
+	for _, a := range n.OnDuplicate {
+		v := &queryVisitor{}
+		if a.Expr.Accept(v); v.found {
+			return true
+		}
+	}
+	return false
+}
+
+type queryVisitor struct{ found bool }
+
+// Enter implements ast.Visitor.
+func (v *queryVisitor) Enter(n ast.Node) (ast.Node, bool) {
+	_, query := n.(*ast.SubqueryExpr)
+	v.found = v.found || query
+	return n, v.found
+}
+
+// Leave implements ast.Visitor.
+func (v *queryVisitor) Leave(n ast.Node) (ast.Node, bool) { return n, true }
 
 func refuseInsertSelect(t *ref) error {
 	return sqlerr.Refuse("INSERT … SELECT into "+t.table, "the selected rows would have to move between shards or clusters",

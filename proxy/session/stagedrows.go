@@ -35,7 +35,7 @@ func (t *stagedRowset) decode(r *wire.Reader, staged *plan.BoundStaged, n int, e
 	}
 	to := targets(staged, n)
 	for i, c := range columns {
-		if to[i] != nil && numeric(to[i].Type) && c.Type != wire.TypeBit && c.Type != wire.TypeJSON && valueKind(c) == sqlval.Binary && len(c.OrgTable) == 0 {
+		if to[i] != nil && numeric(to[i].Type) && c.Type != wire.TypeBit && c.Type != wire.TypeJSON && c.Type != wire.TypeNull && valueKind(c) == sqlval.Binary && len(c.OrgTable) == 0 {
 			return sqlerr.Refuse("this write over several shards", "it takes a binary string for the number "+to[i].Name+
 				", and x'37' would be the number 55 where the string '7' is 7", "CAST it to the number that is meant")
 		}
