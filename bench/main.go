@@ -42,7 +42,7 @@ func main() {
 	flag.IntVar(&opt.clients, "clients", 16, "connections, each with one query at a time")
 	flag.IntVar(&opt.rounds, "rounds", 5, "rounds of each way and query; medians are printed")
 	flag.DurationVar(&opt.round, "round", 3*time.Second, "how long a round lasts")
-	flag.StringVar(&opt.only, "only", "", "one kind of query: "+queryNames()+", "+tpchName)
+	flag.StringVar(&opt.only, "only", "", "one kind of query: "+queryNames()+", "+commitName+", "+tpchName)
 	flag.Float64Var(&opt.tpch, "tpch", 0.05, "the scale factor of TPC-H, 0 leaves it out")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -63,6 +63,9 @@ func run(ctx context.Context, opt options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, dir.Remove()) }()
+	if opt.only == commitName {
+		return compareCommits(ctx, opt, dir.Path)
+	}
 	server, err := mysqlproc.Start(ctx, mysqlproc.Options{Engine: mysqlproc.MySQL, Dir: filepath.Join(dir.Path, "server")})
 	if err != nil {
 		return err
@@ -79,7 +82,12 @@ func run(ctx context.Context, opt options) (err error) {
 		}
 	}
 	if opt.tpch > 0 && (opt.only == "" || opt.only == tpchName) {
-		return compareTPCH(ctx, opt.tpch, ways)
+		if err := compareTPCH(ctx, opt.tpch, ways); err != nil {
+			return err
+		}
+	}
+	if opt.only == "" {
+		return compareCommits(ctx, opt, dir.Path)
 	}
 	return nil
 }
@@ -116,7 +124,7 @@ func compareWays(ctx context.Context, opt options, ways []*way, version string) 
 		fmt.Fprintln(out, strings.Repeat("\t", 10))
 	}
 	if !found {
-		return fmt.Errorf("-only %s: known are %s, %s", opt.only, queryNames(), tpchName)
+		return fmt.Errorf("-only %s: known are %s, %s, %s", opt.only, queryNames(), commitName, tpchName)
 	}
 	return out.Flush()
 }
@@ -158,7 +166,7 @@ func medianResult(results []result) result {
 	}
 }
 
-func median(results []result, of func(result) float64) float64 {
+func median[R any](results []R, of func(R) float64) float64 {
 	values := make([]float64, len(results))
 	for i, r := range results {
 		values[i] = of(r)
