@@ -200,6 +200,9 @@ func (r *Recovery) Round(ctx context.Context, now time.Time) {
 	var left []Branch
 	for _, cluster := range r.servers.Clusters() {
 		branches, err := r.prepared(ctx, cluster)
+		if ctx.Err() != nil {
+			return // Serval ends: what the servers say now is of that
+		}
 		r.tell(cluster, err)
 		if err != nil {
 			for _, b := range seen {

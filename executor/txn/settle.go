@@ -109,6 +109,9 @@ func (t *Tx[C]) Settle(ctx context.Context, err error) (over bool, marks map[str
 // settleOK: a server that says it is in no transaction after a statement that
 // went well has committed implicitly (a procedure with COMMIT inside, a DDL).
 func (t *Tx[C]) settleOK(ctx context.Context) (bool, map[string]Mark, error) {
+	if t.opts.Locked {
+		return false, nil, nil // without BEGIN the status says nothing until a table is read
+	}
 	for i := range t.parts {
 		if t.parts[i].conn.Status()&statusInTrans == 0 {
 			marks, err := t.Commit(ctx)

@@ -64,6 +64,10 @@ type Options struct {
 	// Atomic: clusters that join behind the first do so as XA branches. The
 	// Tx must have a Coordinator.
 	Atomic bool
+	// Locked: the connections hold LOCK TABLES, which BEGIN would free and
+	// which no branch goes with; whoever joins them has switched autocommit
+	// off there. Never Atomic.
+	Locked bool
 }
 
 // begin is the statements that open a participant, in order; branch is its
@@ -75,6 +79,9 @@ func (o Options) begin(branch string) []string {
 	}
 	if branch != "" {
 		return o.beginBranch(out, branch)
+	}
+	if o.Locked {
+		return out
 	}
 	var more []string
 	if o.Snapshot {
@@ -158,7 +165,7 @@ func (t *Tx[C]) Begin(opts Options) error {
 	if t.state != Idle {
 		return sqlerr.New(sqlerr.UnknownError, "Serval: a transaction is open already")
 	}
-	opts.Atomic = opts.Atomic && t.coordinator != nil
+	opts.Atomic = opts.Atomic && !opts.Locked && t.coordinator != nil
 	t.opts = opts
 	t.become(Open)
 	return nil

@@ -16,7 +16,9 @@ import (
 // step is never tried again by the session: the job is.
 func (s *Session) runJob(ctx context.Context, n *plan.Job, req *executor.Request) (out executor.Outcome, err error) {
 	tasks := req.Bound.Tasks.Of(n.Route)
-	if s.deps.Jobs == nil {
+	// Under LOCK TABLES a job would look at the tables on other connections and
+	// wait for this session.
+	if s.deps.Jobs == nil || s.locksTables() {
 		if err := s.runBefore(ctx, n, req); err != nil {
 			return out, err
 		}

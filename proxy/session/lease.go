@@ -115,7 +115,7 @@ func (l *lease) join(ctx context.Context, cluster string, pinned *pin) ([]*backe
 		c = conns[0]
 	}
 	l.out = append(l.out, held{conn: c, cluster: cluster, disarm: c.Arm(ctx), shared: true})
-	c.Want(s.settings.state(l.needsDB))
+	c.Want(l.state())
 	if (pinned != nil || l.temporary) && s.tx.Participants() > 0 {
 		attachBranches(ctx, c)
 	}
@@ -130,6 +130,16 @@ func (l *lease) join(ctx context.Context, cluster string, pinned *pin) ([]*backe
 	s.joinedThread(cluster, c.ThreadID())
 	l.note(cluster)
 	return []*backend.Conn{c}, nil
+}
+
+// state is what a connection of the session's own must be in: without autocommit
+// in a transaction under LOCK TABLES, which has no BEGIN.
+func (l *lease) state() *backend.State {
+	state := l.s.settings.state(l.needsDB)
+	if l.s.tx.Options().Locked {
+		return state.With(backend.Var{Name: "autocommit", SQL: "0"})
+	}
+	return state
 }
 
 // note tells the transaction that the cluster has something to commit.
@@ -158,7 +168,7 @@ func (l *lease) give(ctx context.Context, cluster string, c *backend.Conn, share
 		}
 	}
 	l.out = append(l.out, held{conn: c, cluster: cluster, disarm: c.Arm(ctx), shared: shared})
-	c.Want(l.s.settings.state(l.needsDB))
+	c.Want(l.state())
 	return []*backend.Conn{c}, nil
 }
 

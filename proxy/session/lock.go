@@ -151,6 +151,16 @@ func (s *Session) unlock(ctx context.Context, tokens []token) (bool, error) {
 	return true, nil
 }
 
+// locksTables reports that the session holds LOCK TABLES.
+func (s *Session) locksTables() bool {
+	for _, p := range s.pinned {
+		if p.has(pinLockTables) {
+			return true
+		}
+	}
+	return false
+}
+
 // freeLocks unlocks on every cluster where LOCK TABLES made the session keep a
 // connection, which then is shared again unless something else lives on it. As
 // on MySQL it commits what was done under the locks.
@@ -172,5 +182,7 @@ func (s *Session) freeLocks(ctx context.Context) error {
 		}
 	}
 	s.publishPins()
-	return nil
+	unread := s.unread
+	s.unread = nil
+	return s.refresh(ctx, unread)
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/internal/wire"
 	"github.com/servaldb/serval/parser"
+	"github.com/servaldb/serval/router/plan"
 )
 
 // Fleet gives connections to the servers of a cluster; *backend.Fleet is one.
@@ -160,6 +161,7 @@ type Session struct {
 	pinned     map[string]*pin // by cluster
 	gtids      map[string]string
 	proofs     map[string]*backend.Proof // of clusters whose GTIDs do not say everything
+	unread     []plan.TableName          // changed under LOCK TABLES, to be read when they end
 	lease      lease
 	lexer      parser.Lexer
 	fp         parser.Fingerprint

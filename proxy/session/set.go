@@ -184,6 +184,9 @@ func (s *Session) setOnServer(ctx context.Context, theirs []assignment) (wire.Tr
 		if err := refuseCharset(a); err != nil {
 			return wire.Tracked{}, err
 		}
+		if err := refuseChain(a); err != nil {
+			return wire.Tracked{}, err
+		}
 		parts = append(parts, s.spliceAssignment(a))
 		if a.Kind == assignUser {
 			users = append(users, a.Name)
@@ -339,4 +342,19 @@ func dangerous(charset string) error {
 	return sqlerr.Refuse("the client character set "+charset,
 		"the second byte of its characters can be a quote or a backslash, so that a statement's literals could be misread",
 		"use utf8mb4; columns may have any character set")
+}
+
+// refuseChain: servers would begin a transaction behind each COMMIT that Serval
+// sends them, or end the connection.
+func refuseChain(a assignment) error {
+	if a.Kind != assignSystem || a.Name != "completion_type" {
+		return nil
+	}
+	if len(a.tokens) == 1 {
+		switch strings.ToUpper(a.tokens[0].name()) {
+		case "NO_CHAIN", "0", "DEFAULT":
+			return nil
+		}
+	}
+	return sqlerr.Refuse("completion_type other than NO_CHAIN", "it would be every server's", "say COMMIT AND CHAIN or COMMIT RELEASE")
 }

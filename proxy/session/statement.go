@@ -133,6 +133,9 @@ func (s *Session) dispatch(ctx context.Context, e *planned, args plan.Args, para
 	}
 	if alone {
 		err = s.endAlone(ctx, err)
+		if err != nil && sqlerr.From(err).Code == errReadOnlyTx {
+			s.next.Access = "READ ONLY" // MySQL looks before it begins, so the next one is the next still
+		}
 	}
 	if err != nil {
 		return s.failed(ctx, e.invalid(err))
@@ -182,17 +185,11 @@ func runsInTransaction(k parser.Kind) bool {
 }
 
 // enclose begins a transaction for a change on several shards with autocommit
-// on: where one of them fails, the others must not keep their part. Under LOCK
-// TABLES it would free the locks.
+// on: where one of them fails, the others must not keep their part.
 func (s *Session) enclose(e *planned, bound *plan.Bound) error {
 	if e.plan.ReadOnly || s.tx.State() == txn.Open || !runsInTransaction(e.kind) ||
 		!inParts(bound) && (tasks(bound) < 2 || finishes(bound)) {
 		return nil
-	}
-	for _, p := range s.pinned {
-		if p.has(pinLockTables) {
-			return nil
-		}
 	}
 	s.enclosed = true
 	return s.open(txn.Options{})
@@ -443,6 +440,10 @@ func (s *Session) numbered(ctx context.Context, bound *plan.Bound) {
 // this session's next statement knows them.
 func (s *Session) refresh(ctx context.Context, tables []plan.TableName) error {
 	if s.deps.Refresher == nil {
+		return nil
+	}
+	if s.locksTables() && len(tables) > 0 {
+		s.unread = append(s.unread, tables...) // whoever reads them now waits for this session
 		return nil
 	}
 	for _, t := range tables {

@@ -12,8 +12,10 @@ import (
 	"github.com/servaldb/serval/topology"
 )
 
-// errCantChangeTx is ER_CANT_CHANGE_TX_CHARACTERISTICS.
-const errCantChangeTx = 1568
+const (
+	errCantChangeTx = 1568 // ER_CANT_CHANGE_TX_CHARACTERISTICS
+	errReadOnlyTx   = 1792 // ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION
+)
 
 // beginStatement answers BEGIN [WORK] and START TRANSACTION …. A transaction
 // that is open is committed first, as on MySQL.
@@ -23,6 +25,9 @@ func (s *Session) beginStatement(ctx context.Context, tokens []token) (bool, err
 		return false, err
 	}
 	if err := s.commit(ctx); err != nil {
+		return true, err
+	}
+	if err := s.freeLocks(ctx); err != nil {
 		return true, err
 	}
 	if opts.Access == "" {
@@ -235,6 +240,7 @@ func (s *Session) implicitBegin() error {
 // it now.
 func (s *Session) open(opts txn.Options) error {
 	opts.Atomic = s.options.transaction == transactionAtomic
+	opts.Locked = s.locksTables()
 	return s.tx.Begin(opts)
 }
 
