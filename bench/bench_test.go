@@ -76,7 +76,7 @@ func TestDirectAndRouter(t *testing.T) {
 		w.db, err = open(w.addr, wholeSchema)
 		require.NoError(t, err)
 		for _, q := range queries {
-			r, err := measure(t.Context(), w, q, 4, 300*time.Millisecond)
+			r, err := measure(t.Context(), w, q, 4, time.Second) // CPU time comes in ticks of 10 ms
 			require.NoError(t, err, "%s %s", w.name, q.name)
 			require.Greater(t, r.perSecond, 50.0)
 			require.GreaterOrEqual(t, r.p99, r.p50)
