@@ -158,6 +158,8 @@ type Table struct {
 	Rule shardrule.Rule
 	// On are its clusters in order; one for Whole.
 	On []string
+	// Places, if not empty, are where its shards, copies or itself stand.
+	Places []Place
 	// Shards is how many a function has that does not say so itself.
 	Shards int
 	Layout Layout

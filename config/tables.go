@@ -76,6 +76,7 @@ func (r *reader) table(e entry) *rawTable {
 		"shards":         func(n *yaml.Node) { t.Shards = r.number(n, "shards", 1, 1024) },
 		"like":           func(n *yaml.Node) { t.Like = r.text(n, "like") },
 		"on":             func(n *yaml.Node) { t.On = r.texts(n, "on") },
+		"places":         func(n *yaml.Node) { r.places(n, t) },
 		"global":         func(n *yaml.Node) { t.global = r.yes(n, "global") },
 		"auto_increment": func(n *yaml.Node) { r.autoIncrement(n, t) },
 		"keep":           func(n *yaml.Node) { t.Keep = r.number(n, "keep", 1, 1200) },
@@ -220,6 +221,9 @@ func (r *reader) resolve(t *rawTable, byName map[string]*rawTable) {
 		r.like(t, byName)
 		return
 	}
+	if t.has("places") {
+		r.placed(t)
+	}
 	r.kind(t)
 	r.keysOfKind(t)
 	r.on(t)
@@ -228,7 +232,7 @@ func (r *reader) resolve(t *rawTable, byName map[string]*rawTable) {
 // like takes over the other table's shards.
 func (r *reader) like(t *rawTable, byName map[string]*rawTable) {
 	line := t.given["like"]
-	taken := append([]string{"shards", "on", "global", "keep", "ahead", "from", "time_zone", "drop_old", "layout"}, slices.Sorted(maps.Keys(t.args))...)
+	taken := append([]string{"shards", "on", "places", "global", "keep", "ahead", "from", "time_zone", "drop_old", "layout"}, slices.Sorted(maps.Keys(t.args))...)
 	for _, k := range taken {
 		if t.has(k) {
 			r.add(t.given[k], "remove it, or remove like:", "table %s takes %s from table %s", t.Name, k, t.Like)
@@ -263,6 +267,7 @@ func (r *reader) like(t *rawTable, byName map[string]*rawTable) {
 		r.add(t.given["shard"], "name only the column, or remove like:", "table %s takes the parameters of %s from table %s", t.Name, t.Rule.Name, t.Like)
 	}
 	t.Rule.Args = o.Rule.Args
+	t.Places = o.Places
 	t.On, t.Shards, t.Layout, t.Keep, t.Ahead, t.From, t.Zone, t.DropOld = o.On, o.Shards, o.Layout, o.Keep, o.Ahead, o.From, o.Zone, o.DropOld
 }
 
@@ -273,7 +278,7 @@ func (r *reader) kind(t *rawTable) {
 		r.add(t.given["global"], "keep one of them", "table %s is both global and sharded", t.Name)
 	case t.global:
 		t.Kind = Global
-	case !t.has("shard") && !t.has("on"):
+	case !t.has("shard") && !t.has("on") && !t.has("places"):
 		r.add(t.Line, "give it shard:, global: true or on:, or remove it: then it lives in the schema's home", "table %s has no rule", t.Name)
 	}
 }
@@ -299,7 +304,7 @@ func (r *reader) keysOfKind(t *rawTable) {
 	}
 	only("layout", "sharded tables", f.Name != "")
 	only("auto_increment", "sharded tables", f.Name != "")
-	if counted && !t.has("shards") {
+	if counted && !t.has("shards") && !t.has("places") {
 		r.add(t.given["shard"], "add shards: 8, or like: another table", "table %s does not say how many shards", t.Name)
 	}
 	if periodic && !t.has("ahead") {
@@ -332,6 +337,8 @@ func (r *reader) parameters(t *rawTable, f shardrule.Function) {
 	switch {
 	case err != nil:
 		r.ruleError(t, err)
+	case f.Listed != nil && t.has("places") && n != len(t.Places):
+		r.add(t.given["places"], "name one for each shard", "table %s has %d places, and %s makes %d shards", t.Name, len(t.Places), f.Name, n)
 	case f.Listed != nil:
 		t.Shards = n
 	}
@@ -339,6 +346,9 @@ func (r *reader) parameters(t *rawTable, f shardrule.Function) {
 
 // on checks the clusters; with one cluster in the file it need not be said.
 func (r *reader) on(t *rawTable) {
+	if t.has("places") {
+		return
+	}
 	if !t.has("on") && len(r.cfg.Clusters) == 1 && (t.has("shard") || t.global) {
 		t.On = []string{r.cfg.Clusters[0].Name}
 	}

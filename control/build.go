@@ -139,7 +139,21 @@ func (b *builder) placement(schema, name string, rule *config.Table, fact *Table
 			p.Shards = monthShards(schema, name, rule, periods)
 		}
 	}
+	if len(rule.Places) > 0 {
+		p.Shards = b.placed(name, rule)
+	}
 	return p
+}
+
+// placed are the places that the rule names itself.
+func (b *builder) placed(table string, rule *config.Table) []topology.Shard {
+	shards := make([]topology.Shard, len(rule.Places))
+	for i, p := range rule.Places {
+		at := topology.Shard{Index: i, Cluster: p.Cluster, Database: b.facts.fold(p.Database), Table: strings.ReplaceAll(p.Table, "*", table)}
+		at.Table = b.facts.fold(at.Table)
+		shards[i] = at
+	}
+	return shards
 }
 
 func copies(schema, table string, on []string) []topology.Shard {

@@ -65,12 +65,15 @@ func (r *factReader) misplaced(ctx context.Context, name TableName, p *shardrule
 // key of one of them. Servers count where they can compute the rule.
 func (r *factReader) foreign(ctx context.Context, p *shardrule.Placement, s topology.Shard) (n, first string, err error) {
 	key, table := quoteName(p.Column.Name), quoteName(s.Database)+"."+quoteName(s.Table)
-	twin, ok := p.Algorithm.(shardrule.SQLTwin)
-	if !ok {
+	expr := ""
+	if twin, ok := p.Algorithm.(shardrule.SQLTwin); ok {
+		expr = twin.ShardExpr(key, p.Column)
+	}
+	if expr == "" {
 		return r.foreignKeys(ctx, p, s)
 	}
 	rows, err := r.servers.Select(ctx, s.Cluster, fmt.Sprintf("SELECT COUNT(*), MIN(%s) FROM %s WHERE NOT (%s <=> %d)",
-		key, table, twin.ShardExpr(key, p.Column), s.Index))
+		key, table, expr, s.Index))
 	if err != nil || len(rows) != 1 {
 		return "0", "", err
 	}

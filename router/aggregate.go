@@ -84,7 +84,7 @@ func (s *scatter) groupsAreLocal() bool {
 func (s *scatter) keyAmong(items []*ast.ByItem) bool {
 	for _, item := range items {
 		t, err := s.groupTerm(item.Expr)
-		if err == nil && t.ref != nil && contains(s.loc.roots, t.ref) && t.ref.isKey(t.column) {
+		if err == nil && t.ref != nil && contains(s.loc.roots, t.ref) && t.ref.groupsByKey(t.column) {
 			return true
 		}
 	}
@@ -303,7 +303,7 @@ func (a *aggregation) holdsKey(args []ast.ExprNode) bool {
 		if !ok {
 			continue
 		}
-		if r := a.block.resolve(c.Name); r != nil && contains(a.loc.roots, r) && r.isKey(c.Name.Name.L) {
+		if r := a.block.resolve(c.Name); r != nil && contains(a.loc.roots, r) && r.groupsByKey(c.Name.Name.L) {
 			return true
 		}
 	}

@@ -69,6 +69,19 @@ func (r *ref) isKey(column string) bool {
 	return r.sharded() && strings.EqualFold(r.placement().Column.Name, column)
 }
 
+// groupsByKey: the column is the sharding column, and rows that are equal in it
+// are on one shard.
+func (r *ref) groupsByKey(column string) bool { return r.isKey(column) && r.equalTogether() }
+
+func (r *ref) equalTogether() bool {
+	for _, arm := range r.arms {
+		if !arm.equalTogether() {
+			return false
+		}
+	}
+	return !r.sharded() || r.placement().Column.EqualKeysTogether()
+}
+
 // group is a part of a FROM clause whose rows an outer join may replace by
 // NULLs, or a query block. A condition stands in a group: it filters the
 // tables of that group and of the groups within.

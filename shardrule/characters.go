@@ -25,6 +25,9 @@ const (
 	// text without letters, or one in a _bin collation, finds its rows on one
 	// shard.
 	AsWritten
+	// AlwaysAlike is AsWritten where the rule says that the application writes
+	// equal texts alike, so that each finds its rows on one shard.
+	AlwaysAlike
 )
 
 // TextKeyer is an Algorithm that does not take text by its weight.
@@ -50,6 +53,11 @@ func (c Column) charactersKnown() bool { return c.binCollation() || exactASCII[c
 func (c Column) collationKind() string {
 	_, kind, _ := strings.Cut(c.Collation, "_")
 	return kind
+}
+
+// EqualKeysTogether: values that compare equal have the same key.
+func (c Column) EqualKeysTogether() bool {
+	return c.Type != TypeText || c.TextKey != AsWritten || c.binCollation()
 }
 
 func (c Column) binCollation() bool { return strings.HasSuffix(c.Collation, "_bin") }
@@ -82,6 +90,8 @@ func (c Column) compareCharacters(text []byte, w Weigher) (Key, Match) {
 	switch {
 	case c.binCollation():
 		return Key{Bytes: text}, MatchKey
+	case c.TextKey == AlwaysAlike:
+		return Key{Bytes: text}, MatchKey
 	case !c.charactersKnown() || !printable(text):
 		return Key{}, MatchUnknown
 	case c.TextKey == ByCharacters:
@@ -103,7 +113,7 @@ func (c Column) storeCharacters(text []byte, w Weigher) (Key, error) {
 	}
 	v := sqlval.Value{Text: text}
 	switch {
-	case c.binCollation() || printable(text):
+	case c.binCollation() || printable(text) || c.TextKey == AlwaysAlike:
 	case c.TextKey == ByCharacters:
 		return Key{}, c.refuseValue(v, "in collation "+c.Collation+" it may equal other texts, which could be on another shard", "declare the column with a _bin collation")
 	case equalsASCII(text):

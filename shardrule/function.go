@@ -46,7 +46,7 @@ func functions() []Function {
 
 // FunctionOf finds a function by the name a rule gives it.
 func FunctionOf(name string) (Function, bool) {
-	for _, f := range functions() {
+	for _, f := range append(functions(), foreignFunctions()...) {
 		if f.Name == name {
 			return f, true
 		}
@@ -54,7 +54,7 @@ func FunctionOf(name string) (Function, bool) {
 	return Function{}, false
 }
 
-// FunctionNames are the names of all functions in the table's order.
+// FunctionNames are the names of our own functions in the table's order.
 func FunctionNames() []string {
 	var names []string
 	for _, f := range functions() {
@@ -67,7 +67,7 @@ func FunctionNames() []string {
 // take them.
 func Params() (byName map[string]Param, takers map[string][]string) {
 	byName, takers = map[string]Param{}, map[string][]string{}
-	for _, f := range functions() {
+	for _, f := range append(functions(), foreignFunctions()...) {
 		for _, p := range f.Params {
 			byName[p.Name] = p
 			takers[p.Name] = append(takers[p.Name], f.Name)
@@ -148,7 +148,7 @@ func ParseRule(text string, near func(name string, known []string) string) (Rule
 	}
 	f, ok := FunctionOf(strings.ToLower(name))
 	if !ok {
-		return Rule{}, paramError("", near(strings.ToLower(name), FunctionNames()), "unknown shard function %s", name)
+		return Rule{}, paramError("", near(strings.ToLower(name), namesLike(strings.ToLower(name))), "unknown shard function %s", name)
 	}
 	r := Rule{Name: f.Name, Args: Args{}}
 	next := 0 // the parameter that a value without a name is of

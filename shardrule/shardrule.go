@@ -131,7 +131,8 @@ type Texter interface {
 type SQLTwin interface {
 	Algorithm
 	// ShardExpr is an SQL expression over the quoted column that gives the
-	// shard's index on MySQL and MariaDB.
+	// shard's index on MySQL and MariaDB; empty where they cannot compute it
+	// of this column.
 	ShardExpr(column string, c Column) string
 }
 
@@ -163,6 +164,9 @@ type Placement struct {
 // Colocated reports that equal keys of p and q are always on the same shard
 // index, in the same cluster, so a join on the keys stays local.
 func (p *Placement) Colocated(q *Placement) bool {
+	if p.Kind == Sharded && !p.Column.EqualKeysTogether() {
+		return false
+	}
 	if p == q {
 		return true
 	}
