@@ -74,6 +74,7 @@ type Conn struct {
 	colBuf  []byte
 
 	stmts     stmtCache
+	often     often
 	stmtScope []byte
 
 	kept any // see Keep
@@ -279,7 +280,7 @@ func (c *Conn) serverError(payload []byte) error {
 		c.cfg.OnLost(c.addr)
 		return e.Retryable() // the server did not run it
 	case e.Code == errNeedReprepare || e.Code == sqlerr.UnknownStatement:
-		c.stmts.forget = true
+		c.Forget()
 		if e.Code == errNeedReprepare {
 			return e.Retryable()
 		}

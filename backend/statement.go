@@ -72,7 +72,10 @@ func (c *Conn) Prepare(sql []byte) (*Stmt, error) {
 
 // Forget has every statement prepared anew when it is next wanted: tables they
 // name are others of the same name now.
-func (c *Conn) Forget() { c.stmts.forget = true }
+func (c *Conn) Forget() {
+	c.stmts.forget = true
+	c.forgetOften()
+}
 
 // closeStmts queues COM_STMT_CLOSE for the least recently used until keep are
 // left. It has no answer; it leaves with the next command.

@@ -23,12 +23,31 @@ type fan struct {
 	budget *merge.Budget
 	links  []*link
 	parts  []*part // in the order of leaves and tasks
-	leaves map[plan.Node][]*part
+	leaves []leafParts
 	// route is the only leaf, nil where there are several.
 	route *plan.Route
-	// united are the parts that were put together to one a cluster, nil where
-	// each shard is asked by itself.
-	united []*part
+	// united is how many shards were put together to one part a cluster, 0 where
+	// each is asked by itself.
+	united int
+	short  short
+	spare  *spare
+	often  bool // its texts may be sent as statements prepared under a name
+}
+
+// leafParts are the parts of one leaf.
+type leafParts struct {
+	leaf  plan.Node
+	parts []*part
+}
+
+// of are the leaf's parts, nil where n is none.
+func (f *fan) of(n plan.Node) []*part {
+	for _, l := range f.leaves {
+		if l.leaf == n {
+			return l.parts
+		}
+	}
+	return nil
 }
 
 // fanOut runs what is below one node.
@@ -36,7 +55,10 @@ func fanOut(ctx context.Context, req *Request, root plan.Node) (Outcome, error) 
 	began := time.Now()
 	f := newFan(ctx, req, root)
 	defer func() { f.cancel() }()
-	if f.unite() {
+	for range unitedTries {
+		if !f.unite() {
+			break
+		}
 		out, done, err := f.runUnited(began)
 		if done {
 			return out, err
@@ -47,6 +69,7 @@ func fanOut(ctx context.Context, req *Request, root plan.Node) (Outcome, error) 
 		}
 		began, f = time.Now(), newFan(ctx, req, root)
 	}
+	f.collect(root)
 	if len(f.parts) == 0 && len(f.leaves) > 0 {
 		return Outcome{}, sqlerr.New(sqlerr.UnknownError, "the plan has no task: no shard was chosen")
 	}
@@ -70,20 +93,21 @@ func (f *fan) measure(began time.Time) {
 	if f.req.Measured == nil {
 		return
 	}
-	for n, parts := range f.leaves {
-		m := plan.Measure{Tasks: len(parts)}
-		for _, p := range parts {
+	for _, l := range f.leaves {
+		m := plan.Measure{Tasks: len(l.parts)}
+		for _, p := range l.parts {
 			m.Rows, m.Bytes = m.Rows+p.rows, m.Bytes+int64(p.bytes)
 			if p.ended.IsZero() { // not wanted to its end
 				p.ended = time.Now()
 			}
 			m.Took = max(m.Took, p.ended.Sub(began))
 		}
-		f.req.Measured[n] = m
+		f.req.Measured[l.leaf] = m
 	}
 }
 
-// newFan is the tasks below root; cancel must be called in the end.
+// newFan is for the tasks below root, which collect makes parts of; cancel must
+// be called in the end.
 func newFan(ctx context.Context, req *Request, root plan.Node) *fan {
 	f := &fan{req: req, root: root, budget: &merge.Budget{Limit: req.MemoryBudget, MaxRows: req.MaxRows}}
 	if f.budget.Limit == 0 {
@@ -92,7 +116,6 @@ func newFan(ctx context.Context, req *Request, root plan.Node) *fan {
 	// Cancelling is how answers nobody wants any more are ended on the servers.
 	f.ctx, f.cancel = context.WithCancel(ctx)
 	if root != nil {
-		f.collect(root)
 		f.route = leafRoute(root)
 	}
 	return f
@@ -111,15 +134,16 @@ func (f *fan) collect(n plan.Node) {
 
 // leaf makes the parts of a leaf.
 func (f *fan) leaf(n plan.Node, tasks []plan.Task) {
-	parts := make([]*part, len(tasks))
+	made, parts := make([]part, len(tasks)), make([]*part, len(tasks))
 	for i := range tasks {
-		parts[i] = &part{task: &tasks[i]}
+		made[i].task, parts[i] = &tasks[i], &made[i]
 	}
-	if f.leaves == nil {
-		f.leaves = make(map[plan.Node][]*part, 1)
+	f.leaves = append(f.leaves, leafParts{n, parts})
+	if f.parts == nil {
+		f.parts = parts[:len(parts):len(parts)]
+	} else {
+		f.parts = append(f.parts, parts...)
 	}
-	f.leaves[n] = parts
-	f.parts = append(f.parts, parts...)
 }
 
 // wanted is what is asked of one cluster.
@@ -204,7 +228,7 @@ func (f *fan) send() error {
 func (f *fan) answer() (Outcome, error) {
 	var out Outcome
 	var err error
-	if _, leaf := f.leaves[f.root]; leaf && !f.rows() {
+	if f.of(f.root) != nil && !f.rows() {
 		out.OK, err = f.gather(f.root)
 	} else {
 		if out.Columns, out.Rows, err = f.merge(); err == nil && plan.CopiesReturn(f.root) {
@@ -236,7 +260,7 @@ func (f *fan) rows() bool {
 
 func (f *fan) merge() (columns int, n int64, err error) {
 	rows, err := merge.Build(f.root, &merge.Options{
-		Binary: f.req.Params != nil, Limits: f.req.Bound.Limits, PadWeight: f.req.PadWeight, Budget: f.budget, Leaf: f.streams, Unsorted: f.united != nil,
+		Binary: f.req.Params != nil, Limits: f.req.Bound.Limits, PadWeight: f.req.PadWeight, Budget: f.budget, Leaf: f.streams,
 	})
 	if err != nil {
 		return 0, 0, err
@@ -252,7 +276,7 @@ func (f *fan) streams(n plan.Node) ([]merge.Rows, error) {
 	if r, ok := n.(*plan.Route); ok {
 		columns = r.Columns
 	}
-	parts := f.leaves[n]
+	parts := f.of(n)
 	rows := make([]merge.Rows, len(parts))
 	for i, p := range parts {
 		rows[i] = partReader{p: p, columns: columns}

@@ -108,7 +108,7 @@ func moveStage(ctx context.Context, req *Request, n *plan.Finish, p *place, stag
 	}
 	opt := merge.Options{Binary: p.load.Binary, Budget: f.budget, Leaf: f.streams}
 	for _, i := range stage {
-		parts := f.leaves[n.Fragments[i].Route]
+		parts := f.of(n.Fragments[i].Route)
 		if len(parts) == 0 {
 			continue // no row of it can matter
 		}

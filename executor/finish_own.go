@@ -41,6 +41,7 @@ type move = func(ctx context.Context, req *Request, n *plan.Finish, p *place) (s
 func holdFragments(ctx context.Context, req *Request, n *plan.Finish, load *finish.Load) (move, error) {
 	f := newFan(ctx, req, n)
 	defer f.cancel()
+	f.collect(n)
 	if err := f.acquire(); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"bytes"
 	"math"
 	"sync"
 	"time"
@@ -18,8 +19,9 @@ const (
 	// tries of each way, taking turns, come before one of them is chosen.
 	tries = 4
 	// probeRuns is after how many runs the other way has one; more, the longer
-	// that takes.
-	probeRuns = 32
+	// that takes. Each that speaks for the choice doubles it, probeDoubled times
+	// at most, until the level has become another by levelMoved.
+	probeRuns, probeDoubled, levelMoved = 32, 4, 3
 	// keepWay is how much worse than its limit the way that was chosen may seem:
 	// single runs vary.
 	keepWay = 1.1
@@ -40,6 +42,8 @@ const (
 // It is done where w ≤ o, however fast the machine is: where it takes up to
 // (n+1)/2 times as long as apart.
 type habit struct {
+	spares sync.Pool // of *spare
+
 	mu sync.Mutex
 	// all below are guarded by mu
 	columns []wire.Column
@@ -51,10 +55,18 @@ type habit struct {
 	// Then level is about what a run apart takes at the moment, in nanoseconds,
 	// and ratio how many times as long one together takes.
 	level, ratio float64
-	chosen       bool // together
-	since        int  // runs since the other way had one
-	rest         int  // runs for which together is not tried
-	failed       int  // rest of the last failure
+	chosen       bool    // together
+	since        int     // runs since the other way had one
+	steady       int     // probes since one spoke against the choice
+	probed       float64 // the level at the last one
+	limit        float64 // the ratio up to which together is chosen
+	rest         int     // runs for which together is not tried
+	failed       int     // rest of the last failure
+	// shortRest is for how many runs arms are asked for the whole LIMIT, and
+	// shortFailed what it was after the last run that had asked for too little.
+	shortRest, shortFailed int
+	// alone: the text was looked at, and has no query within a query.
+	looked, alone bool
 }
 
 // together decides the next run of a route of which at most n shards are on one
@@ -77,16 +89,23 @@ func (h *habit) together(n int) bool {
 	if h.chosen {
 		limit, short = limit*keepWay, short*keepWay
 	}
-	h.chosen = h.ratio <= limit || h.level*h.ratio <= short
-	every := probeRuns
+	h.limit = limit
+	if was := h.chosen; was != (h.ratio <= limit || h.level*h.ratio <= short) {
+		h.chosen, h.steady = !was, 0
+	}
+	if h.level > h.probed*levelMoved || h.level < h.probed/levelMoved {
+		h.steady = 0
+	}
+	every := probeRuns << min(h.steady, probeDoubled)
 	if !h.chosen {
 		if h.level > float64(triedTime) {
 			return false
 		}
-		every = int(probeRuns * (1 + h.ratio))
+		every = int(float64(every) * (1 + h.ratio))
 	}
 	if h.since++; h.since >= every {
-		h.since = 0
+		h.since, h.probed = 0, h.level
+		h.steady++
 		return !h.chosen
 	}
 	return h.chosen
@@ -104,7 +123,7 @@ func (h *habit) noteApart(took time.Duration, columns []wire.Column, bytes int) 
 		}
 		h.level = toward(h.level, float64(took), h.apart)
 	case h.chosen:
-		h.ratio = toward(h.ratio, h.level*h.ratio/float64(max(took, 1)), tries)
+		h.probe(h.level * h.ratio / float64(max(took, 1)))
 	default:
 		h.level = toward(h.level, float64(took), tries)
 	}
@@ -124,8 +143,16 @@ func (h *habit) noteUnited(took time.Duration, bytes int) {
 	case h.chosen:
 		h.level = toward(h.level, float64(took)/h.ratio, tries)
 	default:
-		h.ratio = toward(h.ratio, float64(max(took, 1))/h.level, tries)
+		h.probe(float64(max(took, 1)) / h.level)
 	}
+}
+
+// probe takes the ratio that a run of the other way had.
+func (h *habit) probe(ratio float64) {
+	if (ratio <= h.limit) != h.chosen {
+		h.steady = 0
+	}
+	h.ratio = toward(h.ratio, ratio, tries)
 }
 
 // toward moves a typical value by an eighth towards a new one, which is the
@@ -150,4 +177,22 @@ func (h *habit) shown() []wire.Column {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.columns
+}
+
+// noteText looks at a shard's text, the first that comes: all have the same
+// words. What a server has resolved once it runs again and again; where there
+// are queries within the query servers have had too many faults at that.
+func (h *habit) noteText(sql []byte) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.looked {
+		h.looked, h.alone = true, bytes.Count(bytes.ToUpper(sql), []byte("SELECT")) == 1
+	}
+}
+
+// plain reports that the text may be prepared under a name.
+func (h *habit) plain() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.alone
 }

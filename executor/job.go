@@ -38,6 +38,7 @@ func runTasks(ctx context.Context, req *Request, route *plan.Route, tasks []plan
 	bound.Tasks = plan.Tasks{{Leaf: route, Tasks: tasks}}
 	r.Bound, r.Undone = &bound, true
 	f := newFan(ctx, &r, route)
+	f.collect(route)
 	defer func() { f.cancel() }()
 	errs := make([]error, len(tasks))
 	for i := range errs {

@@ -142,10 +142,13 @@ func (l *link) queue() {
 		if bytes += p.size(req); bytes > pipelineBytes && l.sent > from {
 			return
 		}
-		if req.Params == nil {
-			l.conn.Query(p.task.SQL)
-		} else {
+		switch {
+		case req.Params != nil:
 			execute(l.conn, p.stmt, req, p.task)
+		case l.fan.often:
+			l.conn.Query(l.conn.Often(p.task.SQL))
+		default:
+			l.conn.Query(p.task.SQL)
 		}
 		l.sent++
 	}
@@ -285,13 +288,13 @@ func (p *part) readAhead() error {
 	if p.spool == nil {
 		p.spool = make([][]byte, 0, spoolRows)
 	}
+	what := "merging the shards of cluster " + p.link.cluster + " over one connection, as a transaction does,"
 	for {
 		row, err := p.row()
 		if err != nil {
 			return nil //nolint:nilerr // it is kept and comes when the answer is asked for
 		}
-		if err := p.link.fan.budget.Take(len(row)+rowOverhead,
-			"merging the shards of cluster "+p.link.cluster+" over one connection, as a transaction does,"); err != nil {
+		if err := p.link.fan.budget.Take(len(row)+rowOverhead, what); err != nil {
 			return err
 		}
 		if cap(p.chunk)-len(p.chunk) < len(row) {

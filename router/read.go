@@ -101,7 +101,10 @@ type scatter struct {
 	grouped bool
 	// hidden are the columns added behind the shown ones.
 	hidden []plan.Template
-	edits  []edit
+	// numbered: shards may be asked for fewer rows than the LIMIT, together, if
+	// it is known which row is whose.
+	numbered bool
+	edits    []edit
 }
 
 // field is one shown column.
@@ -174,6 +177,7 @@ func (s *scatter) ordered() (plan.Node, error) {
 		}
 	}
 	s.pushLimit()
+	s.numbered = len(keys) > 0 && s.sel.Limit != nil
 	r, err := s.route(len(keys) > 0)
 	if err != nil {
 		return nil, err
@@ -187,12 +191,15 @@ func (s *scatter) ordered() (plan.Node, error) {
 
 // route is the shards' statement, with the hidden columns added.
 func (s *scatter) route(together bool) (*plan.Route, error) {
-	if len(s.hidden) > 0 {
-		var t plan.Template
-		for _, h := range s.hidden {
-			t = append(append(t, text(", ")...), h...)
-		}
-		s.edits = append(s.edits, insertAt(s.spans.List.End, t))
+	var added plan.Template
+	for _, h := range s.hidden {
+		added = append(append(added, text(", ")...), h...)
+	}
+	if s.numbered {
+		added = append(added, plan.Chunk{Kind: plan.ChunkArm})
+	}
+	if len(added) > 0 {
+		s.edits = append(s.edits, insertAt(s.spans.List.End, added))
 	}
 	r, err := s.planning.route(s.loc.choice, s.edits)
 	if err != nil {

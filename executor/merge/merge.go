@@ -39,9 +39,6 @@ type Options struct {
 	PadWeight func(collation uint16) []byte
 	// Budget bounds what is held in memory; required.
 	Budget *Budget
-	// Unsorted: the leaves' streams are not sorted, as a MergeSort requires; it
-	// sorts their rows in memory then.
-	Unsorted bool
 	// Leaf gives a leaf's streams, one a task, in the order of the tasks.
 	Leaf func(plan.Node) ([]Rows, error)
 }
@@ -72,8 +69,8 @@ func build(n plan.Node, opt *Options) (Rows, error) {
 		if err != nil {
 			return nil, err
 		}
-		if opt.Unsorted {
-			return newSort(newConcat(parts, false, opt.Binary), n.Keys, opt), nil
+		if len(parts) == 1 {
+			return parts[0], nil
 		}
 		return newMergeSort(parts, n.Keys, opt), nil
 	case *plan.Told:

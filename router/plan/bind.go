@@ -41,6 +41,8 @@ type Task struct {
 	Markers []int
 	// Tuples are the numbers of the rows an Insert that Returns has here.
 	Tuples []int
+	// Arm is where a further column goes in SQL, 0 for nowhere (ChunkArm).
+	Arm int
 	// Rename undoes the physical names in the answer: column definitions and
 	// error messages. Nil where names are as the client knows them.
 	Rename *Rename
@@ -177,6 +179,7 @@ type binder struct {
 	*Bound
 	opt Options
 	env Env
+	arm int // where the ChunkArm rendered last stands
 }
 
 // Bind resolves the plan with its values: which shards, and the SQL of each.

@@ -319,7 +319,7 @@ func templateString(t Template, tables []TableRef) string {
 			b.WriteString("{" + tables[c.Index].Placement.Table + "}")
 		case ChunkDatabase, ChunkDatabaseText:
 			b.WriteString("{database of " + tables[c.Index].Placement.Table + "}")
-		case ChunkReduce:
+		case ChunkReduce, ChunkArm:
 		case ChunkScratch:
 			b.WriteString("{" + ScratchName(c.Index) + "}")
 		case ChunkRows:

@@ -347,6 +347,9 @@ const (
 	// ChunkWritten is value number Index as it was written, within a quoted name:
 	// in a label.
 	ChunkWritten
+	// ChunkArm is nothing in a shard's own text. Where several are put together
+	// to one statement each has its number there, as a further column.
+	ChunkArm
 	// ChunkOfCluster is the text the Route has for the task's cluster.
 	ChunkOfCluster
 )

@@ -29,6 +29,7 @@ type sharedTask struct {
 	// that form was met.
 	sql     []byte
 	markers []int
+	arm     int
 }
 
 // at is the slot of a shard, nil where the shard has no number.
@@ -62,7 +63,7 @@ func (b *binder) task(r *Route, s *topology.Shard) Task {
 	}
 	prepared := !r.Lists && (len(b.values(r)) == 0 || b.allMarkers())
 	if shared != nil && prepared && shared.sql != nil {
-		t.SQL, t.Markers, t.Rename = shared.sql, shared.markers, shared.rename
+		t.SQL, t.Markers, t.Arm, t.Rename = shared.sql, shared.markers, shared.arm, shared.rename
 		return t
 	}
 	fresh := shared == nil
@@ -75,9 +76,11 @@ func (b *binder) task(r *Route, s *topology.Shard) Task {
 	if r.Lists {
 		place.list = r.Choice.Placement
 	}
+	b.arm = 0
 	t.SQL, t.Markers = b.render(t.SQL, nil, r.SQL, place)
+	t.Arm = b.arm
 	if prepared {
-		shared = &sharedTask{rename: shared.rename, sql: t.SQL, markers: t.Markers}
+		shared = &sharedTask{rename: shared.rename, sql: t.SQL, markers: t.Markers, arm: t.Arm}
 	}
 	if slot != nil && (fresh || prepared) {
 		slot.Store(shared)
@@ -180,6 +183,8 @@ func (b *binder) render(dst []byte, markers []int, t Template, a at) ([]byte, []
 			} else {
 				dst = append(dst, "NULL"...)
 			}
+		case ChunkArm:
+			b.arm = len(dst)
 		case ChunkRows: // insert renders around it
 		}
 	}
@@ -288,9 +293,11 @@ func (b *binder) describe(r *Route) Task {
 func (t Template) String() string {
 	var b strings.Builder
 	for _, c := range t {
-		if c.Kind == ChunkText {
+		switch c.Kind {
+		case ChunkText:
 			b.WriteString(c.Text)
-		} else {
+		case ChunkArm:
+		default:
 			b.WriteString("?" + strconv.Itoa(c.Index+1))
 		}
 	}
