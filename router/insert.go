@@ -19,9 +19,11 @@ const noDefault = 1364
 // inserting is an INSERT … VALUES or SET being split.
 type inserting struct {
 	*planning
-	n       *ast.InsertStmt
-	to      *ref
-	spans   *parser.InsertSpans
+	n     *ast.InsertStmt
+	to    *ref
+	spans *parser.InsertSpans
+	// values are those of INSERT … SET.
+	values  []parser.Span
 	columns []string
 	// key and number are the places of the sharding column and of the
 	// auto-increment column among the columns; -1 where the statement leaves
@@ -45,6 +47,13 @@ func (p *planning) insertValues(n *ast.InsertStmt, to *ref) (*plan.Plan, error) 
 	if to.sharded() && p.assignsKey(n, to) {
 		return nil, sqlerr.Refuse("ON DUPLICATE KEY UPDATE of the sharding column "+to.placement().Column.Name,
 			"the row would have to move to another shard", "")
+	}
+	if n.Setlist {
+		w, err := p.st.WriteSpans()
+		if err != nil || len(w.Values) != len(n.Lists[0]) {
+			return nil, sqlerr.Refuse("this INSERT", "its values cannot be told apart", "write it with VALUES").WithCause(err)
+		}
+		in.values = w.Values
 	}
 	in.ins = &plan.Insert{Table: plan.TableRef{Placement: to.placement()}, Upsert: n.IsReplace || len(n.OnDuplicate) > 0, Returns: p.returns()}
 	if err := in.locateColumns(); err != nil {
@@ -220,17 +229,9 @@ func (in *inserting) rowSpan(i int) (span parser.Span, end int) {
 
 func (in *inserting) element(row, column int) parser.Span {
 	if in.n.Setlist {
-		return in.setElement(column)
+		return in.values[column]
 	}
 	return in.spans.Rows[row].Elems[column]
-}
-
-// setElement is the value of an assignment of INSERT … SET.
-func (in *inserting) setElement(column int) parser.Span {
-	if len(in.spans.Rows) > 0 && column < len(in.spans.Rows[0].Elems) {
-		return in.spans.Rows[0].Elems[column]
-	}
-	return parser.Span{Start: -1, End: -1}
 }
 
 // added are the values of the columns the statement leaves out.

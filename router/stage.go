@@ -7,7 +7,6 @@ import (
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
 
-	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
@@ -63,7 +62,7 @@ func (p *planning) stageSpread(pl *plan.Plan) {
 // another thing in a query of its own.
 func (p *planning) staged() (*plan.Staged, error) {
 	w, err := p.st.WriteSpans()
-	if err != nil || !w.Returning.Empty() || p.facts.LastInsertID || p.facts.RowCount || p.facts.FoundRows || len(p.facts.UserVarsSet) > 0 {
+	if err != nil || p.returns() || p.facts.LastInsertID || p.facts.RowCount || p.facts.FoundRows || len(p.facts.UserVarsSet) > 0 {
 		return nil, nil //nolint:nilerr // the refusal of the rule before says more
 	}
 	s := &staging{planning: p, spans: w, n: &plan.Staged{}}
@@ -122,7 +121,7 @@ func (s *staging) add(n *ast.InsertStmt) (*plan.Staged, error) {
 	case lists != nil:
 		return s.addRows(lists, rows, to[0])
 	case n.Select != nil:
-		s.n.Reads = []plan.Template{s.piece(s.spans.Query)}
+		s.n.Reads = []plan.Template{s.query(n.Select)}
 		return s.n, nil
 	}
 	return nil, nil
@@ -218,10 +217,29 @@ func (v *columnVisitor) Leave(n ast.Node) (ast.Node, bool) { return n, true }
 // keysOf are the columns that tell a row of t from all others, on whatever
 // shard; nil where there are none or their values cannot be compared as text.
 func keysOf(t *ref) []string {
-	if !t.columnsKnown() || len(t.entry.PrimaryKey) == 0 {
+	if !t.columnsKnown() {
 		return nil
 	}
-	keys := append([]string(nil), t.entry.PrimaryKey...)
+	for _, unique := range append([][]string{t.entry.PrimaryKey}, t.entry.UniqueKeys...) {
+		if keys := tellingApart(t, unique); len(keys) > 0 {
+			return keys
+		}
+	}
+	return nil
+}
+
+// tellingApart are the columns of a unique key of t, and the sharding column; nil
+// where one may be NULL in several rows or cannot be compared with a text.
+func tellingApart(t *ref, unique []string) []string {
+	if len(unique) == 0 {
+		return nil
+	}
+	keys := slices.Clone(unique)
+	for _, k := range keys {
+		if c := t.column(k); c == nil || c.Nullable {
+			return nil
+		}
+	}
 	if t.sharded() && !containsFold(keys, t.placement().Column.Name) {
 		keys = append(keys, t.placement().Column.Name)
 	}
@@ -295,7 +313,7 @@ func separated(list plan.Template, n int) plan.Template {
 }
 
 func noKey(t *ref) error {
-	return sqlerr.Refuse("this write over several shards", "its rows would be read first and then written by their primary key, and "+
+	return sqlerr.Refuse("this write over several shards", "its rows would be read first and then written by their primary key or another unique key without NULLs, and "+
 		t.table+" has none whose values can be compared", "give the table a primary key, or give the sharding key")
 }
 
@@ -358,7 +376,7 @@ func (s *staging) changeOne(n *ast.UpdateStmt, t *ref) (plan.StagedWrite, plan.T
 		name := a.Column.Name.L
 		moves = moves || t.isKey(name)
 		s.n.Computes = s.n.Computes || computes(a.Expr)
-		values[name] = s.piece(s.spans.Values[i])
+		values[name] = append(s.piece(s.spans.Values[i]), s.digits(a.Expr)...)
 		c := stagedColumn(t, name)
 		c.ByDefault = bareDefault(a.Expr)
 		w.Columns = append(w.Columns, c)
@@ -367,16 +385,17 @@ func (s *staging) changeOne(n *ast.UpdateStmt, t *ref) (plan.StagedWrite, plan.T
 		return w, nil, sqlerr.Refuse("UPDATE IGNORE of the sharding column of "+t.table, "a row that moves is deleted and inserted anew, and would be lost where "+
 			"its new key is there already", "leave IGNORE out")
 	}
-	if moves {
-		if err := move(t, &w, values); err != nil {
-			return w, nil, err
-		}
+	if !moves {
+		return w, append(list, assigned(t, &w, values)...), nil
 	}
-	list = append(list, assigned(t, &w, values)...)
-	if moves {
-		list = append(list, s.stays(t, n)...)
+	same, told := s.stays(t, n), tells(t, values)
+	move(t, &w, values, same)
+	list = append(append(list, assigned(t, &w, values)...), text(", ")...)
+	if told == nil {
+		return w, append(list, same...), nil
 	}
-	return w, list, nil
+	list = append(append(list, text("IF(")...), told...)
+	return w, append(append(append(list, text(", ")...), same...), text(", "+plan.MoveUntold+")")...), nil
 }
 
 // assigned are the values that are read for Columns.
@@ -395,7 +414,7 @@ func assigned(t *ref, w *plan.StagedWrite, values map[string]plan.Template) plan
 	return more
 }
 
-// stays is the last value read for a move: 1 where the row has all the new
+// stays is, for the mark of a move, 1 where the row has all the new
 // values already, as they are stored, so that it does not count as changed. It is
 // written all the same: a number that looks like an ENUM's value is its place.
 func (s *staging) stays(t *ref, n *ast.UpdateStmt) plan.Template {
@@ -404,8 +423,8 @@ func (s *staging) stays(t *ref, n *ast.UpdateStmt) plan.Template {
 		if s.assigns(a) != t {
 			continue
 		}
-		if out = append(out, text(pick(len(out) == 0, ", ", " AND "))...); bareDefault(a.Expr) {
-			return text(", 0")
+		if out = append(out, text(pick(len(out) == 0, "", " AND "))...); bareDefault(a.Expr) {
+			return text("0")
 		}
 		out = append(out, sameStored(t, a.Column.Name.O, s.piece(s.spans.Values[i]))...)
 	}
@@ -413,7 +432,7 @@ func (s *staging) stays(t *ref, n *ast.UpdateStmt) plan.Template {
 }
 
 // move makes the change one of whole rows.
-func move(t *ref, w *plan.StagedWrite, values map[string]plan.Template) error {
+func move(t *ref, w *plan.StagedWrite, values map[string]plan.Template, same plan.Template) {
 	w.Kind = plan.StagedMove
 	byDefault := w.Columns
 	w.Columns = nil
@@ -428,31 +447,10 @@ func move(t *ref, w *plan.StagedWrite, values map[string]plan.Template) error {
 			col.ByDefault = col.ByDefault || d.ByDefault && d.Name == name
 		}
 		if _, assigned := values[name]; !assigned {
-			v, err := kept(t, c)
-			if err != nil {
-				return err
-			}
-			values[name] = v
+			values[name] = kept(t, c, same)
 		}
 		w.Columns = append(w.Columns, col)
 	}
-	return nil
-}
-
-// kept is a column that goes with its row.
-func kept(t *ref, c *catalog.Column) (plan.Template, error) {
-	name := quoteName(t.alias) + "." + quoteName(c.Name)
-	switch {
-	case c.OnUpdate:
-		return nil, sqlerr.Refuse("an UPDATE of the sharding column of "+t.table, "the row would move to another shard and "+c.Name+
-			" is set by ON UPDATE", "assign "+c.Name+" too")
-	case c.DataType == "timestamp":
-		return nil, sqlerr.Refuse("an UPDATE of the sharding column of "+t.table, "the row would move to another shard, and an hour of each year of the TIMESTAMP "+
-			c.Name+" cannot be told from another in the session's time zone", "delete the row and insert it with its new key")
-	case c.DataType == "float":
-		return text(name + " + 0e0"), nil // all digits
-	}
-	return text(name), nil
 }
 
 // computes: the value is no column, literal, parameter or DEFAULT.
@@ -508,7 +506,7 @@ func (v *readVisitor) Enter(n ast.Node) (ast.Node, bool) {
 	}
 	r := v.block0().resolve(c.Name)
 	for _, a := range v.assigned {
-		if a.Column.Name.L == c.Name.Name.L && (r == nil || r.schema == v.assigns(a).schema && r.table == v.assigns(a).table) {
+		if a.Column.Name.L == c.Name.Name.L && (r == nil || r == v.assigns(a)) {
 			v.found = true
 		}
 	}

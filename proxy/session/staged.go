@@ -235,7 +235,12 @@ func (w *stagedWrites) move(ctx context.Context, rows [][]string) error {
 	sum, counts := w.sum, w.counts
 	changed := uint64(0)
 	for _, row := range rows {
-		if row[len(row)-1] != "1" {
+		switch row[len(row)-1] {
+		case plan.MoveUntold:
+			return sqlerr.Refuse("an UPDATE of the sharding column of "+w.now.Table.Table, "a row would move that has a TIMESTAMP of the hour that a change of "+
+				"the clocks repeats, which cannot be told from the other one in the session's time zone", "SET time_zone = '+00:00'")
+		case plan.MoveSame:
+		default:
 			changed++
 		}
 	}

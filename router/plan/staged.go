@@ -60,9 +60,16 @@ const (
 	// StagedRemove deletes the row that has the keys.
 	StagedRemove
 	// StagedMove deletes the row that has the keys and inserts it anew, with
-	// all its Columns: its sharding key changes. The last value read is 1
-	// where the row does not count as changed.
+	// all its Columns: its sharding key changes. The last value read is
+	// MoveSame or MoveUntold, or else.
 	StagedMove
+)
+
+// MoveSame marks a row that does not count as changed, MoveUntold one that has a
+// TIMESTAMP whose text in the session's time zone is also another's.
+const (
+	MoveSame   = "1"
+	MoveUntold = "2"
 )
 
 // StagedColumn is one column that is written.
