@@ -79,6 +79,15 @@ type Table struct {
 	PrimaryKey []string
 	// UniqueKeys are the other unique keys' columns.
 	UniqueKeys [][]string
+	// Uniques are the unique keys that are so over all shards, by tables that
+	// Serval keeps; those whose table is not there are not among them.
+	Uniques []Unique
+	// WantsUnique are the keys that the rule has under unique:, whether their
+	// lookup tables are there or not.
+	WantsUnique [][]string
+	// LookupOf is the table whose key LookupKey this one keeps unique, else empty.
+	LookupOf  string
+	LookupKey []string
 	// Indexes are all keys that a server can look values up in, the unique ones
 	// among them, without the primary key.
 	Indexes []Index
@@ -89,6 +98,21 @@ type Table struct {
 	// NewShardsAhead and KeepPeriods are the time rules' ahead: and keep:, 0
 	// if not said.
 	NewShardsAhead, KeepPeriods int
+}
+
+// Unique is a unique key that does not have the sharding column. Its lookup table
+// has a row for each row of the table whose key has no NULL: the key's columns,
+// which are its primary key, and the row's sharding column.
+type Unique struct {
+	// Key is the index's name, as the table's servers have it.
+	Key string
+	// Columns in the index's order.
+	Columns []string
+	// Lookup is the table of the same schema, sharded by one of Columns.
+	Lookup *Table
+	// Ready: it has a row for each row of the table, so it may be read. It is
+	// written in any case.
+	Ready bool
 }
 
 // Index is a key of columns in their order; one with an expression in it is

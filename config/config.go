@@ -180,7 +180,14 @@ type Table struct {
 	Zone *time.Location
 	// DropOld: periods before Keep are dropped.
 	DropOld bool
-	Line    int
+	// Unique are the keys without the sharding column that are unique over all
+	// shards, each by its columns.
+	Unique [][]string
+	// LookupOf is the table whose key LookupKey this one keeps unique: a rule
+	// that Serval makes of unique:, with no line of its own. Empty for others.
+	LookupOf  string
+	LookupKey []string
+	Line      int
 }
 
 // Log is what is logged and how.

@@ -206,3 +206,25 @@ func FuzzParse(f *testing.F) {
 		require.True(t, (cfg == nil) != (err == nil), "one of them, never both")
 	})
 }
+
+// A key under unique: has a lookup table, sharded by the key's first column over
+// the table's clusters, and whose name fits whatever the columns are called.
+func TestUniqueKeysMakeLookupTables(t *testing.T) {
+	const head = "users: [{name: app, password: x}]\nbackend: {user: s, password: x}\nclusters: {c0: {primary: \"h0:1\"}, c1: {primary: \"h1:1\"}}\nhome: c0\nschemas: {shop: {tables: {"
+	parse := func(tables string) []Table {
+		cfg, err := Parse("x.yml", []byte(head+tables+"}}}"))
+		require.NoError(t, err)
+		return cfg.Schemas[0].Tables
+	}
+	tables := parse("users: {shard: hash(id), shards: 6, on: [c0, c1], layout: tables, unique: [email, [country, phone]]}")
+	require.Len(t, tables, 3)
+	for i, key := range [][]string{{"email"}, {"country", "phone"}} {
+		lookup := tables[i+1]
+		require.Equal(t, Table{Name: "serval_unique_users_" + strings.Join(key, "_"), Kind: Sharded, Rule: shardrule.Rule{Name: "hash", Columns: key[:1], Args: shardrule.Args{}},
+			On: []string{"c0", "c1"}, Shards: 6, Layout: LayoutTables, Line: tables[0].Line, LookupOf: "users", LookupKey: key}, lookup)
+	}
+	tables = parse("logs: {shard: month(at), on: [c0, c1], unique: [[a_rather_long_column_name, another_long_column_name]]}")
+	require.Equal(t, 8, tables[1].Shards, "a table without a number of shards: four a cluster")
+	require.Len(t, tables[1].Name, maxTableName)
+	require.NotEqual(t, tables[1].Name, LookupName("logs", []string{"a_rather_long_column_name", "another_long_column_nama"}))
+}

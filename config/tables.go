@@ -84,6 +84,7 @@ func (r *reader) table(e entry) *rawTable {
 		"from":           func(n *yaml.Node) { t.From = r.month(n) },
 		"time_zone":      func(n *yaml.Node) { t.Zone = r.zone(n) },
 		"drop_old":       func(n *yaml.Node) { t.DropOld = r.yes(n, "drop_old") },
+		"unique":         func(n *yaml.Node) { r.uniqueKeys(n, t) },
 		"layout": func(n *yaml.Node) {
 			t.Layout = LayoutDatabases
 			if r.oneOf(n, "layout", "databases", "tables") == "tables" {
@@ -201,6 +202,7 @@ func (r *reader) rules() {
 			r.resolve(t, byName)
 			s.Tables = append(s.Tables, t.Table)
 		}
+		r.lookups(s)
 		r.cfg.Schemas = append(r.cfg.Schemas, s.Schema)
 	}
 }

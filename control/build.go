@@ -81,8 +81,10 @@ func (b *builder) schema(s *config.Schema) *catalog.Schema {
 			b.add(rule.Line, "rename one; the servers do not tell upper from lower case", "table %s is given twice", rule.Name)
 			continue
 		}
+		t.WantsUnique, t.LookupOf, t.LookupKey = rule.Unique, b.facts.fold(rule.LookupOf), rule.LookupKey
 		out.Tables[t.Name] = t
 	}
+	b.uniques(out, s)
 	return out
 }
 

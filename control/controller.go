@@ -142,6 +142,7 @@ func (c *Controller) Refresh(ctx context.Context, schema, table string) error {
 	delete(facts.Tables, name)
 	if fact != nil {
 		facts.Tables[name] = fact
+		r.refreshLookups(ctx, name, rule, &facts)
 	}
 	r.weights(ctx, name, t.Placement, &facts)
 	facts.withCollations()
@@ -315,6 +316,7 @@ func (r *factReader) all(ctx context.Context, plain *catalog.Catalog) Facts {
 			r.weights(ctx, name, t.Placement, &facts)
 		}
 	}
+	r.lookups(ctx, plain, &facts)
 	r.plain(plain, &facts)
 	facts.Views = r.views(ctx)
 	facts.withCollations()

@@ -30,6 +30,9 @@ type Facts struct {
 	Weights map[Text][]byte
 	// Plain are the tables and views without a rule.
 	Plain map[TableName]*TableFact
+	// Building are the lookup tables that do not have all rows yet, or of which
+	// that is not known.
+	Building map[TableName]bool
 	// Views are the logical views by the cluster they were found on.
 	Views map[string][]*catalog.View
 }
@@ -42,6 +45,7 @@ type TableFact struct {
 	Columns       []catalog.Column
 	PrimaryKey    []string
 	UniqueKeys    [][]string
+	UniqueNames   []string // of UniqueKeys
 	Indexes       []catalog.Index
 	AutoIncrement string
 	// Periods are the months that have a table, ascending, for month rules.

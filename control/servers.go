@@ -204,6 +204,7 @@ func addKeys(tables map[TableName]*TableFact, rows [][][]byte) {
 		default:
 			if unique {
 				t.UniqueKeys = append(t.UniqueKeys, columns)
+				t.UniqueNames = append(t.UniqueNames, string(rows[i][2]))
 			}
 			if string(rows[i][6]) == "BTREE" {
 				t.Indexes = append(t.Indexes, index)

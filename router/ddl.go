@@ -46,7 +46,7 @@ func ddl(p *planning) (*plan.Plan, error) {
 	r.Target = topology.TargetPrimary
 	pl := &plan.Plan{Root: p.job(tables[0], r), Why: "every shard of " + tables[0].Name, Describe: r}
 	pl.Effects.Schema = p.tableNames()
-	return pl, nil
+	return p.defineKept(tables[0], pl)
 }
 
 func kindWord(t *catalog.Table) string {
@@ -117,6 +117,9 @@ func (p *planning) checkDDL(tables []*catalog.Table) error {
 
 // checkOneTable is checkDDL for statements that name one table.
 func (p *planning) checkOneTable(t *catalog.Table) error {
+	if err := p.checkKeptTable(t); err != nil {
+		return err
+	}
 	switch n := p.st.Node.(type) {
 	case *ast.CreateIndexStmt:
 		if n.KeyType == ast.IndexKeyTypeUnique {
@@ -223,11 +226,11 @@ func refuseForeignKey(t *catalog.Table) error {
 }
 
 func checkUnique(t *catalog.Table, columns []string, what string) error {
-	if t.Placement.Kind != shardrule.Sharded || hasName(columns, t.Placement.Column.Name) {
+	if t.Placement.Kind != shardrule.Sharded || hasName(columns, t.Placement.Column.Name) || wantsUnique(t, columns) {
 		return nil
 	}
 	return refuseDDL(what+" of", t, "it does not have the sharding column "+t.Placement.Column.Name+", so equal values could be on two shards",
-		"add the sharding column to the key")
+		"add the sharding column to the key, or unique: ["+joined(columns)+"] to the rule")
 }
 
 func partNames(parts []*ast.IndexPartSpecification) []string {
@@ -252,6 +255,9 @@ func hasName(list []string, name string) bool {
 func (p *planning) checkAlter(n *ast.AlterTableStmt, t *catalog.Table) error {
 	key := t.Placement.Column.Name
 	for _, s := range n.Specs {
+		if err := checkKeptChange(s, t); err != nil {
+			return err
+		}
 		switch s.Tp {
 		case ast.AlterTableRenameTable:
 			return refuseDDL("renaming", t, "the rule has it under this name", "change the rule")

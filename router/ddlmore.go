@@ -43,6 +43,9 @@ func (p *planning) dropSeveral(n *ast.DropTableStmt) (*plan.Plan, error) {
 		r := &plan.Route{Choice: everywhere(t.Placement), Target: topology.TargetPrimary, Tables: []plan.TableRef{{Placement: t.Placement}},
 			SQL: append(text(drop), plan.Chunk{Kind: plan.ChunkTable})}
 		root.Steps = append(root.Steps, p.job(t, r))
+		for _, x := range p.lookupTables(t) {
+			root.Steps = append(root.Steps, p.dropLookup(x))
+		}
 	}
 	if len(unknown) > 0 && !n.IfExists {
 		const badTable = 1051 // ER_BAD_TABLE_ERROR

@@ -120,6 +120,11 @@ func (p *planning) scatterLocal(sharded []*ref) *location {
 			all = append(all, c)
 		}
 	}
+	if !atMostOne(oneOf(all)) {
+		if c := p.lookedUp(root); c != nil {
+			all = append(all, c)
+		}
+	}
 	cond := oneOf(all)
 	l.one = atMostOne(cond)
 	l.choice = plan.Choice{Kind: plan.ChooseByKey, Placement: root.placement(), Cond: cond}

@@ -83,7 +83,7 @@ func (v *logical) addTable(schema string, t *catalog.Table, databases map[string
 			at.hidden = append(at.hidden, s)
 		}
 		switch {
-		case !v.sees(schema):
+		case !v.sees(schema) || t.LookupOf != "":
 			continue
 		case i == speaker:
 			at.speaks = append(at.speaks, teller{s, schema, t.Name, len(t.Columns) > 0})

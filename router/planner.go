@@ -32,6 +32,10 @@ type planning struct {
 
 	// visible are the databases the user may see; nil for all.
 	visible []string
+	// looks: a condition asks a lookup table.
+	looks bool
+	// part: it is a part of a client's statement; see PlanPart.
+	part bool
 
 	sc     *scopes
 	cached *parser.Spans
@@ -57,6 +61,7 @@ func rules() []rule {
 		{"a hint that cannot be obeyed is an error", badHint, false},
 		{"a view over what is not on one server is kept by Serval", views, false},
 		{"what is done to one server is refused", oneServer, false},
+		{"a lookup table is changed by nobody but Serval", keptElsewhere, false},
 		{"a server's file is loaded on that server", load, false},
 		{"a text the parser rejects or doubts goes home if no sharded table is in it", opaque, false},
 		{"functions that only make sense on one connection", connectionFunctions, false},
@@ -89,6 +94,10 @@ func Plan(cat *catalog.Catalog, db string, st *parser.Statement) (*plan.Plan, er
 // It decides what SHOW and information_schema tell; who may use what the
 // statement names is not asked here.
 func PlanFor(cat *catalog.Catalog, db string, visible []string, st *parser.Statement) (*plan.Plan, error) {
+	return planAll(cat, db, visible, st, false)
+}
+
+func planAll(cat *catalog.Catalog, db string, visible []string, st *parser.Statement, part bool) (*plan.Plan, error) {
 	if cat.FoldNames {
 		db = strings.ToLower(db)
 	}
@@ -97,6 +106,7 @@ func PlanFor(cat *catalog.Catalog, db string, visible []string, st *parser.State
 		return nil, sqlerr.From(err)
 	}
 	p := newPlanning(cat, db, st, true)
+	p.part = part
 	if len(visible) > 0 {
 		p.visible = visible
 	}
@@ -192,6 +202,7 @@ func (p *planning) finish(pl *plan.Plan) (*plan.Plan, error) {
 	if h.NoScatter && mayScatter(pl.Root) {
 		return nil, refuseNoScatter()
 	}
+	pl.Looks = p.looks
 	pl.Effects.UserVars = p.facts.UserVarsSet
 	pl.Effects.UsesLastInsertID = p.facts.LastInsertID
 	pl.Effects.Found = p.foundRows()

@@ -304,7 +304,7 @@ func (p *planning) showDatabases(n *ast.ShowStmt) (*plan.Plan, error) {
 	var shown []string
 	for _, name := range sortedSchemas(p.cat) {
 		for _, t := range p.cat.Schemas[name].Tables {
-			if len(t.Columns) > 0 && v.sees(name) {
+			if len(t.Columns) > 0 && t.LookupOf == "" && v.sees(name) {
 				shown = append(shown, name)
 				break
 			}

@@ -34,7 +34,7 @@ func stageRest(p *planning) (*plan.Plan, error) {
 	if p.refused == nil || p.st.Kind == parser.KindSelect {
 		return nil, nil
 	}
-	switch n, err := newPlanning(p.cat, p.db, p.st, false).staged(); {
+	switch n, err := p.viewless().staged(); {
 	case err != nil:
 		return nil, err
 	case n != nil:
@@ -52,10 +52,17 @@ func (p *planning) stageSpread(pl *plan.Plan) {
 	if !ok || pl.Spread != nil || !p.mayStage(r.Choice.Single) {
 		return
 	}
-	if n, err := newPlanning(p.cat, p.db, p.st, false).staged(); n != nil && err == nil {
+	if n, err := p.viewless().staged(); n != nil && err == nil {
 		pl.Spread = &plan.Plan{Root: n, Why: whyStaged}
 		r.Choice.Single = plan.ErrSpread
 	}
+}
+
+// viewless is the same planning anew, without derived tables.
+func (p *planning) viewless() *planning {
+	out := newPlanning(p.cat, p.db, p.st, false)
+	out.part = p.part
+	return out
 }
 
 // staged makes the Staged of a write, nil where something in it could mean
@@ -116,6 +123,9 @@ func (s *staging) add(n *ast.InsertStmt) (*plan.Staged, error) {
 		}
 		into.Columns = append(into.Columns, stagedColumn(to[0], c))
 	}
+	if err := s.keepAdded(n, to[0], &into); err != nil {
+		return nil, err
+	}
 	s.n.Writes = []plan.StagedWrite{into}
 	switch lists, rows := s.given(n); {
 	case lists != nil:
@@ -159,7 +169,10 @@ func stagedColumn(t *ref, name string) plan.StagedColumn {
 // types change another's.
 func (s *staging) addRows(lists [][]ast.ExprNode, rows [][]parser.Span, to *ref) (*plan.Staged, error) {
 	columns := s.n.Writes[0].Columns
-	if len(rows) != len(lists) || len(lists) > maxStagedRows {
+	if len(rows) != len(lists) {
+		return nil, nil
+	}
+	if s.n.Literals = s.literalRows(lists, rows); s.n.Literals == nil && len(lists) > maxStagedRows {
 		return nil, nil
 	}
 	for i, list := range lists {
@@ -174,7 +187,7 @@ func (s *staging) addRows(lists [][]ast.ExprNode, rows [][]parser.Span, to *ref)
 			} else if namesColumns(e) {
 				value = nil
 			}
-			if value == nil {
+			if value == nil && s.n.Literals == nil {
 				return nil, nil
 			}
 			if j > 0 {
@@ -296,7 +309,7 @@ func (s *staging) remove(n *ast.DeleteStmt, targets []*ref) (*plan.Staged, error
 		if err != nil {
 			return nil, err
 		}
-		all = append(separated(all, i), list...)
+		all = append(append(separated(all, i), list...), s.keep(t, &w)...)
 		s.n.Writes = append(s.n.Writes, w)
 	}
 	s.n.Ignore = n.IgnoreErr
@@ -385,12 +398,17 @@ func (s *staging) changeOne(n *ast.UpdateStmt, t *ref) (plan.StagedWrite, plan.T
 		return w, nil, sqlerr.Refuse("UPDATE IGNORE of the sharding column of "+t.table, "a row that moves is deleted and inserted anew, and would be lost where "+
 			"its new key is there already", "leave IGNORE out")
 	}
+	var old plan.Template
 	if !moves {
-		return w, append(list, assigned(t, &w, values)...), nil
+		old, err = s.keepChanged(n, t, &w, false)
+		return w, append(append(list, old...), assigned(t, &w, values)...), err
 	}
 	same, told := s.stays(t, n), tells(t, values)
 	move(t, &w, values, same)
-	list = append(append(list, assigned(t, &w, values)...), text(", ")...)
+	if old, err = s.keepChanged(n, t, &w, true); err != nil {
+		return w, nil, err
+	}
+	list = append(append(append(list, old...), assigned(t, &w, values)...), text(", ")...)
 	if told == nil {
 		return w, append(list, same...), nil
 	}

@@ -30,6 +30,9 @@ func write(p *planning) (*plan.Plan, error) {
 	default:
 		return nil, nil
 	}
+	if err == nil {
+		err = p.kept(targets)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -207,6 +210,8 @@ func insert(p *planning) (*plan.Plan, error) {
 		return nil, sqlerr.Refuse("this INSERT", "its table cannot be found", "")
 	}
 	switch t := to[0]; {
+	case len(p.uniques(t)) > 0:
+		return nil, errKept(t)
 	case !t.sharded() && !t.global():
 		if p.hasSharded() {
 			return nil, refuseInsertSelect(t)

@@ -23,6 +23,10 @@ func (s *Session) bind(ctx context.Context, p *plan.Plan, args plan.Args, params
 	w := &s.weigher
 	*w = weigher{shared: s.deps.Weights, charset: s.settings.charset}
 	opt := plan.Options{Weigher: w, ZeroIsValue: s.settings.zeroIsValue, Pick: s.c.ID, Finisher: s.deps.Limits.Finisher}
+	opt.Onto = s.onto
+	if s.lookups && p.Looks {
+		opt.Found = plan.Lookups{}
+	}
 	if s.tx.Participants() > 0 {
 		opt.Prefer = s.tx.First()
 	}
@@ -34,6 +38,7 @@ func (s *Session) bind(ctx context.Context, p *plan.Plan, args plan.Args, params
 		var weight *shardrule.WeightNeeded
 		var numbers *plan.ErrNeedNumbers
 		var exprs *plan.ErrNeedExprs
+		var look *plan.ErrNeedLookup
 		switch {
 		case errors.As(err, &weight):
 			err = w.learn(ctx, s, weight)
@@ -41,6 +46,8 @@ func (s *Session) bind(ctx context.Context, p *plan.Plan, args plan.Args, params
 			opt.FirstNumber, err = s.reserve(ctx, numbers)
 		case errors.As(err, &exprs):
 			opt.Exprs, err = s.compute(ctx, p, exprs, params, opt)
+		case errors.As(err, &look):
+			err = s.lookUp(ctx, look.Looked, args, params, opt)
 		}
 		if err != nil {
 			return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"time"
 
 	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/ddl"
@@ -101,6 +102,12 @@ func (s *Session) runJobs(ctx context.Context, n *plan.Jobs, req *executor.Reque
 			out, err = executor.Run(ctx, &r)
 		}
 		s.wrote(out.GTIDs)
+		if err != nil && i == len(n.Undo) && i > 0 {
+			if e := s.undoJobs(ctx, n, req); e != nil {
+				s.log.Warn("tables made for one that could not be made are left", "err", e)
+			}
+			return out, err
+		}
 		if err != nil && i > 0 {
 			e := sqlerr.From(err)
 			err = (&sqlerr.Error{Code: e.Code, State: e.State, Message: fmt.Sprintf("%s; the first %d of the statement's %d tables are done", e.Message, i, len(n.Steps))}).WithCause(err)
@@ -111,6 +118,28 @@ func (s *Session) runJobs(ctx context.Context, n *plan.Jobs, req *executor.Reque
 	}
 	return out, nil
 }
+
+// undoJobs takes back the steps before the last one, which failed.
+func (s *Session) undoJobs(ctx context.Context, n *plan.Jobs, req *executor.Request) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTime)
+	defer cancel()
+	for _, job := range n.Undo {
+		b, r := *req.Bound, *req
+		b.Plan = &plan.Plan{Root: job}
+		bound, err := b.Plan.Bind(req.Bound.Args, plan.Options{})
+		if err != nil {
+			return err
+		}
+		r.Bound = bound
+		if _, err := s.runJob(ctx, job, &r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// undoTime bounds undoJobs.
+const undoTime = time.Minute
 
 // definition is SHOW CREATE TABLE's answer behind the table's name.
 var definition = regexp.MustCompile("(?s)^CREATE TABLE `(?:[^`]|``)*` (\\(.*)$")

@@ -149,6 +149,9 @@ func (p *Plans) Len() int {
 func (s *Session) planKey(dst []byte, cat *catalog.Catalog, key []byte) []byte {
 	dst = binary.LittleEndian.AppendUint64(dst, cat.Version)
 	dst = append(dst, byte(s.settings.mode))
+	if s.part() {
+		dst = append(dst, 1)
+	}
 	// What SHOW tells depends on what the user may see; all users of the same
 	// schemas share their plans.
 	for _, schema := range s.c.User.Schemas {
@@ -240,12 +243,18 @@ func (s *Session) planNew(cat *catalog.Catalog, text []byte) (*planned, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := router.PlanFor(cat, s.settings.db, s.c.User.Schemas, st)
+	planFor := func(st *parser.Statement) (*plan.Plan, error) {
+		if s.part() {
+			return router.PlanPart(cat, s.settings.db, st)
+		}
+		return router.PlanFor(cat, s.settings.db, s.c.User.Schemas, st)
+	}
+	p, err := planFor(st)
 	if err != nil && (errors.Is(err, router.ErrLabel) && st.Params || st.Folded && sqlerr.From(err).Code == sqlerr.NotSupported) {
 		// A label has to be as it was written; rows of an INSERT that are not
 		// alike when they are looked at one by one.
 		st = parser.ParseLiterally(text, parser.Options{Mode: s.settings.mode})
-		p, err = router.PlanFor(cat, s.settings.db, s.c.User.Schemas, st)
+		p, err = planFor(st)
 	}
 	if err != nil {
 		return nil, err

@@ -157,6 +157,8 @@ type Session struct {
 	next       txn.Options // SET TRANSACTION, for the next transaction only
 	tx         *txn.Tx[*backend.Conn]
 	staging    bool            // the statement is a part of a staged write
+	lookups    bool            // lookup tables may be asked where rows are
+	onto       int             // plan.Options.Onto
 	enclosed   bool            // tx is for the running statement, by Serval's own doing
 	pinned     map[string]*pin // by cluster
 	gtids      map[string]string

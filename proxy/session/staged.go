@@ -60,15 +60,19 @@ func (s *Session) allOrNothing(ctx context.Context, write func(context.Context) 
 // would change values on their way.
 func (s *Session) runStaged(ctx context.Context, n *plan.BoundStaged) (out executor.Outcome, err error) {
 	saved, binary, foundRows := s.settings, s.binary, s.foundRows
-	defer func() { s.settings, s.binary, s.foundRows, s.staging = saved, binary, foundRows, false }()
-	s.binary, s.staging = false, true
+	defer func() { s.settings, s.binary, s.foundRows, s.staging, s.onto = saved, binary, foundRows, false, 0 }()
+	s.binary, s.staging, s.lookups = false, true, false
 	s.settings.unset("sql_select_limit")
 	s.settings.set("character_set_results", "utf8mb4")
 	rows := &stagedRowset{left: s.deps.Limits.MemoryBudget, noBackslash: saved.mode&parser.NoBackslashEscapes != 0}
 	if rows.left <= 0 {
 		rows.left = defaultStagedMemory
 	}
-	for _, sql := range n.SQL {
+	reads := n.SQL
+	if n.Rows != nil && constantsSurvive(saved.charset, n.Rows) {
+		reads, rows.rows = nil, n.Rows
+	}
+	for _, sql := range reads {
 		if err := s.readStaged(ctx, n, sql, rows); err != nil {
 			return out, err
 		}
@@ -99,16 +103,7 @@ func asciiOrUTF8(charset, text string) bool {
 
 // inner runs one statement of a staged write; rows go to out.
 func (s *Session) inner(ctx context.Context, sql []byte, out *wire.Writer) (*plan.Bound, executor.Outcome, error) {
-	var lexer parser.Lexer
-	var fp parser.Fingerprint
-	if err := lexer.Fingerprint(sql, s.settings.mode, &fp); err != nil {
-		return nil, executor.Outcome{}, err
-	}
-	e, _, err := s.plan(sql, &fp)
-	if err != nil {
-		return nil, executor.Outcome{}, err
-	}
-	bound, err := s.bind(ctx, e.plan, &textArgs{text: sql, literals: fp.Literals, mode: s.settings.mode}, nil)
+	e, bound, err := s.bindInner(ctx, sql)
 	if err != nil {
 		return nil, executor.Outcome{}, err
 	}
@@ -126,6 +121,24 @@ func (s *Session) inner(ctx context.Context, sql []byte, out *wire.Writer) (*pla
 	defer func() { s.out = client }()
 	o, err := s.attempt(ctx, e, bound, nil)
 	return bound, o, err
+}
+
+// bindInner plans and binds one.
+func (s *Session) bindInner(ctx context.Context, sql []byte) (*planned, *plan.Bound, error) {
+	var lexer parser.Lexer
+	var fp parser.Fingerprint
+	if err := lexer.Fingerprint(sql, s.settings.mode, &fp); err != nil {
+		return nil, nil, err
+	}
+	e, _, err := s.plan(sql, &fp)
+	if err != nil {
+		return nil, nil, err
+	}
+	bound, err := s.bind(ctx, e.plan, &textArgs{text: sql, literals: fp.Literals, mode: s.settings.mode}, nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	return e, bound, nil
 }
 
 // stagedRowset is rows as literals.
@@ -159,7 +172,14 @@ func (s *Session) readStaged(ctx context.Context, n *plan.BoundStaged, sql strin
 	defer func() { s.diag.before(earlier) }()
 	buf := &limitedBuffer{left: to.left}
 	w := wire.NewWriter(buf)
-	_, out, err := s.inner(ctx, []byte(sql), w)
+	s.lookups = true
+	bound, out, err := s.inner(ctx, []byte(sql), w)
+	s.lookups = false
+	if err == nil && lookedInVain(bound, &out) {
+		buf = &limitedBuffer{left: to.left}
+		w = wire.NewWriter(buf)
+		_, out, err = s.inner(ctx, []byte(sql), w)
+	}
 	if err == nil {
 		err = w.Flush()
 	}
@@ -193,6 +213,7 @@ type stagedWrites struct {
 	// now is the write that is under way.
 	now    *plan.StagedWrite
 	sum    wire.OK
+	met    error     //  the last duplicate; see kept.go
 	counts [3]uint64 // Records, Duplicates, Warnings; or matched, changed, warnings
 }
 
@@ -216,6 +237,9 @@ func (w *stagedWrites) run(ctx context.Context) error {
 }
 
 func (w *stagedWrites) write(ctx context.Context, rows [][]string) error {
+	if w.now.Kept != nil {
+		return w.keepAndWrite(ctx, rows)
+	}
 	switch w.now.Kind {
 	case plan.StagedAdd:
 		return w.insert(ctx, rows)
@@ -320,6 +344,9 @@ func (w *stagedWrites) one(ctx context.Context, sql string) error {
 func (w *stagedWrites) info() []byte {
 	switch w.n.Writes[0].Kind {
 	case plan.StagedAdd:
+		if len(w.n.Rows) == 1 {
+			return nil // as one server
+		}
 		return fmt.Appendf(nil, "Records: %d  Duplicates: %d  Warnings: %d", len(w.rows.rows), w.counts[1], w.sum.Warnings)
 	case plan.StagedChange, plan.StagedMove:
 		return fmt.Appendf(nil, "Rows matched: %d  Changed: %d  Warnings: %d", w.counts[0], w.counts[1], w.sum.Warnings)

@@ -105,7 +105,7 @@ func (s *Session) dispatch(ctx context.Context, e *planned, args plan.Args, para
 	written, buffered, seq := s.out.Written(), s.out.Buffered(), s.out.Seq()
 	var out executor.Outcome
 	var bound *plan.Bound
-	s.behind = false
+	s.behind, s.lookups = false, buffered == 0
 	for attempt := 1; ; attempt++ {
 		s.enclosed, s.lease.joined = false, ""
 		bound, err = s.bind(ctx, e.plan, args, params)
@@ -122,6 +122,14 @@ func (s *Session) dispatch(ctx context.Context, e *planned, args plan.Args, para
 			s.undo(ctx)
 		}
 		untouched := s.out.Written() == written && (s.out.Buffered() == buffered || buffered == 0)
+		if err == nil && lookedInVain(bound, &out) {
+			if untouched {
+				s.takeBack(buffered, seq)
+				s.lookups = false
+				continue
+			}
+			err = errLookedInVain()
+		}
 		if err == nil || attempt == maxAttempts || !untouched || !s.mayRetry(ctx, e, bound, err) {
 			break
 		}

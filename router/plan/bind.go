@@ -28,6 +28,9 @@ type Env struct {
 	Placement *shardrule.Placement
 	Args      Args
 	Weigher   shardrule.Weigher
+	// Found is as in Options; looked is set where it decided.
+	Found  Lookups
+	looked *bool
 }
 
 // Task is one statement for one shard.
@@ -112,6 +115,9 @@ type Bound struct {
 	Finish *BoundFinish
 	// Staged is what a plan that is a Staged does, else nil.
 	Staged *BoundStaged
+	// Looked: a lookup table chose the shards. If no row is met there, it is to
+	// be bound again without.
+	Looked bool
 
 	weigher shardrule.Weigher // of the Bind
 
@@ -169,6 +175,11 @@ type Options struct {
 	// over the copies (a connection's number will do).
 	Prefer string
 	Pick   uint32
+	// Found is what lookup tables told so far; nil: none is to be asked.
+	Found Lookups
+	// Onto, if not 0, is the shard, counted from 1, that an Insert's rows are
+	// sent to whatever their keys: one of them meets a row there.
+	Onto int
 	// Finisher is the cluster on which queries are finished; empty for the one
 	// most of their rows' shards are on.
 	Finisher string
@@ -185,10 +196,10 @@ type binder struct {
 // Bind resolves the plan with its values: which shards, and the SQL of each.
 // Errors: *sqlerr.Error for what the client must see; *shardrule.WeightNeeded,
 // *ErrNeedNumbers and *ErrNeedExprs for what the caller is to fetch before it
-// binds again.
+// binds again; *ErrNeedLookup where Options.Found is not nil.
 func (p *Plan) Bind(args Args, opt Options) (*Bound, error) {
 	b := binder{Bound: &Bound{Plan: p, Args: args, weigher: opt.Weigher}, opt: opt}
-	b.env = Env{Args: args, Weigher: opt.Weigher}
+	b.env = Env{Args: args, Weigher: opt.Weigher, Found: opt.Found, looked: &b.Looked}
 	b.Tasks = b.leaf[:0]
 	if err := b.node(p.Root); err != nil {
 		if errors.Is(err, ErrSpread) && p.Spread != nil {

@@ -62,6 +62,10 @@ func (b *binder) insert(ins *Insert) error {
 		b.Tasks.Add(ins, b.insertTasks(r, sameShard(r.count, 0), numbers))
 		return nil
 	}
+	if b.opt.Onto > 0 {
+		b.Tasks.Add(ins, b.insertTasks(r, sameShard(r.count, b.opt.Onto-1), numbers))
+		return nil
+	}
 	shards, err := b.rowShards(r, numbers)
 	if err != nil {
 		return err

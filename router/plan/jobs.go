@@ -4,7 +4,11 @@ import "github.com/servaldb/serval/topology"
 
 // Jobs are definitions of several tables, one after the other: each step is a
 // Job, or a Route to one server. Only the root of a plan.
-type Jobs struct{ Steps []Node }
+type Jobs struct {
+	Steps []Node
+	// Undo are run where the last step fails: step i is taken back by Undo[i].
+	Undo []*Job
+}
 
 // CreateLike creates a table by the definition of another one, as one of its
 // servers has it: its text is read, and run as a CREATE TABLE of the client's.

@@ -29,6 +29,8 @@ type Plan struct {
 	// server for its columns and parameters (COM_STMT_PREPARE). Nil where the
 	// plan's first leaf serves.
 	Describe *Route
+	// Looks: a condition in it is a Looked.
+	Looks bool
 	// Spread is run instead where a route's key turns out to leave several
 	// shards: its Choice.Single is ErrSpread then.
 	Spread *Plan

@@ -19,6 +19,53 @@ type Staged struct {
 	Computes bool
 	// Tail is ON DUPLICATE KEY UPDATE … as the client wrote it.
 	Tail Template
+	// Literals are an Add's rows where all of their values are constants, which
+	// need not be read; Reads are the same rows.
+	Literals [][]Template
+}
+
+// Kept is what a write of a table with lookup tables must know.
+type Kept struct {
+	// Old are the columns whose values are read behind the write's Keys, of an
+	// Add only where it meets a row; By are the keys by which that is found.
+	Old, By []string
+	// Uniques are the keys with a lookup table each.
+	Uniques []KeptUnique
+	// Number is the place in Columns of the column that the session numbers, -1
+	// for none; behind them where it is to be added. NumberName is its name.
+	Number     int
+	NumberName string
+	// Keys are the unique keys of the table by which a row may meet others, the
+	// primary key first.
+	Keys []KeptKey
+	// Reassigns: ON DUPLICATE KEY UPDATE assigns columns of Uniques.
+	Reassigns bool
+}
+
+// KeptUnique is one unique key and its lookup table, whose columns are the
+// KeptKey's and behind them the sharding column.
+type KeptUnique struct {
+	KeptKey
+	// Key is the index's name and Lookup the table's.
+	Key, Lookup string
+}
+
+// KeptKey are columns of the table. At are their places in the write's Columns; where
+// that is -1, Default is what the row has: SQL, or DEFAULT where only a server
+// can tell.
+type KeptKey struct {
+	Columns []string
+	At      []int
+	Default []string
+}
+
+// SetAt says where a column is.
+func (k *KeptKey) SetAt(column string, at int) {
+	for i, c := range k.Columns {
+		if strings.EqualFold(c, column) {
+			k.At[i] = at
+		}
+	}
 }
 
 // StagedWrite is what is done to one table.
@@ -32,12 +79,22 @@ type StagedWrite struct {
 	// Columns are inserted, or assigned by a Change. The values of those that
 	// are ByDefault are not read.
 	Columns []StagedColumn
+	// Kept says what is kept of the table elsewhere; nil for most.
+	Kept *Kept
 }
 
-// Values is how many values of a row the write takes: Keys', those read for
-// Columns, and the mark of a Move.
+// OldValues is how many values of Kept.Old are read.
+func (w *StagedWrite) OldValues() int {
+	if w.Kept == nil || w.Kind == StagedAdd {
+		return 0
+	}
+	return len(w.Kept.Old)
+}
+
+// Values is how many values of a row the write takes: Keys', those kept
+// elsewhere, those read for Columns, and the mark of a Move.
 func (w *StagedWrite) Values() int {
-	n := len(w.Keys)
+	n := len(w.Keys) + w.OldValues()
 	for _, c := range w.Columns {
 		if !c.ByDefault {
 			n++
@@ -89,6 +146,8 @@ type BoundStaged struct {
 	// Reads and Tail as SQL.
 	SQL  []string
 	Tail string
+	// Rows are Literals.
+	Rows [][]string
 }
 
 func (*Staged) isNode() {}
@@ -104,6 +163,14 @@ func (b *binder) staged(n *Staged) {
 	}
 	tail, _ := b.render(nil, nil, n.Tail, at{from: b.Args.Len()})
 	out.Tail = string(tail)
+	for _, row := range n.Literals {
+		values := make([]string, len(row))
+		for i, t := range row {
+			sql, _ := b.render(nil, nil, t, at{from: b.Args.Len()})
+			values[i] = string(sql)
+		}
+		out.Rows = append(out.Rows, values)
+	}
 	b.Staged = out
 }
 
@@ -138,6 +205,9 @@ func (w *StagedWrite) line() string {
 func (f *formatter) staged(n *Staged, rest string) {
 	f.WriteString(n.line() + "\n")
 	for i, r := range n.Reads {
+		if n.Literals != nil {
+			break
+		}
 		var sql string
 		if f.bound != nil && f.bound.Staged != nil {
 			sql = f.bound.Staged.SQL[i]
@@ -145,5 +215,12 @@ func (f *formatter) staged(n *Staged, rest string) {
 			sql = r.String()
 		}
 		f.WriteString(rest + "  read: " + sql + "\n")
+	}
+	for i := range n.Writes {
+		if k := n.Writes[i].Kept; k != nil {
+			for j := range k.Uniques {
+				f.WriteString(rest + "  kept: " + k.Uniques[j].Lookup + "\n")
+			}
+		}
 	}
 }

@@ -1,0 +1,97 @@
+package router
+
+import (
+	"fmt"
+	"strconv"
+	"testing"
+
+	"github.com/cockroachdb/datadriven"
+	"github.com/stretchr/testify/require"
+
+	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/parser"
+	"github.com/servaldb/serval/router/plan"
+	"github.com/servaldb/serval/shardrule"
+	"github.com/servaldb/serval/topology"
+)
+
+// shopWithUniques is shop whose users have email and (country, age) unique over
+// all shards; the second's lookup table is still being built.
+func shopWithUniques(t testing.TB) *catalog.Catalog {
+	cat := shop(t)
+	tables := cat.Schemas["shop"].Tables
+	users := tables["users"]
+	hash, err := shardrule.NewHash(8)
+	require.NoError(t, err)
+	for _, key := range [][]string{{"email"}, {"country", "age"}} {
+		lookup := &catalog.Table{Name: "serval_unique_users_" + key[0], LookupOf: "users", LookupKey: key, PrimaryKey: key}
+		for _, c := range users.Columns {
+			if hasName(key, c.Name) || c.Name == "id" {
+				lookup.Columns = append(lookup.Columns, c)
+			}
+		}
+		lookup.Placement = &shardrule.Placement{Schema: "shop", Table: lookup.Name, Kind: shardrule.Sharded, Algorithm: hash, Column: keyColumn(t, users, key[0])}
+		for i := range 8 {
+			lookup.Placement.Shards = append(lookup.Placement.Shards, topology.Shard{Index: i, Cluster: "c" + strconv.Itoa(i/4), Database: fmt.Sprintf("shop_%d", i), Table: lookup.Name})
+		}
+		tables[lookup.Name] = lookup
+		users.WantsUnique = append(users.WantsUnique, key)
+		users.UniqueKeys = append(users.UniqueKeys, key)
+		users.Uniques = append(users.Uniques, catalog.Unique{Key: key[0], Columns: key, Lookup: lookup, Ready: key[0] == "email"})
+	}
+	comments := tables["comments"]
+	comments.Columns, comments.WantsUnique = nil, [][]string{{"likes"}} // not created yet
+	lookup := *tables["serval_unique_users_email"]
+	lookup.Name, lookup.LookupOf, lookup.LookupKey, lookup.Columns = "serval_unique_comments_likes", "comments", []string{"likes"}, nil
+	tables[lookup.Name] = &lookup
+	return cat
+}
+
+// TestUniquePlans runs testdata/unique: `plan` as the client's statement, `part`
+// as what Serval runs of one.
+func TestUniquePlans(t *testing.T) {
+	cat := shopWithUniques(t)
+	datadriven.Walk(t, "testdata/unique", func(t *testing.T, path string) {
+		datadriven.RunTest(t, path, func(t *testing.T, d *datadriven.TestData) string {
+			st := parser.Parse([]byte(d.Input), parser.Options{})
+			planned := Plan
+			if d.Cmd == "part" {
+				planned = PlanPart
+			}
+			p, err := planned(cat, "shop", st)
+			if err != nil && st.Folded {
+				p, err = planned(cat, "shop", parser.ParseLiterally([]byte(d.Input), parser.Options{}))
+			}
+			if err != nil {
+				return err.Error() + "\n"
+			}
+			args := argsOf(t, d.Input)
+			b, err := p.Bind(args, plan.Options{FirstNumber: 1000, Weigher: plainWeights{}})
+			if err != nil {
+				return err.Error() + "\n"
+			}
+			out := plan.Format(p, b) + notes(p)
+			if p.Looks {
+				out += asked(t, p, args)
+			}
+			return out
+		})
+	})
+}
+
+// asked is the question to the lookup table, whose answer a test cannot have.
+func asked(t *testing.T, p *plan.Plan, args plan.Args) string {
+	_, err := p.Bind(args, plan.Options{Found: plan.Lookups{}, Weigher: plainWeights{}})
+	var need *plan.ErrNeedLookup
+	require.ErrorAs(t, err, &need)
+	b, err := need.Looked.Read.Bind(args, plan.Options{Weigher: plainWeights{}})
+	if err != nil {
+		return "asks: " + err.Error() + "\n"
+	}
+	return "asks: " + string(b.Tasks[0].Tasks[0].SQL) + "\n"
+}
+
+// plainWeights takes a text's bytes for its weights.
+type plainWeights struct{}
+
+func (plainWeights) Weight(_ string, text []byte) ([]byte, bool) { return text, true }
