@@ -117,7 +117,7 @@ var viewRefusals = []string{
 	"DELETE FROM adults WHERE id = 1",
 	"INSERT INTO adults (id, name) VALUES (999, 'x')",
 	"SELECT * FROM adults WHERE id = 1 FOR UPDATE",
-	"CREATE TABLE copied AS SELECT * FROM adults",
+	"CREATE TABLE copied LIKE adults",
 	"CREATE VIEW mine AS SELECT id FROM users WHERE name = CURRENT_USER()",
 }
 

@@ -138,9 +138,6 @@ func (p *planning) checkOneTable(t *catalog.Table) error {
 }
 
 func (p *planning) checkCreate(n *ast.CreateTableStmt, t *catalog.Table) error {
-	if n.Select != nil {
-		return refuseDDL("CREATE TABLE … SELECT of", t, "its rows would have to be placed", "create it, then insert")
-	}
 	var columns []string
 	auto := ""
 	for _, c := range n.Cols {

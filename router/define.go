@@ -45,7 +45,7 @@ func views(p *planning) (*plan.Plan, error) {
 	d := &definition{planning: p, node: &plan.DefineView{
 		View: plan.TableName{Schema: schema, Table: name}, Replace: h.Replace, Alter: h.Alter, Exists: existing != nil, Home: home,
 		Columns: h.Columns, Algorithm: h.Algorithm, Definer: h.Definer, Security: h.Security, Check: h.Check,
-	}, done: map[parser.TableName]bool{}}
+	}, done: map[parser.TableName]bool{}, what: "the view " + name}
 	if err := d.build(h, body); err != nil {
 		return nil, err
 	}
@@ -141,6 +141,10 @@ type definition struct {
 	*planning
 	node *plan.DefineView
 	done map[parser.TableName]bool
+	// what is defined, for messages.
+	what string
+	// copies: tables that stand on the home cluster are copied, too.
+	copies bool
 }
 
 func (d *definition) build(h *parser.ViewHead, body *parser.Statement) error {
@@ -208,7 +212,7 @@ func (d *definition) standsFor(t parser.TableName) (schema, table string) {
 
 // real: the table itself stands on the home cluster under its name.
 func (d *definition) real(t parser.TableName) bool {
-	if d.cat.View(t.Schema, t.Table) != nil {
+	if d.copies || d.cat.View(t.Schema, t.Table) != nil {
 		return false
 	}
 	e := d.cat.Table(t.Schema, t.Table)
@@ -231,7 +235,7 @@ func (d *definition) sources(names []parser.TableName, depth int) error {
 		}
 		switch lower(t.Schema) {
 		case "information_schema", "performance_schema", "mysql", "sys":
-			return sqlerr.Refuse("the view "+d.node.View.Table, "it is over sharded tables and over "+t.Schema+", of which each server has its own",
+			return sqlerr.Refuse(d.what, "it is over sharded tables and over "+t.Schema+", of which each server has its own",
 				"query them one after the other")
 		case "":
 			return sqlerr.New(sqlerr.NoDB, "No database selected")
@@ -265,6 +269,7 @@ func (d *definition) table(t parser.TableName) error {
 func (d *definition) view(v *catalog.View, depth int) error {
 	own := d.node.View
 	switch {
+	case d.copies && depth <= mostNested:
 	case v == d.cat.View(own.Schema, own.Table) && depth == 0:
 		return sqlerr.New(sqlerr.NoSuchTable, "Table '%s.%s' doesn't exist", own.Schema, own.Table)
 	case v == d.cat.View(own.Schema, own.Table) || depth > mostNested:

@@ -63,6 +63,7 @@ func rules() []rule {
 		{"what is done to one server is refused", oneServer, false},
 		{"a lookup table is changed by nobody but Serval", keptElsewhere, false},
 		{"a server's file is loaded on that server", load, false},
+		{"a table made of other servers' rows is defined, then filled", createFrom, false},
 		{"a text the parser rejects or doubts goes home if no sharded table is in it", opaque, false},
 		{"functions that only make sense on one connection", connectionFunctions, false},
 		{"SHOW answers for the logical schema", show, false},

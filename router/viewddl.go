@@ -85,8 +85,10 @@ func (p *planning) dropWithViews(n *ast.DropDatabaseStmt) (*plan.Plan, error) {
 func (p *planning) createOver(n *ast.CreateTableStmt, v *catalog.View) (*plan.Plan, error) {
 	target := viewNames{p.cat, p.db}.find(parser.TableName{Schema: n.Table.Schema.O, Table: n.Table.Name.O})
 	switch {
+	case target == nil && n.Select != nil:
+		return nil, nil // createFrom reads it
 	case target == nil:
-		return nil, sqlerr.Refuse("CREATE TABLE … SELECT or LIKE of the view "+v.Name, "it is over sharded tables", "create the table, then insert")
+		return nil, sqlerr.Refuse("CREATE TABLE … LIKE of the view "+v.Name, "it is over sharded tables", "create the table, then insert")
 	case n.IfNotExists:
 		return p.nothing(p.cat.HomeOf(target.Schema)), nil
 	}

@@ -175,6 +175,11 @@ func (s *Session) createLike(ctx context.Context, n *plan.CreateLike) (executor.
 		sql += "IF NOT EXISTS "
 	}
 	sql += quoteName(n.Table.Schema) + "." + quoteName(n.Table.Table) + " " + likeCounter.ReplaceAllString(foreignKey.ReplaceAllString(namedChecks(body[1]), ""), "")
+	return s.createAs(ctx, sql)
+}
+
+// createAs runs a definition that a server has told.
+func (s *Session) createAs(ctx context.Context, sql string) (executor.Outcome, error) {
 	saved := s.settings
 	defer func() { s.settings = saved }()
 	s.settings.set("sql_mode", "''")

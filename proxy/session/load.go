@@ -94,8 +94,8 @@ type loader struct {
 // load runs it. The plan's table is that of s.loading.
 func (s *Session) load(ctx context.Context) (out executor.Outcome, err error) {
 	saved, binary, found := s.settings, s.binary, s.foundRows
-	defer func() { s.settings, s.binary, s.foundRows, s.staging = saved, binary, found, false }()
-	s.binary, s.staging = false, true
+	defer func() { s.settings, s.binary, s.foundRows, s.staging, s.mayStage = saved, binary, found, false, false }()
+	s.binary, s.staging, s.mayStage = false, true, true
 	s.settings.unset("sql_select_limit")
 	l := &loader{loadText: s.loading, s: s, strict: s.loading.replace && s.strict(), noBack: saved.mode&parser.NoBackslashEscapes != 0}
 	l.warn.mariadb = s.onMariaDB()

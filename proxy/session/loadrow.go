@@ -58,7 +58,7 @@ func (l *loader) describe(ctx context.Context) (map[string]*loadColumn, error) {
 		}
 		c := &loadColumn{name: string(r[0]), nullable: string(r[2]) == "YES", nullDefault: r[4] == nil}
 		kind, extra := strings.ToLower(string(r[1])), strings.ToUpper(string(r[5]))
-		c.kind = kind[:strings.IndexFunc(kind+" ", func(r rune) bool { return r < 'a' || r > 'z' })]
+		c.kind = typeWord(kind)
 		c.auto, c.numbered = strings.Contains(extra, "AUTO_INCREMENT"), strings.EqualFold(c.name, numbered)
 		if c.kind == "timestamp" && !c.nullable {
 			c.now = "CURRENT_TIMESTAMP" + kind[len("timestamp"):]
@@ -76,6 +76,12 @@ func (l *loader) describe(ctx context.Context) (map[string]*loadColumn, error) {
 
 // generatedKind is a generated column's.
 const generatedKind = "generated"
+
+// typeWord is a column type's first word, in lower case.
+func typeWord(kind string) string {
+	kind = strings.ToLower(kind)
+	return kind[:strings.IndexFunc(kind+" ", func(r rune) bool { return r < 'a' || r > 'z' })]
+}
 
 // assign says which field goes where, and begins the INSERT.
 func (l *loader) assign(known map[string]*loadColumn) error {

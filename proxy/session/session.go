@@ -173,6 +173,8 @@ type Session struct {
 
 	// named are the statements prepared in SQL text, by name.
 	named map[string]*sqlPrepared
+	// mayStage: parts of the running statement may be staged writes themselves.
+	mayStage bool
 	// loading is the LOAD DATA LOCAL that runs, file what its client sends.
 	loading *loadText
 	file    *clientFile

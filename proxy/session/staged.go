@@ -107,10 +107,11 @@ func (s *Session) inner(ctx context.Context, sql []byte, out *wire.Writer) (*pla
 	if err != nil {
 		return nil, executor.Outcome{}, err
 	}
-	if loading := s.loading; bound.Staged != nil && loading != nil {
-		s.loading = nil
+	if bound.Staged != nil && s.mayStage {
+		staging := s.staging
+		s.mayStage = false
 		o, err := s.runStaged(ctx, bound.Staged)
-		s.loading, s.staging = loading, true
+		s.mayStage, s.staging = true, staging
 		return bound, o, err
 	}
 	if bound.Staged != nil || e.session {

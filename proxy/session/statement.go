@@ -109,7 +109,7 @@ func (s *Session) dispatch(ctx context.Context, e *planned, args plan.Args, para
 	for attempt := 1; ; attempt++ {
 		s.enclosed, s.lease.joined = false, ""
 		bound, err = s.bind(ctx, e.plan, args, params)
-		if err == nil && bound.Staged != nil && params != nil { // its parts are run as text
+		if err == nil && params != nil && runsAsText(bound) { // its parts are run as text
 			bound, err = s.bind(ctx, e.plan, literalArgs{params, s.settings.mode&parser.NoBackslashEscapes != 0}, params)
 		}
 		if err == nil {
@@ -201,6 +201,12 @@ func (s *Session) enclose(e *planned, bound *plan.Bound) error {
 	}
 	s.enclosed = true
 	return s.open(txn.Options{})
+}
+
+// runsAsText: the statement's parts take no parameters.
+func runsAsText(bound *plan.Bound) bool {
+	_, creates := bound.Plan.Root.(*plan.CreateFrom)
+	return creates || bound.Staged != nil
 }
 
 // inParts: the statement runs others of Serval's, each of which changes rows.
@@ -301,6 +307,8 @@ func (s *Session) attempt(ctx context.Context, e *planned, bound *plan.Bound, pa
 		out, err = s.defineView(ctx, n, bound)
 	case *plan.Jobs:
 		out, err = s.runJobs(ctx, n, req)
+	case *plan.CreateFrom:
+		return s.createFrom(ctx, n, bound)
 	case *plan.CreateLike:
 		return s.createLike(ctx, n)
 	case *plan.Job:

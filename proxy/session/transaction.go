@@ -97,13 +97,20 @@ func (s *Session) joinAll(ctx context.Context) error {
 		names = names[:0] // the one cluster is not known yet
 	}
 	for _, name := range names {
-		conns, err := s.lease.Acquire(ctx, name, topology.TargetPrimary, 1)
-		if err != nil {
+		if err := s.takePart(ctx, name); err != nil {
 			return err
 		}
-		s.lease.Release(conns[0], nil)
 	}
 	return nil
+}
+
+// takePart makes a cluster take part in the open transaction.
+func (s *Session) takePart(ctx context.Context, cluster string) error {
+	conns, err := s.lease.Acquire(ctx, cluster, topology.TargetPrimary, 1)
+	if err == nil {
+		s.lease.Release(conns[0], nil)
+	}
+	return err
 }
 
 // commit ends an open transaction well and keeps its GTIDs.

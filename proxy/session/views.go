@@ -57,18 +57,24 @@ func (s *Session) defineView(ctx context.Context, d *plan.DefineView, bound *pla
 	defer func() { c.Release(err) }()
 	c.Want(&backend.State{})
 	w := &definer{s: s, d: d, conn: c, create: &bound.Tasks.Of(d.Create)[0]}
+	err = w.locked(ctx, func() error { return w.define(ctx) })
+	return out, w.logical(err)
+}
+
+// locked runs a definition, the only one at work on the home cluster.
+func (w *definer) locked(ctx context.Context, define func() error) error {
 	rows, err := w.rows(ctx, fmt.Sprintf("SELECT GET_LOCK('%s', %d)", scratchLock, scratchWait))
 	if err != nil {
-		return out, err
+		return err
 	}
 	if len(rows) != 1 || string(rows[0][0]) != "1" {
-		return out, sqlerr.Refuse("this view", "another session is defining one", "try again")
+		return sqlerr.Refuse("this definition", "another session's is being worked out", "try again")
 	}
-	err = w.define(ctx)
-	if _, unlock := c.Exec(ctx, "DO RELEASE_LOCK('"+scratchLock+"')"); unlock != nil {
-		defer c.Discard() // the lock goes with the connection
+	err = define()
+	if _, unlock := w.conn.Exec(ctx, "DO RELEASE_LOCK('"+scratchLock+"')"); unlock != nil {
+		w.conn.Discard() // the lock goes with the connection
 	}
-	return out, w.logical(err)
+	return err
 }
 
 func (w *definer) define(ctx context.Context) error {
@@ -146,22 +152,30 @@ func (w *definer) clear(ctx context.Context) error {
 	return err
 }
 
-// fromScratch has the server write the view down.
-func (w *definer) fromScratch(ctx context.Context) (*catalog.View, error) {
+// copies makes the scratch databases and what the definition reads in them.
+func (w *definer) copies(ctx context.Context) error {
 	for i := range w.d.Schemas {
 		if err := w.exec(ctx, "CREATE DATABASE "+quoteName(plan.ScratchDatabase(i))); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	for i := range w.d.Tables {
 		if err := w.copyTable(ctx, &w.d.Tables[i]); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	for _, sql := range w.d.Views {
 		if err := w.exec(ctx, sql); err != nil {
-			return nil, err
+			return err
 		}
+	}
+	return nil
+}
+
+// fromScratch has the server write the view down.
+func (w *definer) fromScratch(ctx context.Context) (*catalog.View, error) {
+	if err := w.copies(ctx); err != nil {
+		return nil, err
 	}
 	l := &w.s.lease
 	conns, err := l.Acquire(ctx, w.d.Home, topology.TargetPrimary, 1)
@@ -186,11 +200,11 @@ func (w *definer) copyTable(ctx context.Context, t *plan.ScratchTable) error {
 		return err
 	}
 	if len(rows) != 1 || len(rows[0]) < 2 {
-		return sqlerr.Refuse("this view", "no server says what "+t.Table.Table+" is like", "")
+		return sqlerr.Refuse("this definition", "no server says what "+t.Table.Table+" is like", "")
 	}
 	_, definition, ok := strings.Cut(string(rows[0][1]), "` (")
 	if !ok {
-		return sqlerr.Refuse("this view", t.Table.Table+" is no table on its server", "")
+		return sqlerr.Refuse("this definition", t.Table.Table+" is no table on its server", "")
 	}
 	return w.exec(ctx, "CREATE TABLE "+quoteName(plan.ScratchDatabase(t.Schema))+"."+quoteName(t.Table.Table)+" ("+
 		foreignKey.ReplaceAllString(definition, ""))

@@ -117,6 +117,8 @@ func (f *formatter) line(n Node) string {
 		return "Jobs"
 	case *CreateLike:
 		return n.line()
+	case *CreateFrom:
+		return n.line()
 	case *Const:
 		return "Const " + strings.Join(n.Columns, ", ") + " (" + strconv.Itoa(len(n.Rows)) + " rows)"
 	}

@@ -8,5 +8,3 @@ func (*Load) isNode() {}
 
 // Children of a Load are none: its INSERTs are planned when they run.
 func (*Load) Children() []Node { return nil }
-
-func (n *Load) line() string { return "Load " + n.Table.Table }
