@@ -1,0 +1,114 @@
+package rulestore
+
+import "time"
+
+// How Servals change over. A change is proposed; every Serval says whether it
+// could serve it; then it is put in effect, in one step, or withdrawn. A Serval
+// that said yes and then loses the store cannot know which: after Promise it
+// holds its statements until it does. One that had not been asked goes on with
+// the rules it has: nothing is put in effect without its answer. So two versions
+// are served at once for at most Promise, and a store that is down stops nobody.
+
+const (
+	// Promise is how long a Serval that agreed to a change may go on serving
+	// the old rules without hearing from the store.
+	Promise = 2 * time.Second
+	// pollIdle and pollOpen are the times between two looks at the store,
+	// without and with a proposal open.
+	pollIdle = time.Second
+	pollOpen = 200 * time.Millisecond
+)
+
+// proposal is a change that is asked about.
+type proposal struct {
+	ID     string `json:"id"`
+	Number int64  `json:"version"`
+	By     string `json:"by"`
+	Text   string `json:"text"`
+}
+
+// look is one look at the store. Asked is when it began, which is the time it
+// proves anything about.
+type look struct {
+	asked    time.Time
+	answered bool
+	head     int64
+	open     *proposal
+}
+
+// action is what a member does after a look, in this order.
+type action struct {
+	// hold: keep new statements waiting.
+	hold bool
+	// take: serve the version in effect; then let statements go on.
+	take bool
+	// release: let waiting statements go on with the rules as they are.
+	release bool
+	// answer: say whether the proposal could be served.
+	answer *proposal
+}
+
+// member is what a Serval knows of the hand-over. It is changed by step and
+// by what became of step's actions: took and answered.
+type member struct {
+	// serves is the version that is served.
+	serves int64
+	// agreed is the proposal that may be put in effect any time, replied the
+	// last one that was answered.
+	agreed, replied string
+	// heard is when the last look that the store answered began.
+	heard time.Time
+	// held: new statements wait.
+	held bool
+}
+
+// step decides; it is pure but for m.
+func (m *member) step(l look) action {
+	if !l.answered {
+		if m.agreed != "" && !m.held && l.asked.Sub(m.heard) >= Promise {
+			m.held = true
+			return action{hold: true}
+		}
+		return action{}
+	}
+	m.heard = l.asked
+	if l.head != m.serves {
+		// Taking asks servers, which takes its time: nobody is to be served
+		// the old rules meanwhile.
+		a := action{hold: !m.held, take: true}
+		m.held = true
+		return a
+	}
+	var a action
+	if m.agreed != "" && (l.open == nil || l.open.ID != m.agreed) {
+		m.agreed = ""
+		a.release, m.held = m.held, false
+	}
+	if l.open != nil && l.open.ID != m.replied {
+		a.answer = l.open
+	}
+	return a
+}
+
+// took: the version is served now, and statements go on. Where it could not be
+// taken they wait until it can: the others serve it.
+func (m *member) took(number int64) {
+	m.serves, m.agreed, m.held = number, "", false
+}
+
+// answering notes the answer before it is written: from then on the change may
+// be put in effect.
+func (m *member) answering(p *proposal, yes bool) {
+	m.replied = p.ID
+	if yes {
+		m.agreed = p.ID
+	}
+}
+
+// pause is the time until the next look.
+func (m *member) pause() time.Duration {
+	if m.agreed != "" || m.held {
+		return pollOpen
+	}
+	return pollIdle
+}
