@@ -36,6 +36,22 @@ type Catalog struct {
 	Plain map[string]map[string]*Table
 	// Views are the logical views.
 	Views map[ViewName]*View
+	// Off are the parts that are turned off.
+	Off Off
+}
+
+// Off are the parts of the data plane that the rules turn off; the zero value
+// has all on.
+type Off struct {
+	// Scatter: statements over more than one shard are refused.
+	Scatter bool
+	// Finisher: statements whose rows would have to be brought together are
+	// refused, StagedWrites those whose rows would have to be read first.
+	Finisher, StagedWrites bool
+	// DDL: definitions of tables with a rule are refused.
+	DDL bool
+	// ReplicaReads: every read goes to the primary.
+	ReplicaReads bool
 }
 
 // Information are the tables of information_schema by name in upper case, with
@@ -213,6 +229,7 @@ func find[V any](m map[string]*V, name string, fold bool) *V {
 // takes no lock.
 type Store struct {
 	current atomic.Pointer[Catalog]
+	held    atomic.Pointer[Hold]
 	mu      struct {
 		sync.Mutex
 		subscribers []chan struct{}
@@ -253,4 +270,28 @@ func (s *Store) Subscribe() <-chan struct{} {
 	defer s.mu.Unlock()
 	s.mu.subscribers = append(s.mu.subscribers, ch)
 	return ch
+}
+
+// Hold keeps new statements waiting while it is not known which rules are in
+// effect.
+type Hold struct {
+	// Why is for those who wait too long.
+	Why string
+	// Over is closed when statements may go on, with the Catalog as it is then.
+	Over chan struct{}
+}
+
+// Held is the hold there is, nil for none. It takes no lock.
+func (s *Store) Held() *Hold { return s.held.Load() }
+
+// Hold begins one, if there is none. Only the control plane calls it.
+func (s *Store) Hold(why string) {
+	s.held.CompareAndSwap(nil, &Hold{Why: why, Over: make(chan struct{})})
+}
+
+// Release ends the hold, if there is one.
+func (s *Store) Release() {
+	if h := s.held.Swap(nil); h != nil {
+		close(h.Over)
+	}
 }

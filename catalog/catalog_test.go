@@ -87,6 +87,20 @@ func TestLoadDuringPublishSeesWholeCatalogs(t *testing.T) {
 	readers.Wait()
 }
 
+func TestAHoldEndsForAllWhoWait(t *testing.T) {
+	s := NewStore(&Catalog{})
+	s.Release() // there is none
+	require.Nil(t, s.Held())
+	s.Hold("first")
+	h := s.Held()
+	s.Hold("second")
+	require.Same(t, h, s.Held(), "one hold at a time")
+	require.Equal(t, "first", h.Why)
+	s.Release()
+	<-h.Over
+	require.Nil(t, s.Held())
+}
+
 func BenchmarkTable(b *testing.B) {
 	for _, fold := range []bool{false, true} {
 		c := shop(fold)

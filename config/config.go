@@ -11,8 +11,14 @@ import (
 
 // Config is one valid configuration. Immutable after Load.
 type Config struct {
-	// Path is the file it came from, empty for Quick.
+	// Path is where its rules came from: the file, or a version of the store.
+	// Empty for Quick.
 	Path string
+	// Store keeps the rules' versions: etcd://host:2379/path for several
+	// Servals, empty for a folder beside the file.
+	Store string
+	// Name is this Serval's among those of the store; empty: host:port.
+	Name string
 	// Listen are the addresses of the MySQL protocol: host:port or unix:/path.
 	Listen []string
 	// Admin is the HTTP side's host:port; empty: there is none.
@@ -41,6 +47,26 @@ type Config struct {
 	Finisher   Finisher
 	// LocalInfile allows LOAD DATA LOCAL, by which a client sends a file.
 	LocalInfile bool
+	Off         Off
+	// sections are the file's keys, for Changes.
+	sections []section
+}
+
+// Off are the parts that features: turns off; the zero value has all on.
+type Off struct {
+	// Scatter: statements over more than one shard are refused.
+	Scatter bool
+	// Finisher: statements whose rows would have to be brought together are
+	// refused, StagedWrites those whose rows would have to be read first.
+	Finisher, StagedWrites bool
+	// DDL: definitions of tables with a rule are refused.
+	DDL bool
+	// ReplicaReads: every read goes to the primary.
+	ReplicaReads bool
+	// Periods: Serval makes and drops no period's tables by itself.
+	Periods bool
+	// DeadlockDetection: deadlocks over clusters end by their lock waits' timeout.
+	DeadlockDetection bool
 }
 
 // TLS files, as paths.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -30,21 +31,75 @@ func Load(path string) (*Config, error) {
 
 // Parse is Load of bytes already read; path is for messages, and relative
 // paths in the file are relative to its folder. An error is Findings.
-func Parse(path string, data []byte) (*Config, error) {
+func Parse(path string, data []byte) (*Config, error) { return parse(path, data, "", nil) }
+
+// ParseShared is the configuration of one Serval of several: what local (the
+// file at path) says for itself alone (Local), and all else from the rules they
+// share, which where names in messages. An error is Findings.
+func ParseShared(path string, local []byte, where string, rules []byte) (*Config, error) {
+	return parse(path, local, where, rules)
+}
+
+// Local are the top-level keys that each Serval of a store has for itself; its
+// file's other keys give way to the store's.
+func Local() []string {
+	return []string{"listen", "admin", "tls", "log", "limits", "pool", "replicas", "local_infile", "store", "name"}
+}
+
+// ownLines is added to the line numbers of the file's own keys where the rules
+// come from elsewhere.
+const ownLines = 1 << 24
+
+func parse(path string, data []byte, where string, rules []byte) (*Config, error) {
 	s := &source{file: path, dir: filepath.Dir(path)}
 	root := s.document(data)
 	if root == nil {
 		return nil, s.findings
 	}
+	if where != "" {
+		s.own, s.file = path, where
+		shared := s.document(rules)
+		if shared == nil {
+			return nil, s.findings
+		}
+		root = overlay(shared, root)
+	}
 	cfg := Defaults()
-	cfg.Path = path
+	cfg.Path = s.file
 	r := &reader{source: s, cfg: &cfg, own: map[int]*yaml.Node{}}
 	r.read(root)
 	r.validate()
 	if len(s.findings) > 0 {
 		return nil, s.findings.sorted()
 	}
+	cfg.sections = s.sections(root)
 	return &cfg, nil
+}
+
+// overlay is the shared rules with this Serval's own keys.
+func overlay(shared, own *yaml.Node) *yaml.Node {
+	out := *shared
+	out.Content = nil
+	local := Local()
+	each := func(n *yaml.Node, take func(key string) bool, also func(*yaml.Node)) {
+		for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+			if take(n.Content[i].Value) {
+				also(n.Content[i])
+				also(n.Content[i+1])
+				out.Content = append(out.Content, n.Content[i], n.Content[i+1])
+			}
+		}
+	}
+	each(shared, func(k string) bool { return !slices.Contains(local, k) }, func(*yaml.Node) {})
+	each(own, func(k string) bool { return slices.Contains(local, k) }, shiftLines)
+	return &out
+}
+
+func shiftLines(n *yaml.Node) {
+	n.Line += ownLines
+	for _, c := range n.Content {
+		shiftLines(c)
+	}
 }
 
 // document is the file's one YAML document, nil after a finding.

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -47,7 +48,44 @@ func (r *reader) read(root *yaml.Node) {
 		"hold_writes":  r.holdWrites,
 		"finisher":     r.finisher,
 		"local_infile": func(n *yaml.Node) { c.LocalInfile = r.yes(n, "local_infile") },
+		"store":        r.store,
+		"name":         func(n *yaml.Node) { c.Name = r.text(n, "name") },
+		"features":     r.features,
 	})
+}
+
+// store is a URL; what etcd makes of it rulestore says.
+func (r *reader) store(n *yaml.Node) {
+	r.cfg.Store = r.text(n, "store")
+	if scheme, _, _ := strings.Cut(r.cfg.Store, "://"); scheme != "etcd" && scheme != "etcds" {
+		r.add(n.Line, "write etcd://host:2379,host:2379/path, or remove it to keep versions in a folder beside the file", "store cannot be %s", r.cfg.Store)
+	}
+}
+
+// features are on unless they are said to be off.
+func (r *reader) features(n *yaml.Node) {
+	off := &r.cfg.Off
+	known := map[string]func(*yaml.Node){}
+	for name, to := range map[string]*bool{
+		"scatter": &off.Scatter, "finisher": &off.Finisher, "staged_writes": &off.StagedWrites, "ddl": &off.DDL,
+		"replica_reads": &off.ReplicaReads, "periods": &off.Periods, "deadlock_detection": &off.DeadlockDetection,
+	} {
+		known[name] = func(n *yaml.Node) { *to = !r.isOn(n, "features."+name) }
+	}
+	r.keys(n, "features", known)
+}
+
+// isOn is on or off.
+func (r *reader) isOn(n *yaml.Node, where string) bool {
+	switch v := r.text(n, where); v {
+	case "on", "true":
+		return true
+	case "off", "false":
+		return false
+	default:
+		r.add(n.Line, "it is on or off", "%s cannot be %s", where, v)
+	}
+	return true
 }
 
 func (r *reader) tls(n *yaml.Node) {

@@ -21,10 +21,16 @@ type source struct {
 	// dir is what relative paths are relative to.
 	dir      string
 	findings Findings
+	// own is the file that lines above ownLines are of.
+	own string
 }
 
 func (s *source) add(line int, do, what string, args ...any) {
-	s.findings = append(s.findings, Finding{File: s.file, Line: line, What: fmt.Sprintf(what, args...), Do: do})
+	file := s.file
+	if line > ownLines {
+		file, line = s.own, line-ownLines
+	}
+	s.findings = append(s.findings, Finding{File: file, Line: line, What: fmt.Sprintf(what, args...), Do: do})
 }
 
 // entry is one key of a mapping.

@@ -87,17 +87,22 @@ func (c *Controller) Run(ctx context.Context) error {
 		}
 		within, cancel := context.WithTimeout(ctx, refreshWithin)
 		err := c.Load(within)
-		if err == nil {
-			err = c.createMonths(within)
-		}
-		if err == nil {
-			err = c.dropMonths(within)
+		if err == nil && !c.periodsOff() {
+			if err = c.createMonths(within); err == nil {
+				err = c.dropMonths(within)
+			}
 		}
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			c.log.Warn("the tables' definitions could not be read again", "err", err)
 		}
 	}
+}
+
+func (c *Controller) periodsOff() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mu.cfg.Off.Periods
 }
 
 // pause is how long to wait until the next look.

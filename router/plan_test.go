@@ -5,7 +5,9 @@ import (
 	"testing"
 
 	"github.com/cockroachdb/datadriven"
+	"github.com/stretchr/testify/require"
 
+	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/router/plan"
 )
 
@@ -28,6 +30,11 @@ func TestPlans(t *testing.T) {
 				visible = make([]string, 1)
 				d.ScanArgs(t, "visible", &visible[0])
 			}
+			cat := cat
+			if d.HasArg("off") {
+				cat = shop(t)
+				cat.Off = off(t, d)
+			}
 			p, b, err := planTextFor(t, cat, strings.TrimPrefix(db, "none"), visible, d.Input)
 			if err != nil {
 				return err.Error() + "\n"
@@ -35,6 +42,16 @@ func TestPlans(t *testing.T) {
 			return plan.Format(p, b) + notes(p)
 		})
 	})
+}
+
+// off is the part that a case's off= turns off.
+func off(t *testing.T, d *datadriven.TestData) (o catalog.Off) {
+	var part string
+	d.ScanArgs(t, "off", &part)
+	parts := map[string]*bool{"scatter": &o.Scatter, "finisher": &o.Finisher, "staged_writes": &o.StagedWrites, "ddl": &o.DDL}
+	require.Contains(t, parts, part)
+	*parts[part] = true
+	return o
 }
 
 // notes are what a plan does to its session.

@@ -203,6 +203,9 @@ func (p *planning) finish(pl *plan.Plan) (*plan.Plan, error) {
 	if h.NoScatter && mayScatter(pl.Root) {
 		return nil, refuseNoScatter()
 	}
+	if err := p.turnedOff(pl); err != nil {
+		return nil, err
+	}
 	pl.Looks = p.looks
 	pl.Effects.UserVars = p.facts.UserVarsSet
 	pl.Effects.UsesLastInsertID = p.facts.LastInsertID

@@ -39,6 +39,7 @@ const (
 	NoPartitionForValue = 1526 // ER_NO_PARTITION_FOR_GIVEN_VALUE
 	MalformedPacket     = 1835 // ER_MALFORMED_PACKET
 	QueryTimeout        = 3024 // ER_QUERY_TIMEOUT
+	OfflineMode         = 3032 // ER_SERVER_OFFLINE_MODE
 	OutOfMemory         = 1038 // ER_OUT_OF_SORTMEMORY, said when a memory budget is passed
 	ServerLost          = 2013 // CR_SERVER_LOST, said of a backend that went away mid statement
 	CannotConnect       = 2003 // CR_CONN_HOST_ERROR, said of a backend that cannot be reached

@@ -80,7 +80,7 @@ func (l *lease) Acquire(ctx context.Context, cluster string, target topology.Tar
 func (l *lease) want(cluster string, target topology.Target, n int) backend.Want {
 	w := l.s.wantPrimary(cluster, n)
 	w.Target = target
-	if l.primary {
+	if l.primary || l.s.deps.Catalog.Load().Off.ReplicaReads {
 		w.Target = topology.TargetPrimary
 	}
 	if w.Target == topology.TargetReplica && !l.noGTID {

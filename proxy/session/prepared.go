@@ -320,6 +320,9 @@ func (s *Session) executePrepared(ctx context.Context, p *prepared) error {
 		s.settings.use(p.db)
 		defer func() { s.settings.use(now) }()
 	}
+	if err := s.awaitRules(ctx); err != nil {
+		return err
+	}
 	if err := s.planPrepared(p); err != nil {
 		return err
 	}

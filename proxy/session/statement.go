@@ -34,6 +34,9 @@ func (s *Session) text(ctx context.Context, text []byte, fp *parser.Fingerprint)
 	if handled || err != nil {
 		return err
 	}
+	if err := s.awaitRules(ctx); err != nil {
+		return s.failed(ctx, err)
+	}
 	e, hit, err := s.plan(text, fp)
 	if err != nil {
 		return s.failed(ctx, err)
