@@ -43,6 +43,19 @@ type SessionStat struct {
 	Pinned  string  `json:"pinned,omitempty"`
 }
 
+// RulesStat is the version of the rules that is served.
+type RulesStat struct {
+	// Version is 0 where no history is kept.
+	Version int64     `json:"version"`
+	Sum     string    `json:"sum"`
+	By      string    `json:"by"`
+	At      time.Time `json:"at"`
+	// Refused is why the last change was not taken, empty if it was.
+	Refused string `json:"refused,omitempty"`
+	// Text is the YAML, which holds secrets.
+	Text string `json:"-"`
+}
+
 // Sources is where the admin side reads. All functions are safe for concurrent
 // use and never nil.
 type Sources struct {
@@ -50,6 +63,8 @@ type Sources struct {
 	Catalog  func() *catalog.Catalog
 	Pools    func() []PoolStat
 	Sessions func() []SessionStat
+	// Rules is the version that is served.
+	Rules func() RulesStat
 	// Ready is nil when clients may be sent here, else the reason not.
 	Ready func() error
 }
@@ -74,6 +89,7 @@ func Handler(src Sources, m *Metrics) http.Handler {
 	mux.HandleFunc("GET /api/clusters", answer(func() any { return clusters(src.View()) }))
 	mux.HandleFunc("GET /api/tables", answer(func() any { return tables(src.Catalog()) }))
 	mux.HandleFunc("GET /api/sessions", answer(func() any { return src.Sessions() }))
+	mux.HandleFunc("GET /api/rules", answer(func() any { return src.Rules() }))
 	mux.HandleFunc("GET /api/pools", answer(func() any { return src.Pools() }))
 	// Profiles of the running process, for go tool pprof.
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)

@@ -43,7 +43,7 @@ type Metrics struct {
 	scatter, planHits, planMisses, slow        prometheus.Counter
 	connections, abortedConnects, refusedConns prometheus.Counter
 	panicked                                   prometheus.Counter
-	connected                                  prometheus.Gauge
+	connected, rulesVersion                    prometheus.Gauge
 }
 
 // NewMetrics registers Serval's counters, the Go runtime's and the process's.
@@ -75,8 +75,12 @@ func NewMetrics() *Metrics {
 		"Connections refused because of max_connections (MySQL: Connection_errors_max_connections).")
 	m.connected = m.gauge("serval_threads_connected", "Client connections open (MySQL: Threads_connected).")
 	m.panicked = m.counter("serval_panics_total", "Sessions ended by a defect of Serval; the log has the stack.")
+	m.rulesVersion = m.gauge("serval_rules_version", "The version of the rules that is served; 0 where no history is kept.")
 	return m
 }
+
+// RulesVersion notes which version of the rules is served.
+func (m *Metrics) RulesVersion(n int64) { m.rulesVersion.Set(float64(n)) }
 
 func (m *Metrics) counter(name, help string) prometheus.Counter {
 	c := prometheus.NewCounter(prometheus.CounterOpts{Name: name, Help: help})

@@ -40,6 +40,21 @@ func ParseShared(path string, local []byte, where string, rules []byte) (*Config
 	return parse(path, local, where, rules)
 }
 
+// ParseOwn reads the keys of Local alone: what a Serval must know before it can
+// ask its store for the rest. An error is Findings.
+func ParseOwn(path string, data []byte) (*Config, error) {
+	s := &source{file: path, dir: filepath.Dir(path)}
+	root := s.document(data)
+	if root == nil {
+		return nil, s.findings
+	}
+	cfg := Defaults()
+	cfg.Path = path
+	r := &reader{source: s, cfg: &cfg, own: map[int]*yaml.Node{}}
+	r.read(overlay(&yaml.Node{Kind: yaml.MappingNode, Line: root.Line}, root))
+	return &cfg, s.findings.OrNil()
+}
+
 // Local are the top-level keys that each Serval of a store has for itself; its
 // file's other keys give way to the store's.
 func Local() []string {

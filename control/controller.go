@@ -7,6 +7,7 @@ import (
 	"maps"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/servaldb/serval/catalog"
@@ -31,6 +32,11 @@ type Controller struct {
 	log     *slog.Logger
 	now     func() time.Time
 
+	// soon asks Run to look at once.
+	soon chan struct{}
+	// running ends what Run asks the servers at this moment.
+	running atomic.Pointer[context.CancelFunc]
+
 	// mu makes publications one at a time; it is held while servers are
 	// asked, which the caller's ctx bounds.
 	mu struct {
@@ -48,7 +54,7 @@ type Controller struct {
 // New makes a Controller of a valid configuration. It asks no server yet and
 // publishes the placements alone: tables whose columns are not known.
 func New(cfg *config.Config, servers Servers, store *catalog.Store, log *slog.Logger) (*Controller, error) {
-	c := &Controller{store: store, servers: servers, log: log, now: time.Now}
+	c := &Controller{store: store, servers: servers, log: log, now: time.Now, soon: make(chan struct{}, 1)}
 	c.mu.cfg, c.mu.facts = cfg, Facts{Now: c.now()}
 	c.mu.down, c.mu.missing = map[string]bool{}, map[place]bool{}
 	cat, err := Build(cfg, c.mu.facts)
@@ -75,17 +81,38 @@ func (c *Controller) Reload(ctx context.Context, cfg *config.Config) error {
 	return c.refreshLocked(ctx, cfg)
 }
 
+// Adopt makes cfg the configuration without asking any server: with what is
+// known of the tables, which Run then reads anew at once. On error the old one
+// stays in effect.
+func (c *Controller) Adopt(cfg *config.Config) error {
+	if end := c.running.Load(); end != nil {
+		(*end)() // it may be waiting for a server that does not answer
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.publishLocked(cfg, c.mu.facts); err != nil {
+		return err
+	}
+	select {
+	case c.soon <- struct{}{}:
+	default: // Run has been asked already
+	}
+	return nil
+}
+
 // Run reads the definitions again and again until ctx ends. It returns nil.
 func (c *Controller) Run(ctx context.Context) error {
 	for {
 		timer := time.NewTimer(c.pause())
 		select {
 		case <-ctx.Done():
-			timer.Stop()
 			return nil
 		case <-timer.C:
+		case <-c.soon:
 		}
+		timer.Stop()
 		within, cancel := context.WithTimeout(ctx, refreshWithin)
+		c.running.Store(&cancel)
 		err := c.Load(within)
 		if err == nil && !c.periodsOff() {
 			if err = c.createMonths(within); err == nil {

@@ -294,6 +294,43 @@ func TestRefreshReadsOneTableAgain(t *testing.T) {
 	require.ErrorIs(t, c.Refresh(t.Context(), "shop", "users"), errDown)
 }
 
+// frozenServers take questions and do not answer.
+type frozenServers struct {
+	*fakeServers
+	asked chan struct{}
+}
+
+func (f frozenServers) Select(ctx context.Context, _, _ string) ([][][]byte, error) {
+	select {
+	case f.asked <- struct{}{}:
+	default:
+	}
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func TestRulesAreAdoptedWhileServersDoNotAnswer(t *testing.T) {
+	c, store := start(t, newFake(shopTables()))
+	require.NoError(t, c.Load(t.Context()))
+	frozen := frozenServers{asked: make(chan struct{}, 1)}
+	c.servers = frozen
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	c.soon <- struct{}{}
+	go func() { ended <- c.Run(ctx) }()
+	<-frozen.asked
+
+	before := time.Now()
+	require.NoError(t, c.Adopt(parse(t, head+"schemas: {shop: {tables: {users: {shard: hash(id), shards: 4, on: [c0, c1]}}}}")))
+	require.Less(t, time.Since(before), refreshWithin/2, "it does not wait for servers")
+	users := store.Load().Table("shop", "users")
+	require.Len(t, users.Placement.Shards, 4)
+	require.Len(t, users.Columns, 2, "what was known of the table")
+	<-frozen.asked // Run looks at once
+	cancel()
+	require.NoError(t, <-ended)
+}
+
 func TestReloadOfABadConfigurationChangesNothing(t *testing.T) {
 	c, store := start(t, newFake(shopTables()))
 	require.NoError(t, c.Load(t.Context()))

@@ -47,19 +47,21 @@ const (
 
 // OpenEtcd connects to etcd://host:2379,host:2379/path. User and password may
 // stand before the hosts; etcds:// speaks TLS. The error says what is wrong with
-// the URL: that nobody answers is seen with the first call.
+// the URL. That nobody answers is seen with the first call, or here where a user
+// is named.
 func OpenEtcd(raw string) (*Etcd, error) {
 	cfg, prefix, err := etcdURL(raw)
 	if err != nil {
 		return nil, err
 	}
+	shown := "etcd://" + strings.Join(hostsOf(cfg.Endpoints), ",") + prefix
 	cfg.Logger = zap.NewNop() // what goes wrong is returned
 	cfg.DialTimeout, cfg.DialKeepAliveTime, cfg.DialKeepAliveTimeout = dialTimeout, aliveFor, aliveFor
 	client, err := clientv3.New(cfg)
 	if err != nil {
-		return nil, fmt.Errorf("store %s: %w", raw, err)
+		return nil, fmt.Errorf("store %s: %w", shown, err)
 	}
-	return &Etcd{client: client, prefix: prefix, url: "etcd://" + strings.Join(hostsOf(cfg.Endpoints), ",") + prefix, now: time.Now}, nil
+	return &Etcd{client: client, prefix: prefix, url: shown, now: time.Now}, nil
 }
 
 func etcdURL(raw string) (cfg clientv3.Config, prefix string, err error) {

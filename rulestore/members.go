@@ -208,9 +208,9 @@ func (m *Membership) Leave(ctx context.Context) error {
 // lookWithin bounds one look, so that a lost store is noticed.
 const lookWithin = 500 * time.Millisecond
 
-// Run follows the store until ctx ends; it returns nil. A store that does not
-// answer is asked again and again.
-func (m *Membership) Run(ctx context.Context, f Follower) error {
+// Run follows the store until ctx ends. A store that does not answer is asked
+// again and again.
+func (m *Membership) Run(ctx context.Context, f Follower) {
 	watch := m.etcd.client.Watch(clientv3.WithRequireLeader(ctx), m.etcd.key(""), clientv3.WithPrefix(),
 		clientv3.WithFilterDelete())
 	quiet := true
@@ -235,7 +235,6 @@ func (m *Membership) Run(ctx context.Context, f Follower) error {
 		}
 		timer.Stop()
 	}
-	return nil
 }
 
 func (m *Membership) logStore(err error) {

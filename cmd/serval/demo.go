@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"log/slog"
 
 	"github.com/spf13/cobra"
 
-	"github.com/servaldb/serval/config"
 	"github.com/servaldb/serval/demo"
 )
 
@@ -26,11 +24,7 @@ root), or mysqld or mariadbd of this machine.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			opt.Out = cmd.OutOrStdout()
 			opt.Serve = func(ctx context.Context, path string, ready func()) error {
-				cfg, err := config.Load(path)
-				if err != nil {
-					return err
-				}
-				return serve(ctx, cfg, slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn})), nil, ready)
+				return serve(ctx, newFileRules(path, nil), cmd.ErrOrStderr(), ready)
 			}
 			return demo.Run(cmd.Context(), opt)
 		},

@@ -2,19 +2,14 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
-	"errors"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/servaldb/serval/config"
 )
 
 func run(t *testing.T, args ...string) (string, error) {
@@ -77,33 +72,4 @@ func TestServeNeedsAFileOrAPrimary(t *testing.T) {
 	require.ErrorContains(t, err, "-c FILE")
 	_, err = run(t, "serve", "-c", "x.yaml", "--primary", "127.0.0.1:1")
 	require.ErrorContains(t, err, "not both")
-}
-
-func TestABadFileIsNotReloaded(t *testing.T) {
-	signals := make(chan os.Signal, 2)
-	loads := []error{errors.New("line 3 is wrong"), nil}
-	applied := make(chan *config.Config, 1)
-	r := &reloader{signals: signals, load: func() (*config.Config, error) {
-		err := loads[0]
-		loads = loads[1:]
-		return &config.Config{Path: "serval.yaml"}, err
-	}}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan struct{})
-	var log bytes.Buffer
-	go func() {
-		defer close(ended)
-		r.run(ctx, slog.New(slog.NewTextHandler(&log, nil)), func(_ context.Context, c *config.Config) error {
-			applied <- c
-			return nil
-		})
-	}()
-	signals <- syscall.SIGHUP
-	signals <- syscall.SIGHUP
-	require.Equal(t, "serval.yaml", (<-applied).Path)
-	cancel()
-	<-ended
-	require.Contains(t, log.String(), "line 3 is wrong")
-	require.Contains(t, log.String(), "the old one stays")
-	require.Empty(t, loads)
 }

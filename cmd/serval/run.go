@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -25,9 +27,15 @@ import (
 // starts without those that do not answer.
 const startTimeout = 10 * time.Second
 
-// serve runs the proxy with cfg until ctx ends, then drains. ready is called
-// once clients are accepted; reload may be nil.
-func serve(ctx context.Context, cfg *config.Config, log *slog.Logger, reload *reloader, ready func()) error {
+// serve runs the proxy with a source's rules until ctx ends, then drains. It
+// logs to w. ready is called once clients are accepted.
+func serve(ctx context.Context, source ruleSource, w io.Writer, ready func()) error {
+	cfg, err := source.start(ctx, newLogger(w, config.Defaults().Log))
+	if err != nil {
+		return err
+	}
+	log := newLogger(w, cfg.Log)
+	defer source.leave(ctx, log)
 	srv, err := newServers(cfg, log)
 	if err != nil {
 		return err
@@ -47,6 +55,7 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger, reload *re
 	}
 	p.recovery = txn.NewRecovery(fleetServers{srv.fleet}, log)
 	p.jobs = ddl.New(fleetServers{srv.fleet}, log)
+	p.current.Store(cfg)
 	front, err := p.front()
 	if err != nil {
 		return err
@@ -61,16 +70,15 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger, reload *re
 	group.Go(func() error { return p.control.Run(background) })
 	group.Go(func() error { p.recovery.Run(background); return nil })
 	group.Go(func() error { p.jobs.Run(background); return nil })
-	deadlocks := txn.Deadlocks{Servers: fleetServers{srv.fleet}, Holders: p.registry.Holders, Break: p.registry.BreakDeadlock, Log: log}
+	deadlocks := txn.Deadlocks{Servers: fleetServers{srv.fleet}, Holders: p.holders, Break: p.registry.BreakDeadlock, Log: log}
 	group.Go(func() error { deadlocks.Run(background); return nil })
 	if cfg.Admin != "" {
 		group.Go(func() error {
 			return admin.Serve(background, cfg.Admin, admin.Handler(p.sources(front), p.metrics), log)
 		})
 	}
-	if reload != nil {
-		group.Go(func() error { reload.run(background, log, p.apply); return nil })
-	}
+	p.rules.Store(&admin.RulesStat{})
+	group.Go(func() error { source.follow(background, p); return nil })
 	group.Go(func() error {
 		defer stop()
 		serving, end := context.WithCancel(ctx)
@@ -101,6 +109,18 @@ type process struct {
 	digests  *admin.Digests
 	jobs     *ddl.Jobs
 	started  time.Time
+	// rules is what is known of the version that is served, current its
+	// configuration.
+	rules   atomic.Pointer[admin.RulesStat]
+	current atomic.Pointer[config.Config]
+}
+
+// holders are the transactions in which deadlocks are looked for.
+func (p *process) holders() []txn.Holder {
+	if p.current.Load().Off.DeadlockDetection {
+		return nil
+	}
+	return p.registry.Holders()
 }
 
 // awaitPrimaries waits until every cluster has a primary, or ctx ends.
@@ -147,7 +167,11 @@ func (p *process) apply(ctx context.Context, cfg *config.Config) error {
 	if err := p.servers.update(cfg); err != nil {
 		return err
 	}
-	return p.control.Reload(ctx, cfg)
+	if err := p.control.Reload(ctx, cfg); err != nil {
+		return err
+	}
+	p.current.Store(cfg)
+	return nil
 }
 
 func (p *process) deps() session.Deps {
@@ -247,6 +271,7 @@ func (p *process) knows() admin.Sources {
 
 func (p *process) sources(front *proxy.Server) admin.Sources {
 	src := p.knows()
+	src.Rules = func() admin.RulesStat { return *p.rules.Load() }
 	src.Ready = func() error {
 		select {
 		case <-front.Draining():

@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -29,45 +27,41 @@ also the one to log in to Serval with.
 
 SIGHUP reads the file again: a bad one never takes effect, and the log says why. SIGTERM
 drains: no new clients, /readyz fails, sessions end after their transaction, at the latest
-after limits.drain_timeout.`,
+after limits.drain_timeout.
+
+Every configuration that was served is kept: beside the file, or for several Servals in etcd
+(store:); serval rules shows and changes them.`,
 		Example: `  serval serve -c serval.yaml
   serval serve --primary 127.0.0.1:3306 --replica 127.0.0.1:3316 --user app --password s3cret`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			var load func() (*config.Config, error)
+			reload := make(chan os.Signal, 1)
+			var source ruleSource
 			switch {
 			case file != "" && primary != "":
 				return errors.New("give either -c FILE or --primary, not both")
 			case file != "":
-				load = func() (*config.Config, error) { return config.Load(file) }
-			case primary != "":
-				load = func() (*config.Config, error) {
-					cfg, err := config.Quick(primary, replicas, user, secret(password))
-					if err == nil {
-						cfg.Admin = adminAddr
-						if listen != "" {
-							cfg.Listen = []string{listen}
-						}
-					}
-					return cfg, err
+				signal.Notify(reload, syscall.SIGHUP)
+				defer signal.Stop(reload)
+				var err error
+				if source, err = rulesOf(file, reload); err != nil {
+					return err
 				}
+			case primary != "":
+				signal.Ignore(syscall.SIGHUP)
+				cfg, err := config.Quick(primary, replicas, user, secret(password))
+				if err != nil {
+					return err
+				}
+				if cfg.Admin = adminAddr; listen != "" {
+					cfg.Listen = []string{listen}
+				}
+				source = fixedRules{cfg}
 			default:
 				return errors.New("serve needs -c FILE, or --primary HOST:PORT for read/write splitting without a file")
 			}
-			cfg, err := load()
-			if err != nil {
-				return err
-			}
-			log := newLogger(cmd.ErrOrStderr(), cfg.Log)
 			relaxGC()
-			reload := make(chan os.Signal, 1)
-			signal.Notify(reload, syscall.SIGHUP)
-			defer signal.Stop(reload)
-			if file == "" {
-				signal.Ignore(syscall.SIGHUP)
-				load = nil
-			}
-			return serve(cmd.Context(), cfg, log, &reloader{load: load, signals: reload}, func() {})
+			return serve(cmd.Context(), source, cmd.ErrOrStderr(), func() {})
 		},
 	}
 	f := cmd.Flags()
@@ -79,6 +73,19 @@ after limits.drain_timeout.`,
 	f.StringVar(&listen, "listen", "", "address of the proxy, without a file (default 127.0.0.1:3307)")
 	f.StringVar(&adminAddr, "admin", "", "address of the admin page, without a file (default: none)")
 	return cmd
+}
+
+// rulesOf is where a file says its rules are.
+func rulesOf(file string, signals <-chan os.Signal) (ruleSource, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	own, err := config.ParseOwn(file, data)
+	if err == nil && own.Store != "" {
+		return &etcdRules{file: file, signals: signals}, nil
+	}
+	return newFileRules(file, signals), nil // what is wrong with the file it says with all the rest
 }
 
 // relaxGC lets the heap grow to five times what lives: a proxy keeps little,
@@ -109,33 +116,4 @@ func newLogger(w io.Writer, c config.Log) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, opt))
 	}
 	return slog.New(slog.NewTextHandler(w, opt))
-}
-
-// reloader reads the configuration again when asked by a signal.
-type reloader struct {
-	load    func() (*config.Config, error)
-	signals <-chan os.Signal
-}
-
-// run applies each new configuration that is good. It ends with ctx.
-func (r *reloader) run(ctx context.Context, log *slog.Logger, apply func(context.Context, *config.Config) error) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-r.signals:
-		}
-		if r.load == nil {
-			continue
-		}
-		cfg, err := r.load()
-		if err == nil {
-			err = apply(ctx, cfg)
-		}
-		if err != nil {
-			log.Error("the configuration was not reloaded; the old one stays", "why", fmt.Sprint(err))
-			continue
-		}
-		log.Info("configuration reloaded", "file", cfg.Path)
-	}
 }

@@ -25,6 +25,7 @@ var allowed = map[string][]string{
 	"executor/txn":      {"topology", "backend"},
 	"control":           {"config", "shardrule", "catalog", "topology", "topology/failover", "topology/health"},
 	"ddl":               {},
+	"rulestore":         {},
 	"reshard":           {"catalog", "shardrule", "topology", "backend"},
 	"admin":             {"catalog", "control", "reshard", "shardrule", "topology"},
 	"proxy/session":     {"parser", "router", "router/plan", "executor", "executor/txn", "catalog", "topology", "backend", "shardrule", "ddl", "internal/infile"},
@@ -34,6 +35,7 @@ var allowed = map[string][]string{
 
 	"internal/mysqlproc": {},
 	"internal/mysqltest": {},
+	"internal/etcdtest":  {},
 	"internal/tpch":      {},
 	"internal/archtest":  {},
 	"integration":        {},
