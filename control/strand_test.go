@@ -67,9 +67,11 @@ func TestStrandings(t *testing.T) {
 }
 
 // oneRow has a row in one place, and no other table.
-type oneRow struct{ place }
+type oneRow struct {
+	Servers
+	place
+}
 
-func (o oneRow) Exec(context.Context, string, string) error { return nil }
 func (o oneRow) Select(_ context.Context, cluster, sql string) ([][][]byte, error) {
 	if cluster == o.cluster && sql == "SELECT 1 FROM `"+o.database+"`.`"+o.table+"` LIMIT 1" {
 		return [][][]byte{row("1")}, nil
@@ -79,10 +81,10 @@ func (o oneRow) Select(_ context.Context, cluster, sql string) ([][][]byte, erro
 
 func TestOnlyPlacesWithRowsStrandSomething(t *testing.T) {
 	places := []topology.Shard{{Cluster: "c0", Database: "shop_0", Table: "t"}, {Cluster: "c1", Database: "shop_1", Table: "t"}}
-	at, err := firstWithRows(t.Context(), oneRow{place{"c1", "shop_1", "t"}}, places)
+	at, err := firstWithRows(t.Context(), oneRow{nil, place{"c1", "shop_1", "t"}}, places)
 	require.NoError(t, err)
 	require.Equal(t, places[1], *at)
-	at, err = firstWithRows(t.Context(), oneRow{place{"c1", "shop_2", "t"}}, places)
+	at, err = firstWithRows(t.Context(), oneRow{nil, place{"c1", "shop_2", "t"}}, places)
 	require.NoError(t, err)
 	require.Nil(t, at)
 }
