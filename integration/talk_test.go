@@ -169,7 +169,7 @@ func (k *talk) line(line string) (diff string) {
 	if want.errno != 0 {
 		want.rows, got.rows = nil, nil // a server may send some ahead of its error
 	}
-	const syntaxError = 1064               // in words of Serval's own
+	const syntaxError = 1064 // in words of Serval's own
 	diff = compare(sql, want, got)
 	if w, g := want.message, got.message; diff == "" && w != g && want.errno != syntaxError {
 		diff = fmt.Sprintf("message:\n  plain  %s\n  serval %s", w, g)

@@ -37,10 +37,10 @@ type login struct {
 	r   *wire.Reader
 	w   *wire.Writer
 
-	nonce  [wire.NonceSize]byte
-	resp   wire.HandshakeResponse
-	secure bool   // nobody can listen: TLS or a unix socket
-	host   string // the client's, as messages name it
+	greeted, nonce [wire.NonceSize]byte // the first one, and the last
+	resp           wire.HandshakeResponse
+	secure         bool   // nobody can listen: TLS or a unix socket
+	host           string // the client's, as messages name it
 }
 
 func newLogin(s *Server, c *conn) *login {
@@ -96,7 +96,7 @@ func (l *login) steps(ctx context.Context) (*session.Client, error) {
 	return &session.Client{
 		ID: l.conn.id, Conn: l.net, Reader: l.r, Writer: l.w, Capabilities: capabilities,
 		User: user, Schema: l.resp.Schema, Collation: l.resp.Collation,
-		Remote: l.remote(), Attributes: l.resp.Attributes, Draining: l.srv.draining,
+		Remote: l.remote(), Attributes: l.resp.Attributes, Draining: l.srv.draining, ChangeUser: l.changeUser,
 	}, nil
 }
 
@@ -123,7 +123,7 @@ func (l *login) greet() error {
 	if err != nil {
 		return err
 	}
-	l.nonce = nonce
+	l.greeted, l.nonce = nonce, nonce
 	version := l.srv.cfg.version()
 	collation := wire.CollationUTF8MB40900AICI
 	if strings.Contains(version, "MariaDB") {

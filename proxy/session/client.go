@@ -4,6 +4,7 @@
 package session
 
 import (
+	"context"
 	"net"
 
 	"github.com/servaldb/serval/catalog"
@@ -35,4 +36,17 @@ type Client struct {
 	// that waits for a command wakes with os.ErrDeadlineExceeded. A session
 	// that sets read deadlines itself looks at Draining after each setting.
 	Draining <-chan struct{}
+	// ChangeUser logs in again, as COM_CHANGE_USER's body asks, over Reader and
+	// Writer; what it returns is who the client is now. After an error, which
+	// the client has not been told, the connection must end. Nil where there is
+	// no login.
+	ChangeUser func(ctx context.Context, body []byte) (Identity, error)
+}
+
+// Identity is who a client is, and what it asked for when it said so.
+type Identity struct {
+	User       *catalog.User
+	Schema     string // checked; may be empty
+	Collation  uint16 // 0: not said
+	Attributes map[string]string
 }

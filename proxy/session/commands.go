@@ -48,10 +48,7 @@ func (s *Session) command(ctx context.Context, payload []byte) (quit bool, err e
 	case wire.ComResetConnection:
 		s.resetConnection(ctx)
 	case wire.ComChangeUser:
-		// Refused, and the connection ends as MySQL ends it after a failed
-		// change: nobody may go on under an identity that is in doubt.
-		s.fail(sqlerr.Refuse("COM_CHANGE_USER", "a session's user is fixed at login", "open a new connection"))
-		return true, nil
+		return s.changeUser(ctx, body), nil
 	default:
 		s.fail(sqlerr.New(sqlerr.UnknownCommand, "Unknown command"))
 	}
@@ -104,24 +101,71 @@ func (s *Session) setOption(body []byte) error {
 	return nil
 }
 
-// resetConnection takes the session back to what it was after login: its
-// transaction is rolled back, its state, statements and pins are gone, the
-// database stays.
+// changeUser answers COM_CHANGE_USER: a login again, and the session as after
+// one. quit: it failed, and nobody may go on under an identity that is in doubt;
+// MySQL closes the connection, too.
+func (s *Session) changeUser(ctx context.Context, body []byte) (quit bool) {
+	ctx = s.begin(ctx, "Change user", nil)
+	defer s.end()
+	if s.c.ChangeUser == nil {
+		s.fail(sqlerr.New(sqlerr.UnknownCommand, "Unknown command"))
+		return true
+	}
+	who, err := s.c.ChangeUser(ctx, body)
+	s.out.SetSeq(s.in.Seq())
+	if err != nil {
+		s.fail(err)
+		return true
+	}
+	s.mu.Lock()
+	s.c.User, s.c.Attributes = who.User, who.Attributes
+	s.mu.Unlock()
+	if who.Collation != 0 {
+		s.c.Collation = who.Collation
+	}
+	s.log = s.deps.Log.With("session", s.c.ID, "user", s.c.User.Name, "remote", s.c.Remote)
+	s.settings.use("")
+	if err := s.startAgain(ctx); err != nil {
+		s.fail(err)
+		return true
+	}
+	if who.Schema != "" {
+		if err := s.useSchema(ctx, who.Schema); err != nil {
+			s.fail(err)
+			return true
+		}
+	}
+	s.ok(wire.OK{})
+	return false
+}
+
+// resetConnection answers COM_RESET_CONNECTION.
 func (s *Session) resetConnection(ctx context.Context) {
 	ctx = s.begin(ctx, "Reset connection", nil)
 	defer s.end()
+	if err := s.startAgain(ctx); err != nil {
+		s.fail(err)
+		return
+	}
+	s.ok(wire.OK{})
+}
+
+// startAgain takes the session back to what it was after login: its
+// transaction is rolled back, its state, statements and pins are gone, the
+// database stays.
+func (s *Session) startAgain(ctx context.Context) error {
 	_ = s.tx.Rollback(ctx)
 	s.unpinAll(func(c *backend.Conn) { c.Discard() })
 	db := s.settings.db
 	s.settings, s.options, s.autocommit = newSettings(), newOptions(s.deps.Consistency), true
 	s.next, s.lastInsertID, s.rowCount, s.foundRows = noOptions, 0, -1, 0
+	s.unread = nil
 	s.stmts.init(s.deps.Limits)
 	s.named = nil
 	s.diag.reset()
 	if err := s.startCollation(); err != nil {
-		s.fail(err)
-		return
+		return err
 	}
 	s.settings.use(db)
-	s.ok(wire.OK{})
+	return nil
 }

@@ -121,7 +121,7 @@ func (r *Registry) Kill(id uint64, connection bool, by string) error {
 	switch {
 	case s == nil || uint64(uint32(id)) != id:
 		return sqlerr.New(errNoSuchThread, "Unknown thread id: %d", id)
-	case by != "" && s.c.User.Name != by:
+	case by != "" && s.userName() != by:
 		return sqlerr.New(errKillDenied, "You are not owner of thread %d", id)
 	case connection:
 		s.killConnection()

@@ -320,6 +320,13 @@ func (s *Session) info() Info {
 	}
 }
 
+// userName is for other goroutines: COM_CHANGE_USER changes it.
+func (s *Session) userName() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.c.User.Name
+}
+
 // publish shows the process list what the goroutine knows.
 func (s *Session) publish() {
 	s.mu.Lock()
