@@ -18,7 +18,9 @@ var (
 		[]string{"instance", "state"}, nil)
 	descWait = prometheus.NewDesc("serval_pool_waits_total", "Times a statement waited for a free connection.",
 		[]string{"instance"}, nil)
-	descRunning = prometheus.NewDesc("serval_threads_running", "Statements running now (MySQL: Threads_running).", nil, nil)
+	descRunning  = prometheus.NewDesc("serval_threads_running", "Statements running now (MySQL: Threads_running).", nil, nil)
+	descBranches = prometheus.NewDesc("serval_prepared_branches",
+		"Prepared XA branches of any Serval on the cluster, as seen last; those of a COMMIT under way are among them.", []string{"cluster"}, nil)
 	descVersion = prometheus.NewDesc("serval_catalog_version", "Version of the running rules.", nil, nil)
 )
 
@@ -28,7 +30,7 @@ type collector struct{ src Sources }
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descUp, descLag, descPrimary, descPool, descWait, descRunning, descVersion} {
+	for _, d := range []*prometheus.Desc{descUp, descLag, descPrimary, descPool, descWait, descRunning, descBranches, descVersion} {
 		ch <- d
 	}
 }
@@ -56,6 +58,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		}
 	}
 	ch <- prometheus.MustNewConstMetric(descRunning, prometheus.GaugeValue, float64(running))
+	for cluster, n := range c.src.Prepared() {
+		ch <- prometheus.MustNewConstMetric(descBranches, prometheus.GaugeValue, float64(n), cluster)
+	}
 	ch <- prometheus.MustNewConstMetric(descVersion, prometheus.GaugeValue, float64(c.src.Catalog().Version))
 }
 

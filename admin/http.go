@@ -65,6 +65,8 @@ type Sources struct {
 	Sessions func() []SessionStat
 	// Rules is the version that is served.
 	Rules func() RulesStat
+	// Prepared is how many prepared branches were seen last, by cluster.
+	Prepared func() map[string]int
 	// Ready is nil when clients may be sent here, else the reason not.
 	Ready func() error
 }

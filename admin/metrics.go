@@ -42,7 +42,9 @@ type Metrics struct {
 
 	scatter, planHits, planMisses, slow        prometheus.Counter
 	connections, abortedConnects, refusedConns prometheus.Counter
-	panicked                                   prometheus.Counter
+	panicked, deadlocks                        prometheus.Counter
+	commits, recovered                         *prometheus.CounterVec
+	commitTime                                 prometheus.Histogram
 	connected, rulesVersion                    prometheus.Gauge
 }
 
@@ -76,6 +78,18 @@ func NewMetrics() *Metrics {
 	m.connected = m.gauge("serval_threads_connected", "Client connections open (MySQL: Threads_connected).")
 	m.panicked = m.counter("serval_panics_total", "Sessions ended by a defect of Serval; the log has the stack.")
 	m.rulesVersion = m.gauge("serval_rules_version", "The version of the rules that is served; 0 where no history is kept.")
+	m.deadlocks = m.counter("serval_deadlocks_broken_total", "Deadlocks over several clusters that Serval ended, one transaction each.")
+	m.commits = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "serval_atomic_commits_total", Help: "COMMITs over two and more clusters that wrote, by outcome: committed, rolled_back, unknown.",
+	}, []string{"outcome"})
+	m.commitTime = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "serval_atomic_commit_duration_seconds", Help: "What such a COMMIT took, from its first step to its last.",
+		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
+	})
+	m.recovered = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "serval_recovered_branches_total", Help: "Branches that this Serval ended because nobody else did, by outcome: committed, rolled_back.",
+	}, []string{"outcome"})
+	m.registry.MustRegister(m.commits, m.commitTime, m.recovered)
 	return m
 }
 
@@ -133,3 +147,20 @@ func (m *Metrics) Refused()    { m.refusedConns.Inc() }
 
 // Open is +1 for a client connection opened and -1 for one closed.
 func (m *Metrics) Open(delta int) { m.connected.Add(float64(delta)) }
+
+// AtomicCommit counts a COMMIT over several clusters.
+func (m *Metrics) AtomicCommit(outcome string, took time.Duration) {
+	m.commits.WithLabelValues(outcome).Inc()
+	m.commitTime.Observe(took.Seconds())
+}
+
+// Recovered counts a branch that recovery ended, DeadlockBroken a deadlock over
+// clusters.
+func (m *Metrics) Recovered(committed bool) {
+	outcome := "rolled_back"
+	if committed {
+		outcome = "committed"
+	}
+	m.recovered.WithLabelValues(outcome).Inc()
+}
+func (m *Metrics) DeadlockBroken() { m.deadlocks.Inc() }

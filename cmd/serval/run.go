@@ -53,7 +53,7 @@ func serve(ctx context.Context, source ruleSource, w io.Writer, ready func()) er
 	if err != nil {
 		return err
 	}
-	p.recovery = txn.NewRecovery(fleetServers{srv.fleet}, log)
+	p.recovery = txn.NewRecovery(fleetServers{srv.fleet}, log, p.metrics)
 	p.jobs = ddl.New(fleetServers{srv.fleet}, log)
 	p.current.Store(cfg)
 	front, err := p.front()
@@ -70,7 +70,10 @@ func serve(ctx context.Context, source ruleSource, w io.Writer, ready func()) er
 	group.Go(func() error { return p.control.Run(background) })
 	group.Go(func() error { p.recovery.Run(background); return nil })
 	group.Go(func() error { p.jobs.Run(background); return nil })
-	deadlocks := txn.Deadlocks{Servers: fleetServers{srv.fleet}, Holders: p.holders, Break: p.registry.BreakDeadlock, Log: log}
+	deadlocks := txn.Deadlocks{Servers: fleetServers{srv.fleet}, Holders: p.holders, Log: log, Break: func(session uint32) {
+		p.metrics.DeadlockBroken()
+		p.registry.BreakDeadlock(session)
+	}}
 	group.Go(func() error { deadlocks.Run(background); return nil })
 	if cfg.Admin != "" {
 		group.Go(func() error {
@@ -254,6 +257,18 @@ func (p *process) transactions() (out []admin.TransactionStat) {
 	return out
 }
 
+// prepared is how many branches wait for their end, by cluster.
+func (p *process) prepared() map[string]int {
+	out := map[string]int{}
+	for _, name := range (fleetServers{p.servers.fleet}).Clusters() {
+		out[name] = 0
+	}
+	for _, b := range p.recovery.Branches() {
+		out[b.Cluster]++
+	}
+	return out
+}
+
 // knows is what the admin side reads, but for whether clients are welcome.
 func (p *process) knows() admin.Sources {
 	return admin.Sources{
@@ -265,7 +280,7 @@ func (p *process) knows() admin.Sources {
 			}
 			return out
 		},
-		Sessions: p.sessions,
+		Sessions: p.sessions, Prepared: p.prepared,
 	}
 }
 

@@ -24,7 +24,26 @@ type Coordinator interface {
 	// still prepared on is for recovery if left is true; else its decision
 	// with the first cluster, if it has one, is not needed any more.
 	Ended(first, gtrid string, decided, left bool)
+	// Meter counts; nil: nobody does.
+	Meter() Meter
 }
+
+// Meter counts what became of transactions over several clusters. Safe for
+// concurrent use, and quick.
+type Meter interface {
+	// AtomicCommit: a COMMIT over two and more clusters that wrote was answered
+	// so, after that long.
+	AtomicCommit(outcome string, took time.Duration)
+	// Recovered: recovery ended a branch that nobody else did.
+	Recovered(committed bool)
+}
+
+// Outcomes of an atomic commit, as Meter gets them.
+const (
+	OutcomeCommitted  = "committed"
+	OutcomeRolledBack = "rolled_back"
+	OutcomeUnknown    = "unknown" // to the client; recovery finds out
+)
 
 const (
 	// decisionTable has a row for each transaction over several clusters that
@@ -71,6 +90,11 @@ func (t *Tx[C]) commitAtomic(ctx context.Context) (marks map[string]Mark, err er
 	if t.writers() < 2 || t.opts.Access == "READ ONLY" {
 		return t.commitOnly(ctx)
 	}
+	outcome := OutcomeRolledBack
+	if m := t.coordinator.Meter(); m != nil {
+		began := time.Now()
+		defer func() { m.AtomicCommit(outcome, time.Since(began)) }()
+	}
 	fault("begin-commit")
 	err = t.prepare(ctx)
 	fault("prepared")
@@ -92,10 +116,12 @@ func (t *Tx[C]) commitAtomic(ctx context.Context) (marks map[string]Mark, err er
 	}
 	switch end {
 	case committed:
+		outcome = OutcomeCommitted
 		t.commitBranches(deciding, &marks)
 		fault("committed")
 		return marks, nil
 	case unknown:
+		outcome = OutcomeUnknown
 		t.leaveAll()
 		for i := range t.parts {
 			noteMark(&marks, t.parts[i].cluster, Mark{Unknown: t.parts[i].wrote})

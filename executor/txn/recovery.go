@@ -31,6 +31,7 @@ type Servers interface {
 type Recovery struct {
 	servers  Servers
 	log      *slog.Logger
+	meter    Meter
 	instance string
 	count    atomic.Uint64
 	wake     chan struct{}
@@ -76,11 +77,11 @@ const (
 	maxNeedless = 10_000
 )
 
-// NewRecovery makes one; Run does the work.
-func NewRecovery(servers Servers, log *slog.Logger) *Recovery {
+// NewRecovery makes one; Run does the work. meter may be nil.
+func NewRecovery(servers Servers, log *slog.Logger, meter Meter) *Recovery {
 	var id [8]byte
 	_, _ = rand.Read(id[:]) // it never fails (crypto/rand since Go 1.24)
-	r := &Recovery{servers: servers, log: log, instance: hex.EncodeToString(id[:]), wake: make(chan struct{}, 1), blind: map[string]string{}}
+	r := &Recovery{servers: servers, log: log, meter: meter, instance: hex.EncodeToString(id[:]), wake: make(chan struct{}, 1), blind: map[string]string{}}
 	r.mu.running = map[string]bool{}
 	r.mu.needless = map[string][]string{}
 	return r
@@ -96,6 +97,9 @@ func (r *Recovery) Name() string {
 	r.mu.running[name] = true
 	return name
 }
+
+// Meter implements Coordinator.
+func (r *Recovery) Meter() Meter { return r.meter }
 
 // Ended implements Coordinator.
 func (r *Recovery) Ended(first, gtrid string, decided, left bool) {
@@ -275,6 +279,9 @@ func (r *Recovery) recover(ctx context.Context, b Branch) (trouble string) {
 	// by the connection it came by (MariaDB): the next round sees.
 	if err := r.servers.Exec(ctx, b.Cluster, verb+b.XID); err != nil {
 		return plainMessage(err)
+	}
+	if r.meter != nil {
+		r.meter.Recovered(committed)
 	}
 	r.log.Info("a branch of a transaction that nobody ended was ended", "cluster", b.Cluster, "gtrid", b.GTRID, "committed", committed)
 	return ""

@@ -45,7 +45,7 @@ func (s *oneServer) Exec(_ context.Context, cluster, sql string) error {
 func TestARefusedRecoverIsToldOnce(t *testing.T) {
 	var log bytes.Buffer
 	s := &oneServer{err: sqlerr.New(1401, "XAER_RMERR: Fatal error occurred in the transaction branch - check your data for consistency")}
-	r := NewRecovery(s, slog.New(slog.NewTextHandler(&log, nil)))
+	r := NewRecovery(s, slog.New(slog.NewTextHandler(&log, nil)), nil)
 	told := func() int { return strings.Count(log.String(), "XA_RECOVER_ADMIN") }
 	for range 3 {
 		r.Round(t.Context(), time.Unix(0, 0))
@@ -63,7 +63,8 @@ func TestABranchOfAnotherServalIsEndedAsDecided(t *testing.T) {
 		return [][]byte{[]byte("1"), []byte(strconv.Itoa(len(gtrid))), []byte(strconv.Itoa(len(bqual))), []byte(gtrid + bqual)}
 	}
 	s := &oneServer{branches: [][][]byte{branch("serval:other:1", "1:c0"), branch("serval:other", "x"), branch("theirs", "1:c0")}}
-	r := NewRecovery(s, slog.New(slog.DiscardHandler))
+	counted := recoveries{}
+	r := NewRecovery(s, slog.New(slog.DiscardHandler), counted)
 	began := time.Unix(1000, 0)
 	r.Round(t.Context(), began)
 	require.Empty(t, s.ran, "it may be in the middle of its commit")
@@ -77,4 +78,11 @@ func TestABranchOfAnotherServalIsEndedAsDecided(t *testing.T) {
 	r.Round(t.Context(), began)
 	r.Round(t.Context(), began.Add(recoverAfter))
 	require.Equal(t, "c1: XA COMMIT 'serval:other:1','1:c0'", s.ran[len(s.ran)-1], "the decision was there")
+	require.Equal(t, recoveries{false: 1, true: 1}, counted)
 }
+
+// recoveries counts branches by whether they were committed.
+type recoveries map[bool]int
+
+func (r recoveries) Recovered(committed bool)         { r[committed]++ }
+func (recoveries) AtomicCommit(string, time.Duration) {}

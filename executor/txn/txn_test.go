@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/datadriven"
 	"github.com/stretchr/testify/require"
@@ -309,3 +310,11 @@ func (c *coordinator) Finish(_ context.Context, cluster, branch string) error {
 func (c *coordinator) Ended(first, _ string, decided, left bool) {
 	fmt.Fprintf(&c.w.log, "ended: first=%s decision=%t left for recovery=%t\n", first, decided, left)
 }
+
+func (c *coordinator) Meter() Meter { return c }
+
+func (c *coordinator) AtomicCommit(outcome string, _ time.Duration) {
+	fmt.Fprintf(&c.w.log, "counted: %s\n", outcome)
+}
+
+func (c *coordinator) Recovered(bool) {}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/executor/txn"
 	"github.com/servaldb/serval/internal/mysqltest"
 	"github.com/servaldb/serval/internal/wire"
 	"github.com/servaldb/serval/shardrule"
@@ -123,6 +124,7 @@ func (coordinator) Decided(context.Context, string, string) (bool, error) {
 }
 func (coordinator) Finish(context.Context, string, string) error { return errors.New("not there") }
 func (coordinator) Ended(string, string, bool, bool)             {}
+func (coordinator) Meter() txn.Meter                             { return nil }
 
 func (w *world) close() {
 	_ = w.conn.Close()
