@@ -67,7 +67,7 @@ func CheckLive(ctx context.Context, cfg *config.Config, servers Servers, now tim
 		return []Finding{{Shard: -1, What: err.Error()}}
 	}
 	var out []Finding
-	out = append(out, r.clusterFindings(ctx)...)
+	out = append(out, r.clusterFindings(ctx, cat)...)
 	for _, schema := range cat.Schemas {
 		for _, t := range schema.Tables {
 			name := TableName{schema.Name, t.Name}
@@ -99,9 +99,9 @@ func readAll(ctx context.Context, cfg *config.Config, servers Servers, now time.
 	return r, cat, facts, err
 }
 
-// clusterFindings: clusters that do not answer, and those that differ in what
-// must be the same.
-func (r *factReader) clusterFindings(ctx context.Context) []Finding {
+// clusterFindings: clusters that do not answer, those that do not let Serval do
+// what it must, and those that differ in what must be the same.
+func (r *factReader) clusterFindings(ctx context.Context, cat *catalog.Catalog) []Finding {
 	var out []Finding
 	first := ""
 	for i := range r.cfg.Clusters {
@@ -110,6 +110,10 @@ func (r *factReader) clusterFindings(ctx context.Context) []Finding {
 			out = append(out, Finding{Shard: -1, Line: c.Line, What: fmt.Sprintf(what, args...), Do: do})
 		}
 		s, ok := r.ask(ctx, c.Name)
+		for _, f := range r.grantFindings(ctx, cat, c.Name, len(c.Instances) > 1) { // which may be why it does not answer
+			f.Line = c.Line
+			out = append(out, f)
+		}
 		if !ok {
 			add("check the address and the backend account", "cluster %s does not answer: %s", c.Name, r.down[c.Name])
 			continue
