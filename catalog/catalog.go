@@ -27,6 +27,9 @@ type Catalog struct {
 	FoldNames bool
 	// Collations by name, as the servers list them.
 	Collations map[string]Collation
+	// Zone is the time_zone of sessions that set none, an offset or a name;
+	// empty where it is not known, or not the same on all servers.
+	Zone string
 	// Information is what the servers' information_schema holds, nil while no
 	// server has been asked.
 	Information *Information

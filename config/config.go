@@ -199,10 +199,10 @@ type Table struct {
 	// Keep and Ahead are a time rule's periods before (this one included) and
 	// after now; Keep 0: all there are.
 	Keep, Ahead int
-	// From is its first period as year*100+month, 0 if not said.
-	From int
-	// Zone is the time zone in which its column is written, so in which a
-	// period begins; nil: UTC.
+	// From is its first period as its Calendar reads it, empty if not said.
+	From string
+	// Zone is the time zone in which its column is written, or its moments are
+	// shown, so in which a period begins; nil: UTC.
 	Zone *time.Location
 	// DropOld: periods before Keep are dropped.
 	DropOld bool

@@ -136,7 +136,7 @@ func TestOptionalKeysReplaceTheirDefaults(t *testing.T) {
 	require.Equal(t, LayoutTables, tables[0].Layout)
 	require.Equal(t, []string{"c0"}, tables[0].On)
 	require.Equal(t, LayoutDatabases, tables[1].Layout)
-	require.Equal(t, 202401, tables[1].From)
+	require.Equal(t, "2024-01", tables[1].From)
 	require.Equal(t, 1, tables[1].Ahead, "one month ahead unless said")
 	require.Equal(t, "c0", cfg.Schemas[0].Home, "a schema without home has the file's")
 }

@@ -6,7 +6,6 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -79,9 +78,9 @@ func (r *reader) table(e entry) *rawTable {
 		"places":         func(n *yaml.Node) { r.places(n, t) },
 		"global":         func(n *yaml.Node) { t.global = r.yes(n, "global") },
 		"auto_increment": func(n *yaml.Node) { r.autoIncrement(n, t) },
-		"keep":           func(n *yaml.Node) { t.Keep = r.number(n, "keep", 1, 1200) },
-		"ahead":          func(n *yaml.Node) { t.Ahead = r.number(n, "ahead", 0, 120) },
-		"from":           func(n *yaml.Node) { t.From = r.month(n) },
+		"keep":           func(n *yaml.Node) { t.Keep = r.number(n, "keep", 1, 10_000) },
+		"ahead":          func(n *yaml.Node) { t.Ahead = r.number(n, "ahead", 0, 1000) },
+		"from":           func(n *yaml.Node) { t.From = r.text(n, "from") },
 		"time_zone":      func(n *yaml.Node) { t.Zone = r.zone(n) },
 		"drop_old":       func(n *yaml.Node) { t.DropOld = r.yes(n, "drop_old") },
 		"unique":         func(n *yaml.Node) { r.uniqueKeys(n, t) },
@@ -165,19 +164,6 @@ func (r *reader) arg(n *yaml.Node, p shardrule.Param) shardrule.Arg {
 		a.Pairs = append(a.Pairs, shardrule.Pair{Key: r.expand(e.key, e.line), Value: r.text(e.node, p.Name+"."+e.key)})
 	}
 	return a
-}
-
-// month is 2024-01 as 202401.
-func (r *reader) month(n *yaml.Node) int {
-	text := r.text(n, "from")
-	y, m, ok := strings.Cut(text, "-")
-	year, err1 := strconv.Atoi(y)
-	month, err2 := strconv.Atoi(m)
-	if !ok || err1 != nil || err2 != nil || year < 1000 || year > 9999 || month < 1 || month > 12 {
-		r.add(n.Line, "write a month like 2024-01", "from cannot be %s", text)
-		return 0
-	}
-	return year*100 + month
 }
 
 // zone reads a time zone's name.
@@ -339,10 +325,16 @@ func (r *reader) parameters(t *rawTable, f shardrule.Function) {
 	switch {
 	case err != nil:
 		r.ruleError(t, err)
+		return
 	case f.Listed != nil && t.has("places") && n != len(t.Places):
 		r.add(t.given["places"], "name one for each shard", "table %s has %d places, and %s makes %d shards", t.Name, len(t.Places), f.Name, n)
 	case f.Listed != nil:
 		t.Shards = n
+	}
+	if c, _ := t.Rule.Calendar(); t.From != "" && f.Periodic != nil { // Try has said what is wrong with it
+		if _, ok := c.Period(t.From); !ok {
+			r.add(t.given["from"], "write it like "+c.Example(), "from cannot be %s", t.From)
+		}
 	}
 }
 

@@ -19,14 +19,15 @@ import (
 // is no error but a Finding of CheckLive.
 //
 // Where shards stand: numbered shards are dealt to their clusters in equal runs,
-// the first shards to the first cluster; a month is on cluster number
-// (year*12+month) mod clusters.
+// the first shards to the first cluster; a period is on cluster number
+// period mod clusters, where a month's number is year*12+month, and a day's the
+// days since 1970.
 func Build(cfg *config.Config, facts Facts) (*catalog.Catalog, error) {
 	b := &builder{cfg: cfg, facts: facts, taken: map[topology.Shard]string{}}
 	c := &catalog.Catalog{
 		Clusters: map[string]*topology.Cluster{}, Schemas: map[string]*catalog.Schema{}, Users: map[string]*catalog.User{},
 		Home: cfg.Home, FoldNames: facts.FoldNames, Collations: facts.Collations, Information: facts.Information,
-		Plain: facts.plainTables(),
+		Plain: facts.plainTables(), Zone: facts.Zone,
 		Off: catalog.Off{Scatter: cfg.Off.Scatter, Finisher: cfg.Off.Finisher, StagedWrites: cfg.Off.StagedWrites, DDL: cfg.Off.DDL, ReplicaReads: cfg.Off.ReplicaReads},
 	}
 	for i := range cfg.Clusters {
@@ -127,11 +128,11 @@ func (b *builder) placement(schema, name string, rule *config.Table, fact *Table
 		p.Kind = shardrule.Global
 		p.Shards = copies(schema, name, rule.On)
 	case config.Sharded:
-		var periods []shardrule.Period
+		over := shardrule.Periods{Table: name, Zone: rule.Zone}
 		if periodic(rule) {
-			periods = monthsOf(rule, fact, b.facts.Now)
+			over.List = periodsOf(rule, fact, b.facts.Now)
 		}
-		a, err := rule.Rule.Algorithm(name, rule.Shards, periods)
+		a, err := rule.Rule.Algorithm(rule.Shards, over)
 		if err != nil {
 			b.add(rule.Line, "", "table %s: %s", name, err)
 			return nil
@@ -139,7 +140,7 @@ func (b *builder) placement(schema, name string, rule *config.Table, fact *Table
 		p.Kind = shardrule.Sharded
 		p.Column, p.Algorithm = b.facts.column(rule.Rule.Columns[0], fact, a)
 		if p.Shards = numberedShards(schema, name, rule); periodic(rule) {
-			p.Shards = monthShards(schema, name, rule, periods)
+			p.Shards = periodShards(schema, name, rule, over.List)
 		}
 	}
 	if len(rule.Places) > 0 {
@@ -178,18 +179,20 @@ func numberedShards(schema, table string, rule *config.Table) []topology.Shard {
 	return shards
 }
 
-func monthShards(schema, table string, rule *config.Table, periods []shardrule.Period) []topology.Shard {
+func periodShards(schema, table string, rule *config.Table, periods []shardrule.Period) []topology.Shard {
+	calendar := calendarOf(rule)
 	shards := make([]topology.Shard, len(periods))
 	for i, p := range periods {
-		shards[i] = physical(schema, table, rule.Layout, p.String())
-		shards[i].Index, shards[i].Cluster = i, monthCluster(rule.On, p)
+		shards[i] = physical(schema, table, rule.Layout, calendar.Name(p))
+		shards[i].Index, shards[i].Cluster = i, periodCluster(rule.On, p)
 	}
 	return shards
 }
 
-// monthCluster deals months round.
-func monthCluster(on []string, p shardrule.Period) string {
-	return on[(p.Number()+1)%len(on)]
+// periodCluster deals periods round.
+func periodCluster(on []string, p shardrule.Period) string {
+	n := len(on)
+	return on[(int(p)%n+n)%n]
 }
 
 func physical(schema, table string, layout config.Layout, suffix string) topology.Shard {

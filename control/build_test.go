@@ -1,8 +1,6 @@
 package control
 
 import (
-	"fmt"
-	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -40,10 +38,9 @@ func TestBuild(t *testing.T) {
 			if arg.Key == "months" {
 				fact := &TableFact{}
 				for _, v := range arg.Vals[1:] {
-					var p int
-					_, err := fmt.Sscan(v, &p)
-					require.NoError(t, err)
-					fact.Periods = append(fact.Periods, shardrule.Period(p))
+					p, ok := shardrule.Calendar{Unit: shardrule.Month}.Named(v)
+					require.True(t, ok, v)
+					fact.Periods = append(fact.Periods, p)
 				}
 				facts.Tables[TableName{"shop", arg.Vals[0]}] = fact
 			}
@@ -137,21 +134,41 @@ func TestBuildTakesTheColumnFromTheServer(t *testing.T) {
 	require.Equal(t, shardrule.TypeOther, column("timestamp", "timestamp", "").Type, "hash does not take it")
 }
 
-func TestWantedMonthsFollowFromKeepAndAhead(t *testing.T) {
-	for _, c := range []struct {
-		why  string
-		rule config.Table
-		want []shardrule.Period
-	}{
-		{"nothing said: this month and those ahead", config.Table{Ahead: 1}, []shardrule.Period{202611, 202612}},
-		{"keep counts this month", config.Table{Keep: 2}, []shardrule.Period{202610, 202611}},
-		{"from goes before keep", config.Table{Keep: 2, From: 202609}, []shardrule.Period{202609, 202610, 202611}},
-		{"a first month to come", config.Table{From: 202701}, []shardrule.Period{202701}},
-		{"over the year's end", config.Table{Ahead: 2}, []shardrule.Period{202611, 202612, 202701}},
-	} {
-		require.Equal(t, c.want, wantedMonths(&c.rule, november), c.why)
+// namesOf are the names of a rule's periods.
+func namesOf(rule *config.Table, periods []shardrule.Period) string {
+	var names []string
+	for _, p := range periods {
+		names = append(names, calendarOf(rule).Name(p))
 	}
-	require.True(t, slices.IsSorted(wantedMonths(&config.Table{Keep: 100, Ahead: 100}, november)))
+	return strings.Join(names, " ")
+}
+
+func TestWantedPeriodsFollowFromKeepAndAhead(t *testing.T) {
+	for _, c := range []struct {
+		why, shard string
+		rule       config.Table
+		want       string
+	}{
+		{"nothing said: this month and those ahead", "month(at)", config.Table{Ahead: 1}, "202611 202612"},
+		{"keep counts this month", "month(at)", config.Table{Keep: 2}, "202610 202611"},
+		{"from goes before keep", "month(at)", config.Table{Keep: 2, From: "2026-09"}, "202609 202610 202611"},
+		{"a first month to come", "month(at)", config.Table{From: "2027-01"}, "202701"},
+		{"over the year's end", "month(at)", config.Table{Ahead: 2}, "202611 202612 202701"},
+		{"years", "year(at)", config.Table{From: "2024", Ahead: 1}, "2024 2025 2026 2027"},
+		{"weeks, from a day in the first", "week(at)", config.Table{From: "2026-11-12", Ahead: 1}, "2026w46 2026w47 2026w48 2026w49"},
+		{"days", "day(at)", config.Table{Keep: 2, Ahead: 1}, "20261122 20261123 20261124"},
+		{"hours over midnight", "hour(at)", config.Table{Keep: 2, From: "2026-11-22 22"}, "2026112222 2026112223 2026112300 2026112301 2026112302 2026112303 2026112304 2026112305 2026112306 2026112307 2026112308 2026112309 2026112310"},
+		{"windows of days", "days(at, 10, 2026-11-01)", config.Table{Keep: 2, Ahead: 1}, "20261111 20261121 20261201"},
+	} {
+		c.rule.Kind, c.rule.Rule = config.Sharded, ruleFor(t, c.shard)
+		require.Equal(t, c.want, namesOf(&c.rule, wantedPeriods(&c.rule, november)), c.why)
+	}
+}
+
+func ruleFor(t *testing.T, text string) shardrule.Rule {
+	r, err := shardrule.ParseRule(text, nil)
+	require.NoError(t, err)
+	return r
 }
 
 // A month begins when it does where the application writes, whatever the
@@ -163,27 +180,26 @@ func TestAMonthBeginsInTheRulesTimeZone(t *testing.T) {
 		return when
 	}
 	for _, c := range []struct {
-		zone, now string
-		want      shardrule.Period
+		zone, now, want string
 	}{
-		{"", "2026-10-31T23:59:59Z", 202610},
-		{"", "2026-11-01T00:00:00Z", 202611},
-		{"Europe/Berlin", "2026-10-31T22:59:59Z", 202610}, // winter time since the 25th
-		{"Europe/Berlin", "2026-10-31T23:00:00Z", 202611},
-		{"Europe/Berlin", "2026-03-31T21:59:59Z", 202603}, // summer time since the 29th
-		{"Europe/Berlin", "2026-03-31T22:00:00Z", 202604},
-		{"America/New_York", "2026-11-01T03:59:59Z", 202610}, // the clock goes back on that very day
-		{"America/New_York", "2026-11-01T04:00:00Z", 202611},
-		{"Asia/Tokyo", "2026-12-31T14:59:59Z", 202612},
-		{"Asia/Tokyo", "2026-12-31T15:00:00Z", 202701},
+		{"", "2026-10-31T23:59:59Z", "202610"},
+		{"", "2026-11-01T00:00:00Z", "202611"},
+		{"Europe/Berlin", "2026-10-31T22:59:59Z", "202610"}, // winter time since the 25th
+		{"Europe/Berlin", "2026-10-31T23:00:00Z", "202611"},
+		{"Europe/Berlin", "2026-03-31T21:59:59Z", "202603"}, // summer time since the 29th
+		{"Europe/Berlin", "2026-03-31T22:00:00Z", "202604"},
+		{"America/New_York", "2026-11-01T03:59:59Z", "202610"}, // the clock goes back on that very day
+		{"America/New_York", "2026-11-01T04:00:00Z", "202611"},
+		{"Asia/Tokyo", "2026-12-31T14:59:59Z", "202612"},
+		{"Asia/Tokyo", "2026-12-31T15:00:00Z", "202701"},
 	} {
-		rule := &config.Table{Kind: config.Sharded}
+		rule := &config.Table{Kind: config.Sharded, Rule: ruleFor(t, "month(at)")}
 		if c.zone != "" {
 			zone, err := time.LoadLocation(c.zone)
 			require.NoError(t, err)
 			rule.Zone = zone
 		}
-		require.Equal(t, c.want, periodAt(rule, at(c.now)), c.zone+" "+c.now)
-		require.Equal(t, []shardrule.Period{c.want}, wantedMonths(rule, at(c.now).In(time.FixedZone("elsewhere", 11*3600))), "the process's own zone does not count")
+		require.Equal(t, c.want, namesOf(rule, []shardrule.Period{periodAt(rule, at(c.now))}), c.zone+" "+c.now)
+		require.Equal(t, c.want, namesOf(rule, wantedPeriods(rule, at(c.now).In(time.FixedZone("elsewhere", 11*3600)))), "the process's own zone does not count")
 	}
 }

@@ -45,7 +45,7 @@ type Controller struct {
 		facts Facts
 		// down are the clusters that did not answer last time, for the log.
 		down map[string]bool
-		// missing are the months that had no table at the last look; what is
+		// missing are the periods that had no table at the last look; what is
 		// missing twice is created.
 		missing map[place]bool
 	}
@@ -115,8 +115,8 @@ func (c *Controller) Run(ctx context.Context) error {
 		c.running.Store(&cancel)
 		err := c.Load(within)
 		if err == nil && !c.periodsOff() {
-			if err = c.createMonths(within); err == nil {
-				err = c.dropMonths(within)
+			if err = c.createPeriods(within); err == nil {
+				err = c.dropPeriods(within)
 			}
 		}
 		cancel()
@@ -212,7 +212,7 @@ func (c *Controller) refreshLocked(ctx context.Context, cfg *config.Config) erro
 	}
 	old := c.mu.facts
 	old.Now = facts.Now
-	if cfg == c.mu.cfg && sameMonths(cfg, c.mu.facts.Now, facts.Now) && reflect.DeepEqual(old, facts) {
+	if cfg == c.mu.cfg && samePeriods(cfg, c.mu.facts.Now, facts.Now) && reflect.DeepEqual(old, facts) {
 		return nil
 	}
 	return c.publishLocked(cfg, facts)
@@ -351,8 +351,26 @@ func (r *factReader) all(ctx context.Context, plain *catalog.Catalog) Facts {
 	r.lookups(ctx, plain, &facts)
 	r.plain(plain, &facts)
 	facts.Views = r.views(ctx)
+	facts.Zone = r.zone(ctx)
 	facts.withCollations()
 	return facts
+}
+
+// zone is the time_zone that all clusters have for sessions that set none, empty
+// where they differ, or one does not say.
+func (r *factReader) zone(ctx context.Context) string {
+	zone := ""
+	for i := range r.cfg.Clusters {
+		s, ok := r.ask(ctx, r.cfg.Clusters[i].Name)
+		switch {
+		case !ok && r.old.Zone != "": // as it was
+			return r.old.Zone
+		case !ok || i > 0 && s.zone != zone:
+			return ""
+		}
+		zone = s.zone
+	}
+	return zone
 }
 
 // withCollations tells text columns how their collations pad.
@@ -386,7 +404,7 @@ func (f *Facts) pad(tables map[TableName]*TableFact) {
 // answers. Not known: none did; nil: it does not exist.
 func (r *factReader) table(ctx context.Context, name TableName, rule *config.Table, p *shardrule.Placement) (fact *TableFact, known bool) {
 	if periodic(rule) {
-		return r.monthTable(ctx, name, rule)
+		return r.periodTable(ctx, name, rule)
 	}
 	tried := map[string]bool{}
 	for _, s := range p.Shards {

@@ -77,7 +77,7 @@ func (f *fakeServers) Select(_ context.Context, cluster, sql string) ([][][]byte
 	}
 	switch {
 	case strings.HasPrefix(sql, "SELECT VERSION()"):
-		return [][][]byte{row(f.version, f.fold)}, nil
+		return [][][]byte{row(f.version, f.fold, "SYSTEM", "UTC")}, nil
 	case strings.Contains(sql, "information_schema.COLUMNS"):
 		f.asked = append(f.asked, cluster+": "+sql[strings.Index(sql, "WHERE"):strings.Index(sql, " ORDER BY")])
 		rows := f.columns(cluster, sql)
@@ -349,15 +349,15 @@ func TestMonthsAheadAreCreatedAtTheSecondLook(t *testing.T) {
 	delete(f.tables, place{"c1", "shop", "logs_202612"})
 	c, store := start(t, f)
 	require.NoError(t, c.Load(t.Context()))
-	require.NoError(t, c.createMonths(t.Context()))
+	require.NoError(t, c.createPeriods(t.Context()))
 	require.Empty(t, f.executed, "a CREATE TABLE may be going on")
-	require.NoError(t, c.createMonths(t.Context()))
+	require.NoError(t, c.createPeriods(t.Context()))
 	require.Equal(t, []string{
 		"c0: CREATE TABLE IF NOT EXISTS `shop`.`logs_202612` (\n  at datetime\n) COMMENT='a (b)'",
 		"c1: CREATE TABLE IF NOT EXISTS `shop`.`logs_202701` (\n  at datetime\n) COMMENT='a (b)'",
 	}, f.executed)
 	require.Equal(t, "month v1 periods=202610-202701", store.Load().Table("shop", "logs").Placement.Algorithm.Spec())
-	require.NoError(t, c.createMonths(t.Context()))
+	require.NoError(t, c.createPeriods(t.Context()))
 	require.Len(t, f.executed, 2)
 }
 
@@ -383,10 +383,10 @@ func TestFindingsNameShardsThatAreMissingOrDiffer(t *testing.T) {
 	require.Empty(t, texts())
 
 	f.tables[place{"c1", "shop_1", "users"}] = []string{"name varchar(30)", "id bigint auto"}
-	f.tables[place{"c1", "shop", "logs_202611"}] = []string{"at timestamp"}
+	f.tables[place{"c1", "shop", "logs_202611"}] = []string{"at time"}
 	require.Equal(t, []string{
-		"shop.logs: month does not take column at of type timestamp: which month a row is in depends on the session's time_zone; use DATETIME; change the column or the rule",
-		"shop.logs shard 0: shop.logs_202610 on cluster c0 differs: column 1 is at datetime NOT NULL instead of at timestamp NOT NULL; alter it as the other shards are",
+		"shop.logs: month does not take column at of type time; it takes DATE, DATETIME, TIMESTAMP, integers with epoch: and text with format:; change the column or the rule",
+		"shop.logs shard 0: shop.logs_202610 on cluster c0 differs: column 1 is at datetime NOT NULL instead of at time NOT NULL; alter it as the other shards are",
 		"shop.users shard 1: shop_1.users on cluster c1 differs: column 1 is name varchar(30) COLLATE utf8mb4_general_ci NOT NULL instead of name varchar(20) COLLATE utf8mb4_general_ci NOT NULL; alter it as the other shards are",
 	}, texts())
 

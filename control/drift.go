@@ -26,7 +26,7 @@ type Repair struct {
 }
 
 // CheckDrift compares the definitions of all shards with the first that has the
-// table (of months with the newest), and says what would make them the same.
+// table (of periods with the newest), and says what would make them the same.
 // Tables with a definition under way are left out.
 func CheckDrift(ctx context.Context, cfg *config.Config, servers Servers, now time.Time) []Repair {
 	r, cat, facts, err := readAll(ctx, cfg, servers, now)
@@ -79,7 +79,7 @@ func (d *drift) table(ctx context.Context, p *shardrule.Placement) []Repair {
 			"check again when that has ended")}}
 	}
 	order := slices.Clone(p.Shards)
-	if p.Kind == shardrule.Sharded && p.Algorithm.Name() == "month" {
+	if _, periods := p.Algorithm.(*shardrule.Time); periods {
 		slices.Reverse(order)
 	}
 	var model *tableText

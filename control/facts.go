@@ -16,7 +16,7 @@ type TableName struct{ Schema, Table string }
 // Facts is what the servers said. The zero Facts is valid: nothing is known.
 // Immutable once made.
 type Facts struct {
-	// Now decides which months a table has to have.
+	// Now decides which periods a table has to have.
 	Now time.Time
 	// FoldNames: the servers compare table names in lower case.
 	FoldNames  bool
@@ -26,6 +26,8 @@ type Facts struct {
 	// Tables are the definitions, of those tables that exist; names are in
 	// lower case where FoldNames.
 	Tables map[TableName]*TableFact
+	// Zone is as in catalog.Catalog.
+	Zone string
 	// Weights are the weight strings of texts that rules name.
 	Weights map[Text][]byte
 	// Plain are the tables and views without a rule.
@@ -48,7 +50,7 @@ type TableFact struct {
 	UniqueNames   []string // of UniqueKeys
 	Indexes       []catalog.Index
 	AutoIncrement string
-	// Periods are the months that have a table, ascending, for month rules.
+	// Periods are those that have a table, ascending, for rules of time.
 	Periods []shardrule.Period
 }
 
@@ -100,29 +102,37 @@ func periodic(rule *config.Table) bool {
 	return rule.Kind == config.Sharded && rule.Rule.Function().Periodic != nil
 }
 
-// monthsOf are the months a table has: those that exist, or, while it has no
+// calendarOf is the calendar of a function of time; config has tried it.
+func calendarOf(rule *config.Table) shardrule.Calendar {
+	c, _ := rule.Rule.Calendar()
+	return c
+}
+
+// periodsOf are the periods a table has: those that exist, or, while it has no
 // table at all, those it is to have.
-func monthsOf(rule *config.Table, fact *TableFact, now time.Time) []shardrule.Period {
+func periodsOf(rule *config.Table, fact *TableFact, now time.Time) []shardrule.Period {
 	if fact != nil && len(fact.Periods) > 0 {
 		return slices.Clone(fact.Periods)
 	}
-	return wantedMonths(rule, now)
+	return wantedPeriods(rule, now)
 }
 
-// periodAt is the month in the rule's time zone. Values are compared as they are
+// periodAt is the period in the rule's time zone. Values are compared as they are
 // written, so it is the zone the applications write in that counts, and no hour
-// of a changed clock is in two months.
+// of a changed clock is in two periods.
 func periodAt(rule *config.Table, now time.Time) shardrule.Period {
-	zone := rule.Zone
-	if zone == nil {
-		zone = time.UTC
-	}
-	now = now.In(zone)
-	return shardrule.PeriodOf(now.Year(), int(now.Month()))
+	return calendarOf(rule).At(now.In(zoneOf(rule)))
 }
 
-// sameMonths: both times are in the same month for every rule.
-func sameMonths(cfg *config.Config, a, b time.Time) bool {
+func zoneOf(rule *config.Table) *time.Location {
+	if rule.Zone == nil {
+		return time.UTC
+	}
+	return rule.Zone
+}
+
+// samePeriods: both times are in the same period for every rule.
+func samePeriods(cfg *config.Config, a, b time.Time) bool {
 	for i := range cfg.Schemas {
 		for j := range cfg.Schemas[i].Tables {
 			if t := &cfg.Schemas[i].Tables[j]; periodic(t) && periodAt(t, a) != periodAt(t, b) {
@@ -133,20 +143,20 @@ func sameMonths(cfg *config.Config, a, b time.Time) bool {
 	return true
 }
 
-// wantedMonths are those from the rule's from:, or as many as keep: says, to
-// ahead: months after now.
-func wantedMonths(rule *config.Table, now time.Time) []shardrule.Period {
+// wantedPeriods are those from the rule's from:, or as many as keep: says, to
+// ahead: periods after now.
+func wantedPeriods(rule *config.Table, now time.Time) []shardrule.Period {
 	current := periodAt(rule, now)
 	first := current
 	if rule.Keep > 0 {
-		first = current.Add(1 - rule.Keep)
+		first = current - shardrule.Period(rule.Keep-1)
 	}
-	if rule.From > 0 {
-		first = shardrule.Period(rule.From)
+	if from, ok := calendarOf(rule).Period(rule.From); ok {
+		first = from
 	}
-	last := max(current.Add(rule.Ahead), first)
+	last := max(current+shardrule.Period(rule.Ahead), first)
 	var out []shardrule.Period
-	for p := first; p <= last; p = p.Add(1) {
+	for p := first; p <= last; p++ {
 		out = append(out, p)
 	}
 	return out

@@ -32,19 +32,29 @@ type Servers interface {
 type server struct {
 	flavor topology.Flavor
 	fold   bool
+	// zone is the time_zone of a session that sets none: an offset or a name,
+	// empty where it is a system's other than UTC.
+	zone string
 }
 
 func readServer(ctx context.Context, s Servers, cluster string) (server, error) {
-	rows, err := s.Select(ctx, cluster, "SELECT VERSION(), @@lower_case_table_names")
+	rows, err := s.Select(ctx, cluster, "SELECT VERSION(), @@lower_case_table_names, @@GLOBAL.time_zone, @@system_time_zone")
 	if err != nil {
 		return server{}, err
 	}
-	if len(rows) != 1 || len(rows[0]) != 2 {
+	if len(rows) != 1 || len(rows[0]) != 4 {
 		return server{}, fmt.Errorf("cluster %s: unexpected answer to VERSION()", cluster)
 	}
 	v := server{flavor: topology.FlavorMySQL, fold: string(rows[0][1]) != "0"}
 	if strings.Contains(string(rows[0][0]), "MariaDB") {
 		v.flavor = topology.FlavorMariaDB
+	}
+	system := string(rows[0][3])
+	if v.zone = string(rows[0][2]); v.zone == "SYSTEM" {
+		v.zone = ""
+		if system == "UTC" || system == "GMT" || system == "Universal" {
+			v.zone = "+00:00"
+		}
 	}
 	return v, nil
 }

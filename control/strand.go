@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -111,6 +112,9 @@ func (s *stranding) left(name TableName, p, q *shardrule.Placement) []topology.S
 	}
 	before, after := ruleOf(s.from, s.facts, name), ruleOf(s.to, s.facts, name)
 	if periodic(before) && periodic(after) {
+		if !samePeriodRule(before, after, p.Column.Type) {
+			return p.Shards
+		}
 		var out []topology.Shard
 		for _, at := range p.Shards {
 			if !s.found(at, q.Shards) {
@@ -128,6 +132,20 @@ func (s *stranding) left(name TableName, p, q *shardrule.Placement) []topology.S
 		}
 	}
 	return nil
+}
+
+// samePeriodRule: both rules have a row in the same period. The zone does not
+// matter to what is written as a date.
+func samePeriodRule(a, b *config.Table, column shardrule.ColumnType) bool {
+	if !reflect.DeepEqual(a.Rule, b.Rule) {
+		return false
+	}
+	switch column {
+	case shardrule.TypeDate, shardrule.TypeDatetime, shardrule.TypeText:
+		return true
+	case shardrule.TypeOther, shardrule.TypeInt, shardrule.TypeDecimal, shardrule.TypeBinary, shardrule.TypeTimestamp:
+	}
+	return zoneOf(a).String() == zoneOf(b).String()
 }
 
 // holds: one of the old shards is the new one; found the other way round.

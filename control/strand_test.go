@@ -37,10 +37,9 @@ func TestStrandings(t *testing.T) {
 			case "months":
 				fact := &TableFact{}
 				for _, v := range arg.Vals {
-					var p int
-					_, err := fmt.Sscan(v[strings.Index(v, ":")+1:], &p)
-					require.NoError(t, err)
-					fact.Periods = append(fact.Periods, shardrule.Period(p))
+					p, ok := shardrule.Calendar{Unit: shardrule.Month}.Named(strings.TrimSpace(v[strings.Index(v, ":")+1:]))
+					require.True(t, ok, v)
+					fact.Periods = append(fact.Periods, p)
 				}
 				name, _, _ := strings.Cut(arg.Vals[0], ":")
 				facts.Tables[TableName{"shop", name}] = fact

@@ -318,7 +318,7 @@ func dropSchema(t *testing.T, clusters []*mysqlproc.Cluster, schema string) {
 	ctx := context.Background() // also called when the test's own has ended
 	for _, c := range clusters {
 		rows, err := c.Primary.DB().QueryContext(ctx, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ? OR SCHEMA_NAME RLIKE ?",
-			schema, "^"+schema+"_[0-9]+$")
+			schema, "^"+schema+"_[0-9w]+$")
 		require.NoError(t, err)
 		var names []string
 		for rows.Next() {

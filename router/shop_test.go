@@ -136,12 +136,18 @@ func sbtest() *catalog.Table {
 }
 
 func months(t testing.TB, table *catalog.Table) {
-	periods := []shardrule.Period{202609, 202610, 202611, 202612}
-	month, err := shardrule.NewMonth(table.Name, periods)
+	calendar := shardrule.Calendar{Unit: shardrule.Month}
+	var periods []shardrule.Period
+	for _, name := range []string{"202609", "202610", "202611", "202612"} {
+		period, ok := calendar.Named(name)
+		require.True(t, ok)
+		periods = append(periods, period)
+	}
+	month, err := shardrule.NewTime("month", calendar, nil, shardrule.Periods{Table: table.Name, List: periods})
 	require.NoError(t, err)
 	p := &shardrule.Placement{Schema: "shop", Table: table.Name, Kind: shardrule.Sharded, Algorithm: month, Column: keyColumn(t, table, "paid_at")}
 	for i, period := range periods {
-		p.Shards = append(p.Shards, topology.Shard{Index: i, Cluster: "c" + strconv.Itoa(i%2), Database: "shop", Table: "payment_logs_" + period.String()})
+		p.Shards = append(p.Shards, topology.Shard{Index: i, Cluster: "c" + strconv.Itoa(i%2), Database: "shop", Table: "payment_logs_" + calendar.Name(period)})
 	}
 	table.Placement = p
 }

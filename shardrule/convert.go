@@ -40,7 +40,10 @@ func (c Column) KeyToCompare(v sqlval.Value, w Weigher) (Key, Match, error) {
 	case TypeDate, TypeDatetime:
 		k, m := c.compareTime(v)
 		return k, m, nil
-	case TypeTimestamp, TypeOther:
+	case TypeTimestamp:
+		k, m := c.compareTimestamp(v, w)
+		return k, m, nil
+	case TypeOther:
 	}
 	return Key{}, MatchUnknown, nil
 }
@@ -67,7 +70,9 @@ func (c Column) KeyToStore(v sqlval.Value, w Weigher) (Key, error) {
 		return c.storeBinary(v)
 	case TypeDate, TypeDatetime:
 		return c.storeTime(v)
-	case TypeTimestamp, TypeOther:
+	case TypeTimestamp:
+		return c.storeTimestamp(v, w)
+	case TypeOther:
 	}
 	if c.SQLType == "" {
 		return Key{}, sqlerr.Refuse("a value for the sharding column "+c.Name,

@@ -18,8 +18,9 @@ type Function struct {
 	Counted func(a Args, shards int) (Algorithm, error)
 	// Listed makes it over as many shards as its parameters name.
 	Listed func(a Args) (Algorithm, error)
-	// Periodic makes it over one shard a period; table is for messages.
-	Periodic func(a Args, table string, periods []Period) (Algorithm, error)
+	// Periodic is the calendar of a function of time, which has one shard for
+	// each of its periods that has a table.
+	Periodic func(a Args) (Calendar, error)
 }
 
 // Param is a parameter of a Function: a key beside shard:, or in its
@@ -40,7 +41,12 @@ func functions() []Function {
 		murmurFunction(),
 		rangeFunction(),
 		listFunction(),
-		monthFunction(),
+		timeFunction("year", Year),
+		timeFunction("month", Month),
+		timeFunction("week", Week),
+		timeFunction("day", Day),
+		timeFunction("hour", Hour),
+		daysFunction(),
 	}
 }
 
@@ -102,16 +108,29 @@ func (r Rule) Function() Function {
 // Try makes the rule's algorithm to see whether its parameters are right, and
 // says how many shards it has where they say so. The error is a *RuleError.
 func (r Rule) Try(shards int) (int, error) {
-	a, err := r.Algorithm(r.Name, shards, []Period{PeriodOf(2000, 1)})
+	c, err := r.Calendar()
+	if err != nil {
+		return 0, err
+	}
+	a, err := r.Algorithm(shards, Periods{List: []Period{c.at(clock{2000, 1, 1, 0})}})
 	if err != nil {
 		return 0, err
 	}
 	return a.Shards(), nil
 }
 
+// Calendar is that of a function of time, the zero Calendar of any other. The
+// error is a *RuleError.
+func (r Rule) Calendar() (Calendar, error) {
+	if f := r.Function(); f.Periodic != nil {
+		return f.Periodic(r.Args)
+	}
+	return Calendar{}, nil
+}
+
 // Algorithm makes the rule's algorithm: over shards, or, of a function of time,
-// over periods; table is for messages.
-func (r Rule) Algorithm(table string, shards int, periods []Period) (Algorithm, error) {
+// over periods.
+func (r Rule) Algorithm(shards int, over Periods) (Algorithm, error) {
 	f := r.Function()
 	switch {
 	case f.Counted != nil:
@@ -119,7 +138,11 @@ func (r Rule) Algorithm(table string, shards int, periods []Period) (Algorithm, 
 	case f.Listed != nil:
 		return f.Listed(r.Args)
 	case f.Periodic != nil:
-		return f.Periodic(r.Args, table, periods)
+		c, err := f.Periodic(r.Args)
+		if err != nil {
+			return nil, err
+		}
+		return NewTime(f.Name, c, r.Args, over)
 	}
 	return nil, paramError("", "use one of "+strings.Join(FunctionNames(), ", "), "unknown shard function %s", r.Name)
 }

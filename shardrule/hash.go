@@ -73,8 +73,8 @@ func (h Hash) ShardOf(k Key) (int, error) {
 // ambiguous refuses a key whose two readings have different places.
 func ambiguous(k Key) error {
 	return sqlerr.Refuse("the sharding key",
-		fmt.Sprintf("it has more digits after the second than its column, so a server stores it as '%s' or as '%s' by its version and sql_mode, and they have different shards", k.Bytes, k.Alt),
-		"give it no more digits than the column has")
+		fmt.Sprintf("a server stores it as '%s' or as '%s', by its version and sql_mode or by a clock set back, and they have different shards", k.Bytes, k.Alt),
+		"give it no more digits after the second than the column has, and a moment that no clock shows twice")
 }
 
 // Takes implements Algorithm.

@@ -7,7 +7,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/topology"
 )
 
@@ -105,7 +104,7 @@ func TestAKeyWithTwoReadingsMustHaveOneShard(t *testing.T) {
 	_, err := hashOver(t, 1).ShardOf(k)
 	require.NoError(t, err)
 	_, err = hashOver(t, 1024).ShardOf(k)
-	require.ErrorContains(t, err, "more digits after the second than its column")
+	require.ErrorContains(t, err, "no more digits after the second than the column has")
 }
 
 // Each expression was run on MySQL 9.7 and MariaDB 10.11 over a hundred values
@@ -130,8 +129,10 @@ func TestShardExprIsTheSameInSQL(t *testing.T) {
 }
 
 func TestAlgorithmsSayWhatTheyTake(t *testing.T) {
-	m, err := NewMonth("logs", []Period{202611})
-	require.NoError(t, err)
+	m := timeOver(t, "month(k)", nil, "202611")
+	hours := timeOver(t, "hour(k)", nil, "2026112313")
+	seconds := timeOver(t, "month(k, seconds)", nil, "202611")
+	written := timeOver(t, "month(k, format='%Y%m')", nil, "202611")
 	for _, c := range []struct {
 		a    Algorithm
 		typ  ColumnType
@@ -139,8 +140,9 @@ func TestAlgorithmsSayWhatTheyTake(t *testing.T) {
 	}{
 		{Hash{n: 1}, TypeInt, ""}, {Hash{n: 1}, TypeText, ""}, {Hash{n: 1}, TypeDecimal, ""}, {Hash{n: 1}, TypeDatetime, ""},
 		{Hash{n: 1}, TypeTimestamp, "time_zone; use DATETIME"}, {Hash{n: 1}, TypeOther, "it takes integers, DECIMAL"},
-		{m, TypeDate, ""}, {m, TypeDatetime, ""}, {m, TypeTimestamp, "time_zone; use DATETIME"},
-		{m, TypeInt, "it takes DATE and DATETIME"}, {m, TypeText, "it takes DATE and DATETIME"},
+		{m, TypeDate, ""}, {m, TypeDatetime, ""}, {m, TypeTimestamp, ""}, {hours, TypeDate, "a DATE has no hour"},
+		{m, TypeInt, "add epoch: seconds"}, {m, TypeText, "add format:"}, {m, TypeDecimal, "it takes DATE, DATETIME"},
+		{seconds, TypeInt, ""}, {written, TypeText, "use a _bin collation"},
 	} {
 		err := c.a.Takes(Column{Name: "k", Type: c.typ, SQLType: "thing"})
 		if c.want == "" {
@@ -150,99 +152,6 @@ func TestAlgorithmsSayWhatTheyTake(t *testing.T) {
 		require.ErrorContains(t, err, c.want)
 		require.ErrorContains(t, err, "column k of type thing")
 	}
-}
-
-func months(t require.TestingT, p ...Period) *Month {
-	m, err := NewMonth("logs", p)
-	require.NoError(t, err)
-	return m
-}
-
-func TestMonthFindsTheShardOfADate(t *testing.T) {
-	m := months(t, 202511, 202512, 202602)
-	require.Equal(t, "month v1 periods=202511-202512,202602", m.Spec())
-	for text, want := range map[string]int{
-		"2025-11-01": 0, "2025-12-31 23:59:59.999": 1, "2026-02-28 00:00:00": 2,
-	} {
-		got, err := m.ShardOf(Key{Bytes: []byte(text)})
-		require.NoError(t, err)
-		require.Equal(t, want, got, text)
-	}
-	for why, c := range map[string]struct {
-		key  Key
-		want string
-	}{
-		"a gap":     {Key{Bytes: []byte("2026-01-05")}, "logs has no place for 202601: its months are 202511 to 202602; create the table"},
-		"before":    {Key{Bytes: []byte("2025-10-31")}, "no place for 202510"},
-		"after":     {Key{Bytes: []byte("2026-03-01")}, "no place for 202603"},
-		"NULL":      {Key{Null: true}, "has no place for NULL"},
-		"no date":   {Key{Bytes: []byte("abc")}, "'abc' is not a date"},
-		"two ways":  {Key{Bytes: []byte("2025-11-30 23:59:59"), Alt: []byte("2025-12-01 00:00:00")}, "Serval refuses the sharding key"},
-		"no letter": {Key{Bytes: []byte("2025-1x-01")}, "is not a date"},
-	} {
-		_, err := m.ShardOf(c.key)
-		require.ErrorContains(t, err, c.want, why)
-		if why != "two ways" {
-			require.Equal(t, uint16(sqlerr.NoPartitionForValue), sqlerr.From(err).Code, why)
-		}
-	}
-	_, err := m.ShardOf(Key{Bytes: []byte("2025-11-30 23:59:58"), Alt: []byte("2025-11-30 23:59:59")})
-	require.NoError(t, err, "two readings of one month")
-}
-
-func TestMonthRefusesPeriodsThatAreNone(t *testing.T) {
-	for _, p := range [][]Period{nil, {202613}, {202600}, {202602, 202601}, {202601, 202601}, {100001, 999912}} {
-		_, err := NewMonth("logs", p)
-		require.Error(t, err, p)
-	}
-}
-
-func TestMonthRangesCoverEveryDateInThem(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		var periods []Period
-		for p := Period(202501); p < 202701; p = p.Add(1) {
-			if rapid.IntRange(0, 3).Draw(t, "has") > 0 {
-				periods = append(periods, p)
-			}
-		}
-		if len(periods) == 0 {
-			return
-		}
-		m := months(t, periods...)
-		var days []string
-		for p := Period(202412); p <= 202701; p = p.Add(1) {
-			for _, d := range []string{"-01 00:00:00", "-01 00:00:01", "-15 12:00:00", "-28 23:59:59"} {
-				days = append(days, p.String()[:4]+"-"+p.String()[4:]+d)
-			}
-		}
-		bound := func(name string) Bound {
-			return Bound{
-				Key:  Key{Bytes: []byte(rapid.SampledFrom(days).Draw(t, name))},
-				Open: rapid.IntRange(0, 4).Draw(t, name+" open") == 0, Exclusive: rapid.Bool().Draw(t, name+" exclusive"),
-			}
-		}
-		lo, hi := bound("lo"), bound("hi")
-		set := m.ShardsOfRange(lo, hi)
-		for _, d := range days {
-			in := lo.Open || d > string(lo.Key.Bytes) || d == string(lo.Key.Bytes) && !lo.Exclusive
-			in = in && (hi.Open || d < string(hi.Key.Bytes) || d == string(hi.Key.Bytes) && !hi.Exclusive)
-			shard, err := m.ShardOf(Key{Bytes: []byte(d)})
-			if in && err == nil {
-				require.True(t, set.Has(shard), "%s in %v %v", d, lo, hi)
-			}
-		}
-	})
-}
-
-func TestMonthRangesAreNarrow(t *testing.T) {
-	m := months(t, 202601, 202602, 202603, 202604)
-	at := func(s string) Bound { return Bound{Key: Key{Bytes: []byte(s)}} }
-	before := func(s string) Bound { b := at(s); b.Exclusive = true; return b }
-	require.Equal(t, "[1]", m.ShardsOfRange(at("2026-02-01"), before("2026-03-01")).String())
-	require.Equal(t, "[1-2]", m.ShardsOfRange(at("2026-02-01"), at("2026-03-01")).String())
-	require.Equal(t, "[2-3]", m.ShardsOfRange(at("2026-03-31"), Bound{Open: true}).String())
-	require.Equal(t, "[0]", m.ShardsOfRange(Bound{Open: true}, before("2026-02-01 00:00:00.000")).String())
-	require.Equal(t, "[]", m.ShardsOfRange(at("2027-01-01"), Bound{Open: true}).String())
 }
 
 func TestSetsAreSets(t *testing.T) {

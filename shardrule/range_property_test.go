@@ -1,10 +1,13 @@
 package shardrule
 
 import (
+	"bytes"
 	"fmt"
 	"math"
 	"math/rand"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,6 +44,19 @@ var domains = map[string]struct {
 		}
 		return values
 	}},
+	"text days": {Column{Name: "k", Type: TypeText, Collation: "utf8mb4_bin"}, func() []sqlval.Value { return moments(24*time.Hour, time.DateOnly) }},
+	"text dots": {Column{Name: "k", Type: TypeText, Collation: "utf8mb4_0900_ai_ci"}, func() []sqlval.Value {
+		values := moments(24*time.Hour, "02.01.2006")
+		slices.SortFunc(values, func(a, b sqlval.Value) int { return bytes.Compare(a.Text, b.Text) })
+		return values
+	}},
+	"days of seconds": {Column{Name: "k", Type: TypeInt, Bits: 64}, func() []sqlval.Value {
+		var values []sqlval.Value
+		for i := int64(-400); i < 400; i++ {
+			values = append(values, sqlval.IntValue(i*600))
+		}
+		return values
+	}},
 	"date": {Column{Name: "k", Type: TypeDate}, func() []sqlval.Value { return moments(24*time.Hour, time.DateOnly) }},
 	"datetime": {Column{Name: "k", Type: TypeDatetime, Scale: 3}, func() []sqlval.Value {
 		return moments(7*time.Hour+13*time.Minute, "2006-01-02 15:04:05.000")
@@ -66,6 +82,9 @@ var rangeRules = []string{
 	"range(k, ..2025-12: 0, 2026-01..2026-03-15: 1, 2026-03-16..: 2)",
 	"list(k, 1: 0, 7: 1, 9: 2, 200: 1, default: 3)",
 	"list(k, 1: 0, 7: 1)",
+	"year(k) over 2025-2027", "month(k) over 202512-202602", "week(k) over 2025w48-2026w20", "day(k) over 20251201-20260401", "hour(k) over 2025112400-2025122923",
+	"days(k, 10, 2026-01-01) over 20251202-20260401",
+	"month(k, format='%Y-%m-%d') over 202512-202602", "day(k, format='%d.%m.%Y') over 20251201-20260401", "day(k, seconds) over 19700101-19700102",
 }
 
 // Ten thousand random ranges of every rule and type lead to all shards that
@@ -75,15 +94,21 @@ func TestEveryRangeIsRoutedToAllShardsItMeets(t *testing.T) {
 		tried := 0
 		for name, d := range domains {
 			c := d.column
+			rule, periods, _ := strings.Cut(rule, " over ")
 			r, err := ParseRule(rule, func(string, []string) string { return "" })
 			require.NoError(t, err)
-			a, err := r.Algorithm("t", 7, nil)
-			require.NoError(t, err)
+			var a Algorithm
+			if periods != "" {
+				a = timeOver(t, rule, nil, periods)
+			} else {
+				a, err = r.Algorithm(7, Periods{})
+				require.NoError(t, err)
+			}
 			if a.Takes(c) != nil {
 				continue
 			}
 			tried++
-			t.Run(rule+" of "+name, func(t *testing.T) { coversRanges(t, made(t, rule, 7, &c), c, d.values()) })
+			t.Run(rule+" of "+name, func(t *testing.T) { coversRanges(t, madeOver(t, rule, 7, &c, nil, periods), c, d.values()) })
 		}
 		require.NotZero(t, tried, "%s takes no domain", rule)
 	}
@@ -92,7 +117,7 @@ func TestEveryRangeIsRoutedToAllShardsItMeets(t *testing.T) {
 func coversRanges(t *testing.T, a Algorithm, c Column, values []sqlval.Value) {
 	keys, shards := make([]Key, len(values)), make([]int, len(values))
 	for i, v := range values {
-		k, m, err := c.KeyToCompare(v, nil)
+		k, m, err := c.KeyToCompare(v, lowerWeigher{})
 		require.NoError(t, err)
 		require.Equal(t, MatchKey, m, "%s", v.Text)
 		keys[i], shards[i] = k, -1

@@ -28,7 +28,8 @@ const (
 	TypeDate
 	// TypeDatetime is DATETIME.
 	TypeDatetime
-	// TypeTimestamp is TIMESTAMP: its text depends on the session's time_zone.
+	// TypeTimestamp is TIMESTAMP: its text depends on the session's time_zone;
+	// its Key is in UTC.
 	TypeTimestamp
 )
 
@@ -72,7 +73,8 @@ type Key struct {
 	Bytes []byte
 	// Alt, if not nil, is what the servers may store instead: MySQL rounds
 	// surplus digits of a second, MariaDB cuts them, and sql_mode changes
-	// both. An Algorithm refuses a key whose two readings are on two shards.
+	// both; and a clock that is set back shows a time twice. An Algorithm
+	// refuses a key whose two readings are on two shards.
 	Alt []byte
 	// Int is the value when the column is an integer that fits int64.
 	Int   int64

@@ -21,7 +21,7 @@ const maxBindRounds = 10_000
 // strings, auto-increment numbers, computed keys.
 func (s *Session) bind(ctx context.Context, p *plan.Plan, args plan.Args, params *preparedArgs) (*plan.Bound, error) {
 	w := &s.weigher
-	*w = weigher{shared: s.deps.Weights, charset: s.settings.charset}
+	*w = weigher{shared: s.deps.Weights, charset: s.settings.charset, session: &s.settings, otherwise: s.deps.Catalog.Load().Zone}
 	opt := plan.Options{Weigher: w, ZeroIsValue: s.settings.zeroIsValue, Pick: s.c.ID, Finisher: s.deps.Limits.Finisher}
 	opt.Onto = s.onto
 	if s.lookups && p.Looks {

@@ -23,6 +23,7 @@ const (
 type Weights struct {
 	mu         sync.RWMutex
 	young, old map[weightKey][]byte // guarded by mu
+	zones      zones
 }
 
 type weightKey struct{ charset, collation, text string }
@@ -65,12 +66,16 @@ type asker interface {
 type weigher struct {
 	shared  *Weights
 	charset string
-	long    map[weightKey][]byte
+	// session is of whom Zone is asked; otherwise is the servers' own zone.
+	session   *settings
+	otherwise string
+	long      map[weightKey][]byte
 }
 
 var (
 	_ shardrule.Weigher    = (*weigher)(nil)
 	_ shardrule.Charsetter = (*weigher)(nil)
+	_ shardrule.Zoner      = (*weigher)(nil)
 )
 
 // Weight implements shardrule.Weigher.

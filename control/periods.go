@@ -13,21 +13,21 @@ import (
 	"github.com/servaldb/serval/topology"
 )
 
-// monthTable reads which months have a table, and the definition of the
+// periodTable reads which periods have a table, and the definition of the
 // newest. With one of its clusters away it is not known.
-func (r *factReader) monthTable(ctx context.Context, name TableName, rule *config.Table) (*TableFact, bool) {
+func (r *factReader) periodTable(ctx context.Context, name TableName, rule *config.Table) (*TableFact, bool) {
 	places := map[shardrule.Period]place{}
 	for _, cluster := range rule.On {
 		if _, ok := r.ask(ctx, cluster); !ok {
 			return nil, false
 		}
-		all, err := readPlaces(ctx, r.servers, cluster, monthsWhere(name, rule.Layout))
+		all, err := readPlaces(ctx, r.servers, cluster, periodsWhere(name, rule.Layout))
 		if err != nil {
 			r.fail(cluster, err)
 			return nil, false
 		}
 		for _, at := range all {
-			if p, ok := monthOfPlace(at, name, rule.Layout); ok && monthCluster(rule.On, p) == cluster {
+			if p, ok := periodOfPlace(at, name, rule); ok && periodCluster(rule.On, p) == cluster {
 				places[p] = at
 			}
 		}
@@ -49,31 +49,30 @@ func (r *factReader) monthTable(ctx context.Context, name TableName, rule *confi
 	return &fact, true
 }
 
-func monthsWhere(name TableName, layout config.Layout) string {
+func periodsWhere(name TableName, layout config.Layout) string {
 	if layout == config.LayoutTables {
 		return "TABLE_SCHEMA = " + quote(name.Schema) + " AND TABLE_TYPE = 'BASE TABLE'"
 	}
 	return "TABLE_NAME = " + quote(name.Table) + " AND TABLE_TYPE = 'BASE TABLE'"
 }
 
-// monthOfPlace is the month in a physical table's name, or its database's.
-func monthOfPlace(at place, name TableName, layout config.Layout) (shardrule.Period, bool) {
+// periodOfPlace is the period in a physical table's name, or its database's.
+func periodOfPlace(at place, name TableName, rule *config.Table) (shardrule.Period, bool) {
 	have, prefix := at.database, name.Schema+"_"
-	if layout == config.LayoutTables {
+	if rule.Layout == config.LayoutTables {
 		have, prefix = at.table, name.Table+"_"
 	}
-	digits, ok := strings.CutPrefix(have, prefix)
-	n, err := strconv.Atoi(digits)
-	if !ok || err != nil || len(digits) != 6 {
+	suffix, ok := strings.CutPrefix(have, prefix)
+	if !ok {
 		return 0, false
 	}
-	return shardrule.Period(n), shardrule.Period(n).Valid()
+	return calendarOf(rule).Named(suffix)
 }
 
-// createMonths creates the tables that time rules want ahead: each month after
-// the newest that has one, as the newest is. A month must be missing at two
+// createPeriods creates the tables that time rules want ahead: each period after
+// the newest that has one, as the newest is. A period must be missing at two
 // looks, so that a CREATE TABLE going on at this moment is left alone.
-func (c *Controller) createMonths(ctx context.Context) error {
+func (c *Controller) createPeriods(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	missing := map[place]bool{}
@@ -84,21 +83,21 @@ func (c *Controller) createMonths(ctx context.Context) error {
 			continue
 		}
 		newest := fact.Periods[len(fact.Periods)-1]
-		model := monthShards(name.Schema, name.Table, rule, []shardrule.Period{newest})[0]
-		for _, p := range wantedMonths(rule, c.now()) {
+		model := periodShards(name.Schema, name.Table, rule, []shardrule.Period{newest})[0]
+		for _, p := range wantedPeriods(rule, c.now()) {
 			if p <= newest {
 				continue
 			}
-			shard := monthShards(name.Schema, name.Table, rule, []shardrule.Period{p})[0]
+			shard := periodShards(name.Schema, name.Table, rule, []shardrule.Period{p})[0]
 			at := place{shard.Cluster, shard.Database, shard.Table}
 			if !c.mu.missing[at] {
 				missing[at] = true
 				continue
 			}
 			if err := c.createLike(ctx, model, shard); err != nil {
-				return fmt.Errorf("table %s of month %s: %w", name.Table, p, err)
+				return fmt.Errorf("table %s of %s: %w", name.Table, calendarOf(rule).Name(p), err)
 			}
-			c.log.Info("created the table of a month", "table", shard.Table, "database", shard.Database, "cluster", shard.Cluster)
+			c.log.Info("created the table of a period", "table", shard.Table, "database", shard.Database, "cluster", shard.Cluster)
 			created = append(created, name)
 		}
 	}
@@ -109,7 +108,7 @@ func (c *Controller) createMonths(ctx context.Context) error {
 	return c.refreshLocked(ctx, c.mu.cfg)
 }
 
-// definitionUnderWay: the newest table may be changed already and the month's
+// definitionUnderWay: the newest table may be changed already and the period's
 // not be on the list of those that are to be.
 func (c *Controller) definitionUnderWay(ctx context.Context, name TableName) bool {
 	rows, err := c.servers.Select(ctx, c.store.Load().HomeOf(name.Schema), "SELECT 1 FROM serval_meta.ddl_jobs WHERE state = 'running' AND schema_name = "+
@@ -146,10 +145,10 @@ func bodyFor(body, from, to string) string {
 	return strings.ReplaceAll(tableCounter.ReplaceAllString(body, ""), "CONSTRAINT `"+from+"_", "CONSTRAINT `"+to+"_")
 }
 
-// dropMonths drops the tables of months that rules with drop_old: do not keep.
+// dropPeriods drops the tables of periods that rules with drop_old: do not keep.
 // Both this clock and the server's must say so: a wrong clock must not cost a
-// month. Every Serval does it, and a table is dropped once.
-func (c *Controller) dropMonths(ctx context.Context) error {
+// period. Every Serval does it, and a table is dropped once.
+func (c *Controller) dropPeriods(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	dropped := false
@@ -159,22 +158,22 @@ func (c *Controller) dropMonths(ctx context.Context) error {
 			continue
 		}
 		for _, p := range fact.Periods {
-			shard := monthShards(name.Schema, name.Table, rule, []shardrule.Period{p})[0]
-			if p >= periodAt(rule, c.now()).Add(1-rule.Keep) {
+			shard := periodShards(name.Schema, name.Table, rule, []shardrule.Period{p})[0]
+			if p >= periodAt(rule, c.now())-shardrule.Period(rule.Keep-1) {
 				break
 			}
 			there, err := serverTime(ctx, c.servers, shard.Cluster)
 			if err != nil {
 				return err
 			}
-			if p >= periodAt(rule, there).Add(1-rule.Keep) {
-				c.log.Warn("a month is old by this clock and not by the server's, so its table stays", "table", shard.Table, "database", shard.Database, "cluster", shard.Cluster)
+			if p >= periodAt(rule, there)-shardrule.Period(rule.Keep-1) {
+				c.log.Warn("a period is old by this clock and not by the server's, so its table stays", "table", shard.Table, "database", shard.Database, "cluster", shard.Cluster)
 				break
 			}
 			if err := c.servers.Exec(ctx, shard.Cluster, "DROP TABLE IF EXISTS "+quoteName(shard.Database)+"."+quoteName(shard.Table)); err != nil {
-				return fmt.Errorf("table %s of month %s: %w", name.Table, p, err)
+				return fmt.Errorf("table %s of %s: %w", name.Table, calendarOf(rule).Name(p), err)
 			}
-			c.log.Info("dropped the table of an old month", "table", shard.Table, "database", shard.Database, "cluster", shard.Cluster)
+			c.log.Info("dropped the table of an old period", "table", shard.Table, "database", shard.Database, "cluster", shard.Cluster)
 			dropped = true
 		}
 	}
