@@ -31,6 +31,9 @@ const (
 	// Empty empties it, which its definition does not show: the number that
 	// the engine gives a table does.
 	Empty Verb = "empty"
+	// Rename gives tables other names. What was applied shows in which of them
+	// there are, and where names are exchanged in the engine's numbers.
+	Rename Verb = "rename"
 )
 
 // Job is one statement on all shards of a table.
@@ -61,13 +64,16 @@ type Step struct {
 	Shard                    int
 	Cluster, Database, Table string
 	SQL                      []byte
+	// Names are all tables a Rename is about, in the Database.
+	Names []string `json:",omitempty"`
 	// Before is how the table was, as fingerprint, before the job: empty for no
 	// table. After is the same once the step is done.
 	Before, After string
 	Done          bool
 }
 
-// unknown is the fingerprint of an Empty step where the server does not tell.
+// unknown is the fingerprint of an Empty or Rename step where the server does not
+// tell.
 const unknown = "?"
 
 func (s *Step) place() string {
@@ -115,6 +121,9 @@ func fingerprint(definition, physical, logical string) string {
 
 // look reads the fingerprint of a step's table as it is now.
 func (j *Job) look(ctx context.Context, servers Servers, s *Step) (string, error) {
+	if j.Verb == Rename {
+		return j.lookAll(ctx, servers, s)
+	}
 	rows, err := servers.Select(ctx, s.Cluster, "SHOW CREATE TABLE "+quoteName(s.Database)+"."+quoteName(s.Table))
 	if err != nil {
 		if code := sqlerr.From(err).Code; code == sqlerr.NoSuchTable || code == sqlerr.BadDB {
@@ -129,6 +138,49 @@ func (j *Job) look(ctx context.Context, servers Servers, s *Step) (string, error
 		return tableNumber(ctx, servers, s), nil
 	}
 	return fingerprint(string(rows[0][1]), s.Table, j.Table), nil
+}
+
+// lookAll is which of a Rename's tables there are, with their numbers.
+func (j *Job) lookAll(ctx context.Context, servers Servers, s *Step) (string, error) {
+	var all []string
+	for _, name := range s.Names {
+		one := Step{Cluster: s.Cluster, Database: s.Database, Table: name, Shard: s.Shard}
+		is, err := (&Job{Verb: Empty}).look(ctx, servers, &one)
+		if err != nil {
+			return "", err
+		}
+		if is == "" {
+			is = "-"
+		}
+		all = append(all, name+"="+is)
+	}
+	return strings.Join(all, " "), nil
+}
+
+// present is which tables a Rename's fingerprint has, without their numbers.
+func present(fingerprint string) string {
+	fields := strings.Fields(fingerprint)
+	for i, f := range fields {
+		_, number, _ := strings.Cut(f, "=")
+		fields[i] = "there"
+		if number == "-" {
+			fields[i] = "missing"
+		}
+	}
+	return strings.Join(fields, " ")
+}
+
+// untold: the job's fingerprints may be the same before and after it, as the
+// server does not tell the tables' numbers.
+func (j *Job) untold(before, now string) bool {
+	switch j.Verb {
+	case Empty:
+		return before == unknown || now == unknown
+	case Rename:
+		return before == now && strings.Contains(now, "="+unknown)
+	case Create, Change, Drop:
+	}
+	return false
 }
 
 // plainName is a name that InnoDB writes down as it is.

@@ -116,8 +116,10 @@ func (r *Running) compare(ctx context.Context) error {
 		s := &r.Steps[i]
 		switch {
 		case s.Done:
-		case r.Verb == Empty && (s.Before == unknown || now[i] == unknown):
+		case r.Verb == Empty && r.untold(s.Before, now[i]):
 			return sqlerr.New(sqlerr.UnknownError, "%s does not tell whether it was emptied; run TRUNCATE TABLE again to empty all shards of %s", s.place(), r.Table)
+		case r.untold(s.Before, now[i]):
+			return sqlerr.New(sqlerr.UnknownError, "%s does not tell whether it was renamed; look at the tables of all shards of %s and rename by hand", s.place(), r.Table)
 		case now[i] == s.Before:
 		case r.Verb == Change && r.another(s, now[i]):
 			return sqlerr.New(sqlerr.UnknownError, "%s is neither as it was before the statement nor as the shards that have it; compare it (SHOW CREATE TABLE) and alter it by hand", s.place())

@@ -249,6 +249,9 @@ func (r *Running) states(ctx context.Context) ([]string, []error) {
 // mayRun refuses what would only work on some of the shards, before any is
 // touched, and marks what needs no run.
 func (r *Running) mayRun() error {
+	if r.Verb == Rename {
+		return r.mayRename()
+	}
 	var with, without []*Step
 	for i := range r.Steps {
 		if s := &r.Steps[i]; s.Before == "" {
@@ -271,6 +274,19 @@ func (r *Running) mayRun() error {
 	case r.Verb == Change || r.Verb == Empty:
 		return sqlerr.New(sqlerr.NoSuchTable, "Table '%s.%s' doesn't exist on %s, and does on %d of %d shards; nothing was changed; "+
 			"CREATE TABLE IF NOT EXISTS or `serval check --live --repair` makes it", r.Schema, r.Table, without[0].place(), len(with), len(r.Steps))
+	}
+	return nil
+}
+
+// mayRename refuses where the shards have other ones of the tables.
+func (r *Running) mayRename() error {
+	first := &r.Steps[0]
+	for i := range r.Steps {
+		s := &r.Steps[i]
+		if present(s.Before) != present(first.Before) {
+			return sqlerr.New(sqlerr.NoSuchTable, "The tables of this rename are there on some shards only: %s has %s, and %s has %s; nothing was changed; "+
+				"`serval check --live` tells which are missing", first.place(), first.Before, s.place(), s.Before)
+		}
 	}
 	return nil
 }

@@ -36,6 +36,9 @@ func ddl(p *planning) (*plan.Plan, error) {
 			return p.createLike(n)
 		}
 	}
+	if names := renames(p.st.Node); names != nil {
+		return p.rename(tables[0], names)
+	}
 	if err := p.checkDDL(tables); err != nil {
 		return nil, err
 	}
@@ -106,8 +109,6 @@ func (p *planning) checkDDL(tables []*catalog.Table) error {
 			return refuseDDL("a table that refers to", t, "its rows are on other servers than this table's", "leave the foreign key out")
 		}
 		return p.checkAlter(n, t)
-	case *ast.RenameTableStmt:
-		return refuseDDL("renaming", t, "the rule has it under this name", "change the rule")
 	}
 	if len(p.st.Tables) > 1 {
 		return refuseDDL("a statement over several tables with", t, "each table has shards of its own", "do it one table at a time")
@@ -257,7 +258,7 @@ func (p *planning) checkAlter(n *ast.AlterTableStmt, t *catalog.Table) error {
 		}
 		switch s.Tp {
 		case ast.AlterTableRenameTable:
-			return refuseDDL("renaming", t, "the rule has it under this name", "change the rule")
+			return refuseDDL("renaming beside other changes of", t, "each shard must show which of them it has", "rename by a statement of its own")
 		case ast.AlterTableExchangePartition, ast.AlterTableDiscardTablespace, ast.AlterTableImportTablespace:
 			return refuseDDL("this change of", t, "it is about one server's files", "")
 		case ast.AlterTableAddConstraint:

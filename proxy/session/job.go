@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/servaldb/serval/backend"
@@ -11,6 +12,7 @@ import (
 	"github.com/servaldb/serval/executor"
 	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/router/plan"
+	"github.com/servaldb/serval/shardrule"
 )
 
 // runJob runs a definition over shards as a job. What fails behind its first
@@ -27,6 +29,9 @@ func (s *Session) runJob(ctx context.Context, n *plan.Job, req *executor.Request
 	}
 	job := &ddl.Job{Home: n.Home, Schema: n.Table.Schema, Table: n.Table.Table, Verb: ddl.Verb(n.Verb), Lenient: n.Lenient,
 		State: jobSettings(s.settings.state(req.Bound.Plan.NeedsDB)), Steps: jobSteps(n, tasks)}
+	if err := s.mayRename(ctx, n); err != nil {
+		return out, err
+	}
 	run, err := s.deps.Jobs.Begin(ctx, job)
 	if err != nil {
 		return out, err
@@ -57,6 +62,44 @@ func (s *Session) runJob(ctx context.Context, n *plan.Job, req *executor.Request
 	return out, nil
 }
 
+// mayRename refuses a new name under which rows were numbered before: another
+// Serval may still hold numbers of that sequence that the table's rows have.
+func (s *Session) mayRename(ctx context.Context, n *plan.Job) error {
+	for _, r := range n.Renames {
+		if !r.Numbered {
+			continue
+		}
+		conns, err := s.deps.Fleet.Acquire(ctx, s.wantPrimary(n.Home, 1))
+		if err != nil {
+			return err
+		}
+		conns[0].Want(&backend.State{})
+		used, err := anyRow(ctx, conns[0], "SELECT 1 FROM serval_meta.sequences WHERE "+rowOf(r.To.Schema, r.To.Table))
+		begun := false
+		if used { // by the shards that a run before this one has renamed
+			begun, err = anyRow(ctx, conns[0], "SELECT 1 FROM serval_meta.ddl_jobs WHERE state = 'failed' AND "+rowOf(n.Table.Schema, n.Table.Table))
+		}
+		conns[0].Release(err)
+		if err != nil {
+			return err
+		}
+		if used && !begun {
+			return sqlerr.Refuse("renaming "+r.From.Table+" to "+r.To.Table, "Serval numbers its rows, and has numbered a table of the new name before: a Serval may hold numbers of that one "+
+				"which rows of "+r.From.Table+" have", "take a name that was not used yet")
+		}
+	}
+	return nil
+}
+
+// anyRow: the query finds something. A table that is not there has nothing.
+func anyRow(ctx context.Context, c *backend.Conn, sql string) (bool, error) {
+	_, rows, err := c.Select(ctx, sql)
+	if missing(err) {
+		err = nil
+	}
+	return len(rows) > 0, err
+}
+
 // runBefore makes what the shards' tables stand in.
 func (s *Session) runBefore(ctx context.Context, n *plan.Job, req *executor.Request) error {
 	for _, step := range n.Before {
@@ -85,6 +128,13 @@ func jobSteps(n *plan.Job, tasks []plan.Task) []ddl.Step {
 	for i := range tasks {
 		shard := n.Route.Choice.Placement.Shards[tasks[i].Shard]
 		steps[i] = ddl.Step{Shard: tasks[i].Shard, Cluster: shard.Cluster, Database: shard.Database, Table: shard.Table, SQL: tasks[i].SQL}
+		for _, r := range n.Renames {
+			for _, p := range []*shardrule.Placement{r.From, r.To} {
+				if name := p.Shards[tasks[i].Shard].Table; !slices.Contains(steps[i].Names, name) {
+					steps[i].Names = append(steps[i].Names, name)
+				}
+			}
+		}
 	}
 	return steps
 }
