@@ -20,10 +20,10 @@ type Coordinator interface {
 	Decided(ctx context.Context, first, gtrid string) (committed bool, err error)
 	// Finish commits a prepared branch on a connection of its own.
 	Finish(ctx context.Context, cluster, branch string) error
-	// Ended says that the transaction is over here. What its branches are
-	// still prepared on is for recovery if left is true; else its decision
-	// with the first cluster, if it has one, is not needed any more.
-	Ended(first, gtrid string, decided, left bool)
+	// Ended says that the transaction is over here. Branches that are left
+	// prepared are for recovery; where there are none its decision with the
+	// first cluster, if it has one, is not needed any more.
+	Ended(first, gtrid string, decided bool, left []Branch)
 	// Meter counts; nil: nobody does.
 	Meter() Meter
 }
@@ -311,11 +311,12 @@ func (t *Tx[C]) leaveAll() {
 	}
 }
 
-func (t *Tx[C]) anyPrepared() bool {
+// leftPrepared are the branches that recovery has to end.
+func (t *Tx[C]) leftPrepared() (out []Branch) {
 	for i := range t.parts {
-		if t.parts[i].prepared {
-			return true
+		if p := &t.parts[i]; p.prepared {
+			out = append(out, Branch{Cluster: p.cluster, First: t.First(), GTRID: t.gtrid, XID: p.branch})
 		}
 	}
-	return false
+	return out
 }

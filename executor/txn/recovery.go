@@ -102,12 +102,16 @@ func (r *Recovery) Name() string {
 func (r *Recovery) Meter() Meter { return r.meter }
 
 // Ended implements Coordinator.
-func (r *Recovery) Ended(first, gtrid string, decided, left bool) {
+func (r *Recovery) Ended(first, gtrid string, decided bool, left []Branch) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.mu.running, gtrid)
 	switch {
-	case left:
+	case len(left) > 0:
+		for _, b := range left {
+			b.Seen = time.Now()
+			r.mu.branches = append(r.mu.branches, b)
+		}
 		select {
 		case r.wake <- struct{}{}:
 		default: // it is awake
@@ -201,8 +205,9 @@ func (r *Recovery) Round(ctx context.Context, now time.Time) {
 	for _, b := range r.Branches() {
 		seen[b.Cluster+" "+b.XID] = b
 	}
-	var left []Branch
-	for _, cluster := range r.servers.Clusters() {
+	clusters := r.servers.Clusters()
+	left := r.takenOut(clusters, seen)
+	for _, cluster := range clusters {
 		branches, err := r.prepared(ctx, cluster)
 		if ctx.Err() != nil {
 			return // Serval ends: what the servers say now is of that
@@ -233,8 +238,30 @@ func (r *Recovery) Round(ctx context.Context, now time.Time) {
 		r.forget(ctx, cluster)
 	}
 	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, b := range r.mu.branches { // those that a COMMIT has left meanwhile
+		if _, old := seen[b.Cluster+" "+b.XID]; !old && !slices.ContainsFunc(left, func(l Branch) bool { return l.Cluster == b.Cluster && l.XID == b.XID }) {
+			left = append(left, b)
+		}
+	}
 	r.mu.branches = left
-	r.mu.Unlock()
+}
+
+// takenOut are the branches of clusters that the configuration does not have any
+// more. They keep their locks there, and their decisions are not deleted.
+func (r *Recovery) takenOut(clusters []string, seen map[string]Branch) (out []Branch) {
+	for _, b := range seen {
+		if slices.Contains(clusters, b.Cluster) {
+			continue
+		}
+		const trouble = " is not in the configuration any more: put it back until the branch is gone, or end it there as " + decisionTable + " says"
+		if !strings.HasSuffix(b.Trouble, trouble) {
+			b.Trouble = "cluster " + b.Cluster + trouble
+			r.log.Warn("a prepared branch is left on a cluster that was taken out", "cluster", b.Cluster, "xid", b.XID, "decision on", b.First)
+		}
+		out = append(out, b)
+	}
+	return out
 }
 
 // tell logs, once, that a cluster does not say which branches it has: those that

@@ -21,9 +21,15 @@ type oneServer struct {
 	branches [][][]byte
 	ran      []string
 	refuses  map[string]error
+	removed  bool // from the configuration
 }
 
-func (s *oneServer) Clusters() []string { return []string{"c1"} }
+func (s *oneServer) Clusters() []string {
+	if s.removed {
+		return []string{"c0"}
+	}
+	return []string{"c1"}
+}
 
 func (s *oneServer) Select(_ context.Context, _, sql string) ([][][]byte, error) {
 	if sql == "XA RECOVER" {
@@ -59,10 +65,7 @@ func TestARefusedRecoverIsToldOnce(t *testing.T) {
 }
 
 func TestABranchOfAnotherServalIsEndedAsDecided(t *testing.T) {
-	branch := func(gtrid, bqual string) [][]byte {
-		return [][]byte{[]byte("1"), []byte(strconv.Itoa(len(gtrid))), []byte(strconv.Itoa(len(bqual))), []byte(gtrid + bqual)}
-	}
-	s := &oneServer{branches: [][][]byte{branch("serval:other:1", "1:c0"), branch("serval:other", "x"), branch("theirs", "1:c0")}}
+	s := &oneServer{branches: [][][]byte{branchRow("serval:other:1", "1:c0"), branchRow("serval:other", "x"), branchRow("theirs", "1:c0")}}
 	counted := recoveries{}
 	r := NewRecovery(s, slog.New(slog.DiscardHandler), counted)
 	began := time.Unix(1000, 0)
@@ -79,6 +82,39 @@ func TestABranchOfAnotherServalIsEndedAsDecided(t *testing.T) {
 	r.Round(t.Context(), began.Add(recoverAfter))
 	require.Equal(t, "c1: XA COMMIT 'serval:other:1','1:c0'", s.ran[len(s.ran)-1], "the decision was there")
 	require.Equal(t, recoveries{false: 1, true: 1}, counted)
+}
+
+// A cluster that is taken out of the configuration takes no branch with it
+// unnoticed, neither one that was seen nor one that a COMMIT could not end.
+func TestABranchOfAClusterThatIsTakenOutIsTold(t *testing.T) {
+	var log bytes.Buffer
+	seen := branchRow("serval:other:1", "1:c0")
+	s := &oneServer{branches: [][][]byte{seen}}
+	r := NewRecovery(s, slog.New(slog.NewTextHandler(&log, nil)), nil)
+	now := time.Unix(1000, 0)
+	r.Round(t.Context(), now)
+	name := r.Name()
+	s.removed, s.branches = true, nil
+	r.Ended("c0", name, true, []Branch{{Cluster: "c1", First: "c0", GTRID: name, XID: xid(name, 1, "c0")}})
+	for range 3 {
+		r.Round(t.Context(), now)
+		require.Len(t, r.Branches(), 2)
+		for _, b := range r.Branches() {
+			require.Equal(t, "c1", b.Cluster)
+			require.Contains(t, b.Trouble, "cluster c1 is not in the configuration any more")
+		}
+	}
+	require.Equal(t, 2, strings.Count(log.String(), "level=WARN"))
+	require.Empty(t, s.ran, "nothing is decided, and no decision is deleted")
+
+	s.removed, s.branches = false, [][][]byte{seen}
+	r.Round(t.Context(), now)
+	require.Len(t, r.Branches(), 1, "the other one was ended there")
+	require.Empty(t, r.Branches()[0].Trouble)
+}
+
+func branchRow(gtrid, bqual string) [][]byte {
+	return [][]byte{[]byte("1"), []byte(strconv.Itoa(len(gtrid))), []byte(strconv.Itoa(len(bqual))), []byte(gtrid + bqual)}
 }
 
 // recoveries counts branches by whether they were committed.

@@ -342,7 +342,7 @@ func (t *Tx[C]) everywhere(ctx context.Context, statement string) error {
 // finish hands all connections back and is Idle.
 func (t *Tx[C]) finish() {
 	if t.gtrid != "" {
-		t.coordinator.Ended(t.First(), t.gtrid, t.decided, t.anyPrepared())
+		t.coordinator.Ended(t.First(), t.gtrid, t.decided, t.leftPrepared())
 	}
 	for i := range t.parts {
 		p := &t.parts[i]

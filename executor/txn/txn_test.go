@@ -307,8 +307,8 @@ func (c *coordinator) Finish(_ context.Context, cluster, branch string) error {
 	return nil
 }
 
-func (c *coordinator) Ended(first, _ string, decided, left bool) {
-	fmt.Fprintf(&c.w.log, "ended: first=%s decision=%t left for recovery=%t\n", first, decided, left)
+func (c *coordinator) Ended(first, _ string, decided bool, left []Branch) {
+	fmt.Fprintf(&c.w.log, "ended: first=%s decision=%t left for recovery=%t\n", first, decided, len(left) > 0)
 }
 
 func (c *coordinator) Meter() Meter { return c }

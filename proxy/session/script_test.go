@@ -123,7 +123,7 @@ func (coordinator) Decided(context.Context, string, string) (bool, error) {
 	return false, errors.New("nobody knows")
 }
 func (coordinator) Finish(context.Context, string, string) error { return errors.New("not there") }
-func (coordinator) Ended(string, string, bool, bool)             {}
+func (coordinator) Ended(string, string, bool, []txn.Branch)     {}
 func (coordinator) Meter() txn.Meter                             { return nil }
 
 func (w *world) close() {
