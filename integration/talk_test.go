@@ -23,6 +23,8 @@ import (
 //	a<         the answer to that is there now
 //	-          sessions end without a word, and new ones begin
 //
+// {a} is session a's CONNECTION_ID().
+//
 // "mysql:" or "mariadb:" ahead of it: on that engine only. A line that begins with # is the
 // reason of the talk below it, and its name.
 func TestTalks(t *testing.T) {
@@ -93,6 +95,7 @@ type talk struct {
 // speaker is one session on one side.
 type speaker struct {
 	conn    *sql.Conn
+	id      string
 	waiting chan outcome // of what it has said by >
 	said    string
 }
@@ -137,6 +140,10 @@ func (k *talk) line(line string) (diff string) {
 	outcomes := map[string]outcome{}
 	for side := range k.dbs {
 		s := k.session(side, name)
+		sql := sql
+		if before, rest, ok := strings.Cut(sql, "{"); ok {
+			sql = before + k.session(side, rest[:1]).id
+		}
 		switch does {
 		case ':':
 			outcomes[side] = s.observe(k.t, sql)
@@ -190,7 +197,7 @@ func (k *talk) session(side, name string) *speaker {
 		require.NoError(k.t, err)
 		_, err = conn.ExecContext(k.t.Context(), "USE talk")
 		require.NoError(k.t, err)
-		k.sessions[key] = &speaker{conn: conn}
+		k.sessions[key] = &speaker{conn: conn, id: one(k.t, conn, "SELECT CONNECTION_ID()")}
 	}
 	return k.sessions[key]
 }
