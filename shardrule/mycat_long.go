@@ -43,7 +43,7 @@ func (m mycatLong) expr(column string, c Column) string {
 	}
 	h := column
 	if m.fold {
-		h = "(" + column + " >> 32 ^ " + column + ")"
+		h = "((" + column + " >> 32) ^ " + column + ")" // where ^ binds closer than >>
 	}
 	return notLong(column, c, m.segments.expr(h+" & 1023"))
 }

@@ -49,6 +49,6 @@ Start here:
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(serveCommand(), demoCommand(), checkCommand(), explainCommand(), rulesCommand(), versionCommand())
+	cmd.AddCommand(serveCommand(), demoCommand(), checkCommand(), explainCommand(), rulesCommand(), importCommand(), versionCommand())
 	return cmd
 }

@@ -30,6 +30,7 @@ var allowed = map[string][]string{
 	"admin":             {"catalog", "control", "reshard", "shardrule", "topology"},
 	"proxy/session":     {"parser", "router", "router/plan", "executor", "executor/txn", "catalog", "topology", "backend", "shardrule", "ddl", "internal/infile"},
 	"proxy":             {"proxy/session", "catalog", "topology"},
+	"importer":          {},
 	"demo":              {"internal/mysqlproc"},
 	"bench":             {"internal/mysqlproc", "internal/tpch"},
 

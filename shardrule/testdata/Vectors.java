@@ -5,6 +5,11 @@
 //   java -cp /usr/share/java/guava.jar Vectors.java mycat > foreign/mycat.txt
 //   java -cp /usr/share/java/guava.jar Vectors.java others > foreign/others.txt
 //   java -cp /usr/share/java/guava.jar Vectors.java dates > foreign/dates.txt
+//
+// rows prints a row a line of the tables of importer/testdata/mycat: table, node
+// and key, where that configuration puts it.
+//
+//   java -cp /usr/share/java/guava.jar Vectors.java rows > ../../importer/testdata/mycat-rows.txt
 
 import com.google.common.hash.Hashing;
 import java.math.BigInteger;
@@ -357,10 +362,81 @@ public class Vectors {
         }
     }
 
+    static void place(String table, int nodes, List<String> values, Rule f) {
+        for (String v : values) {
+            try {
+                String s = v.startsWith("'") ? v.substring(1, v.length() - 1) : v;
+                Integer node = f.node(s);
+                if (node != null && node >= 0 && node < nodes && !s.isEmpty()) {
+                    System.out.println(table + "\t" + node + "\t" + s);
+                }
+            } catch (Exception e) {
+                // Mycat refuses the row
+            }
+        }
+    }
+
+    static Rule mod(int n) {
+        return v -> new BigInteger(v).abs().mod(BigInteger.valueOf(n)).intValue();
+    }
+
+    static Rule fold(int... lengths) {
+        return v -> run((Long.parseLong(v) >>> 32 ^ Long.parseLong(v)) & 1023, lengths);
+    }
+
+    static void rows() {
+        String zone = "Asia/Shanghai", day = "yyyy-MM-dd", second = "yyyy-MM-dd HH:mm:ss";
+        place("t_mod", 3, integers(), mod(3));
+        place("t_item", 3, integers(), mod(3));
+        place("t_sub", 4, integers(), mod(4));
+        place("t_dealt", 5, integers(), mod(5));
+        place("t_long", 8, integers(), fold(128, 128, 128, 128, 128, 128, 128, 128));
+        place("t_long_uneven", 3, integers(), fold(256, 256, 512));
+        place("t_string", 8, texts(), v -> (int) ((hash31(part(v, -4, 0)) & 1023) / 128));
+        place("t_range", 3, integers(), v -> {
+            long n = Long.parseLong(v);
+            return n >= 0 && n <= 5000000 ? 0 : n >= 5000001 && n <= 10000000 ? 1 : 2;
+        });
+        for (String table : List.of("t_enum", "t_enum2")) {
+            place(table, 2, List.of("10000", "10010", "10020"), v -> Map.of("10000", 0, "10010", 1).get(v));
+        }
+        List<String> provinces = new ArrayList<>(List.of("beijing", "北京", "shanghai", "上海", "x"));
+        place("t_province", 3, provinces, v -> Map.of("beijing", 0, "北京", 0, "shanghai", 1).getOrDefault(v, 2));
+        place("t_murmur", 2, texts(), murmur(0, 2, 160, Map.of()));
+        place("t_weighted", 3, integers(), murmur(7, 3, 40, Map.of(0, 2)));
+        place("t_slot", 3, texts(), v -> (int) Math.min(crc32(v) % 102400 / 34133, 2));
+        place("t_slot_moved", 3, integers(), v -> {
+            long slot = crc32(v) % 102400;
+            return slot <= 40000 ? 0 : slot >= 60000 ? 1 : 2;
+        });
+        place("t_jump", 3, texts(), v -> jump(v.hashCode(), 3));
+        place("t_hash_mod", 7, integers(), v -> (int) (Math.abs((long) mix(v.hashCode())) % 7));
+        place("t_pattern", 4, integers(), v -> !v.matches("[0-9]*") ? Integer.valueOf(2) : Long.parseLong(v) % 256 == 0 ? Integer.valueOf(3) : patternNode(Long.parseLong(v) % 256));
+        place("t_prefix", 4, texts(), v -> {
+            int sum = v.chars().limit(5).sum() % 32;
+            return sum == 0 ? 3 : sum <= 4 ? 0 : sum <= 8 ? 1 : sum <= 20 ? 2 : 3;
+        });
+        place("t_substring", 8, texts(), v -> Math.min(Integer.parseInt(v.substring(0, 2)), 8) == 8 ? 5 : Integer.parseInt(v.substring(0, 2)));
+        place("t_range_mod", 8, integers(), v -> {
+            long n = Long.parseLong(v);
+            return n < 0 || n > 6000000 ? -1 : n <= 2000000 ? (int) (n % 5) : n <= 4000000 ? 5 : (int) (6 + n % 2);
+        });
+        place("t_day", 8, days(), v -> window(day, zone, "2014-01-01", null, 10, v));
+        place("t_day_cycle", 4, datetimes(), v -> window(second, zone, "2014-01-01 00:00:00", "2014-01-31 00:00:00", 10, v));
+        place("t_natural_day", 31, days(), v -> field("yyyyMMdd", v.replace("-", ""), Calendar.DAY_OF_MONTH) - 1);
+        place("t_month", 20, days(), v -> Math.max(months(day, v) - months(day, "2014-01-01"), 0));
+        place("t_month_cycle", 3, days(), v -> Math.floorMod(months(day, v) - months(day, "2014-01-01"), 3));
+        place("t_calendar", 12, datetimes(), v -> field(day, v, Calendar.MONTH));
+        place("t_history", 3, days(), v -> Math.floorMod(months(day, v) - months(day, "2014-01-01"), 3));
+        place("t_hour", 31, List.of("2014010100", "2014010123", "2014053123", "2014021512", "2014122507"), v -> latest(v, 1));
+        place("t_range_date", 12, datetimes(), v -> window(second, zone, "2014-01-01 00:00:00", null, 10, v) * 3 + Hashing.consistentHash(format(second, zone).parse(v).getTime(), 3));
+    }
+
     public static void main(String[] args) {
         switch (args[0]) {
             case "mycat" -> mycat();
             case "others" -> others();
+            case "rows" -> rows();
             default -> times();
         }
     }
