@@ -32,10 +32,10 @@ json_storage_free json_storage_size json_table json_type json_unquote json_valid
 kdf lag last_day last_insert_id last_value lastval lcase lead least left length lengthb like_range linestring ln
 load_file localtime localtimestamp locate log log10 log2 lower lpad ltrim
 make_set makedate maketime master_gtid_wait master_pos_wait max mbrcontains mbrcoveredby mbrcovers mbrdisjoint
-mbrequals mbrintersects mbroverlaps mbrtouches mbrwithin md5 median microsecond mid min minute mod month
+mbrequals mbrintersects mbroverlaps mbrtouches mbrwithin md5 microsecond mid min minute mod month
 monthname months_between multilinestring multipoint multipolygon
 name_const natural_sort_key nextval now nth_value ntile nullif nvl nvl2 oct octet_length old_password ord
-password percent_rank percentile_cont percentile_disc period_add period_diff pi point polygon position pow power
+password percent_rank period_add period_diff pi point polygon position pow power
 ps_current_thread_id ps_thread_id quarter quote radians rand random_bytes rank regexp_instr regexp_like
 regexp_replace regexp_substr release_all_locks release_lock repeat replace reverse right round
 row_count row_number rownum rpad rtrim

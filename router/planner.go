@@ -64,6 +64,7 @@ func rules() []rule {
 		{"a lookup table is changed by nobody but Serval", keptElsewhere, false},
 		{"a server's file is loaded on that server", load, false},
 		{"a table made of other servers' rows is defined, then filled", createFrom, false},
+		{"a loadable function is on every cluster", loadable, false},
 		{"a text the parser rejects or doubts goes home if no sharded table is in it", opaque, false},
 		{"functions that only make sense on one connection", connectionFunctions, false},
 		{"SHOW answers for the logical schema", show, false},
@@ -394,8 +395,12 @@ func connectionFunctions(p *planning) (*plan.Plan, error) {
 	case p.facts.NamedLock:
 		return p.finishOr(sqlerr.Refuse("a named lock in a statement over sharded tables", "each shard has locks of its own", ""))
 	case p.unknownFunc() != "":
-		return p.finishOr(sqlerr.Refuse("the function "+p.unknownFunc(),
-			"stored functions are only at the schema's home, and the statement's tables are not", ""))
+		refused := sqlerr.Refuse("the function "+p.unknownFunc(), "stored functions are only at the schema's home, and the statement's tables are not", "")
+		if p.mayStage(refused) {
+			p.refused = refused
+			return stageRest(p)
+		}
+		return p.finishOr(refused)
 	}
 	return nil, nil
 }

@@ -310,6 +310,8 @@ func (s *Session) attempt(ctx context.Context, e *planned, bound *plan.Bound, pa
 		out, err = s.defineView(ctx, n, bound)
 	case *plan.Jobs:
 		out, err = s.runJobs(ctx, n, req)
+	case *plan.Loadable:
+		return s.loadable(ctx, n, bound)
 	case *plan.CreateFrom:
 		return s.createFrom(ctx, n, bound)
 	case *plan.CreateLike:

@@ -117,6 +117,8 @@ func (f *formatter) line(n Node) string {
 		return "Jobs"
 	case *CreateLike:
 		return n.line()
+	case *Loadable:
+		return n.line()
 	case *CreateFrom:
 		return n.line()
 	case *Const:
