@@ -64,7 +64,7 @@ func (p *planning) changeByInformation() (*plan.Plan, error) {
 // are told of by; nil where it reads none.
 func (p *planning) informed() ([]string, error) {
 	var out []string
-	v := p.logicalView()
+	var v *logical // the whole catalog is walked for it
 	for _, r := range p.sc.refs {
 		t := p.informationTable(r.schema, r.table)
 		switch {
@@ -79,6 +79,9 @@ func (p *planning) informed() ([]string, error) {
 				out = []string{}
 			}
 			continue
+		}
+		if v == nil {
+			v = p.logicalView()
 		}
 		for _, c := range v.needed(t, t.summed(p.neededColumns(t.entry))) {
 			if !slices.Contains(out, c) {
