@@ -72,6 +72,7 @@ type Conn struct {
 	end     wire.OK
 	status  uint16
 	colBuf  []byte
+	col     wire.Column // being relayed; here so that it is not allocated
 
 	stmts     stmtCache
 	often     often

@@ -85,12 +85,11 @@ func (c *Conn) relayColumns(w *wire.Writer, n int, rewrite func(*wire.Column)) e
 		if err != nil {
 			return c.lost(err)
 		}
-		col, err := wire.DecodeColumn(payload)
-		if err != nil {
+		if c.col, err = wire.DecodeColumn(payload); err != nil {
 			return c.lost(err)
 		}
-		rewrite(&col)
-		c.colBuf = col.Append(c.colBuf[:0])
+		rewrite(&c.col)
+		c.colBuf = c.col.Append(c.colBuf[:0])
 		if err := w.Packet(c.colBuf); err != nil {
 			return &ClientError{err}
 		}
