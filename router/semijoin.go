@@ -31,15 +31,17 @@ type meeting struct {
 
 // Ranks of fragments: how many rows are to be expected.
 const (
-	rankFew  = iota // the sharding key or the primary key has given values
-	rankSome        // there are conditions
+	rankFew   = iota // the sharding key or the primary key has given values
+	rankEqual        // another column has, or one of a global table it is joined to
+	rankMet          // it meets one with few rows
+	rankSome         // there are conditions
 	rankAll
 )
 
 // reduce decides which fragments are read after others. Those with few rows are
-// settled first; one that more is expected of is reduced by a settled one that
-// it meets. One whose rows several references share must be met in the same
-// column for each of them.
+// settled first; one that more is expected of is reduced by the settled one with
+// the fewest that it meets. One whose rows several references share must be met
+// in the same column for each of them.
 func (s *sharing) reduce() {
 	all := s.meetings()
 	if len(all) == 0 {
@@ -60,28 +62,40 @@ func (s *sharing) reduce() {
 
 // spread has settled fragments reduce those that they meet, and these others.
 func (s *sharing) spread(all []meeting, settled map[int]int) {
-	for again := true; again; {
-		again = false
-		for _, m := range all {
-			from, to := s.of(m.from), s.of(m.to)
-			rank, ready := settled[from]
-			if isInformation(m.from.schema) || isInformation(m.to.schema) {
-				continue // its columns' collations are not those it says they have
-			}
-			if _, done := settled[to]; !ready || done || rank >= s.rank(to) || !s.forEach(all, m) {
+	for {
+		best, column := -1, 0
+		for i, m := range all {
+			if best >= 0 && settled[s.of(m.from)] >= settled[s.of(all[best].from)] {
 				continue
 			}
-			f := s.n.Fragments[to]
-			column := slices.IndexFunc(s.n.Fragments[from].Columns, func(c plan.FragmentColumn) bool { return c.Name == m.fromC.Name })
-			if column < 0 {
-				continue
+			if c, ok := s.reducible(all, m, settled); ok {
+				best, column = i, c
 			}
-			f.Reduce = &plan.Reduce{From: from, Column: column, Name: m.toC.Name, Kind: m.kind, Charset: m.charset,
-				SQL: quoteName(s.refs[nameOf(m.to)][0].alias) + "." + quoteName(m.toC.Name), Key: m.to.isKey(m.toC.Name)}
-			settled[to] = max(rank, rankSome)
-			again = true
 		}
+		if best < 0 {
+			return
+		}
+		m := all[best]
+		from, to := s.of(m.from), s.of(m.to)
+		s.n.Fragments[to].Reduce = &plan.Reduce{From: from, Column: column, Name: m.toC.Name, Kind: m.kind, Charset: m.charset,
+			SQL: quoteName(s.refs[nameOf(m.to)][0].alias) + "." + quoteName(m.toC.Name), Key: m.to.isKey(m.toC.Name)}
+		settled[to] = max(settled[from], rankMet)
 	}
+}
+
+// reducible: what the meeting is to is not settled yet, and reduced by what it is
+// from, in whose fragment the column has this number.
+func (s *sharing) reducible(all []meeting, m meeting, settled map[int]int) (column int, ok bool) {
+	from, to := s.of(m.from), s.of(m.to)
+	rank, ready := settled[from]
+	if isInformation(m.from.schema) || isInformation(m.to.schema) {
+		return 0, false // its columns' collations are not those it says they have
+	}
+	if _, done := settled[to]; !ready || done || rank >= s.rank(to) || !s.forEach(all, m) {
+		return 0, false
+	}
+	column = slices.IndexFunc(s.n.Fragments[from].Columns, func(c plan.FragmentColumn) bool { return c.Name == m.fromC.Name })
+	return column, column >= 0
 }
 
 // forEach: what the meeting says of one reference of a table is said of all of
@@ -120,14 +134,37 @@ func (s *sharing) rankOf(r *ref) int {
 	if r.sharded() && few(s.sc.conditionOf(r, func(g *group) bool { return g == r.group })) {
 		return rankFew
 	}
-	given, any := map[string]bool{}, false
+	rank := s.asked(r)
+	if rank <= rankEqual {
+		return rank
+	}
+	for _, c := range s.sc.conjuncts {
+		e, ok := strip(c.expr).(*ast.BinaryOperationExpr)
+		if !ok || e.Op != opcode.EQ || c.group != r.group {
+			continue
+		}
+		x, _ := plainColumn(c.block, e.L)
+		y, _ := plainColumn(c.block, e.R)
+		if y == r {
+			x, y = y, x
+		}
+		if x == r && y != nil && y.global() && r.group.within(y.group) && beside(r, y) && s.asked(y) <= rankEqual {
+			return rankEqual // the sieve asks for that
+		}
+	}
+	return rank
+}
+
+// asked is the rank by what is asked of the reference itself.
+func (s *sharing) asked(r *ref) int {
+	given, rank := map[string]bool{}, rankAll
 	for _, c := range s.sc.conjuncts {
 		if c.group != r.group || c.block != r.block {
 			continue
 		}
-		column, equal := s.compared(c.expr, r)
-		any = any || column != ""
-		if equal {
+		column, how := s.compared(c.expr, r)
+		rank = min(rank, how)
+		if how == rankEqual && column != "" {
 			given[strings.ToLower(column)] = true
 		}
 	}
@@ -135,13 +172,10 @@ func (s *sharing) rankOf(r *ref) int {
 	for _, k := range r.entry.PrimaryKey {
 		keyed = keyed && given[strings.ToLower(k)]
 	}
-	switch {
-	case keyed:
+	if keyed {
 		return rankFew
-	case any:
-		return rankSome
 	}
-	return rankAll
+	return rank
 }
 
 // few: the condition names the values.
@@ -157,55 +191,73 @@ func few(c plan.Cond) bool {
 	return false
 }
 
-// compared is the column of r that the condition compares with values; equal:
-// by = or IN.
-func (s *sharing) compared(e ast.ExprNode, r *ref) (column string, equal bool) {
+// compared is what a condition on r asks: rankEqual where it compares with given
+// values by = or IN, rankSome where it compares otherwise, rankAll where it is
+// none on r alone. column is what it compares, empty where that is no plain one
+// or not the same one always.
+func (s *sharing) compared(e ast.ExprNode, r *ref) (column string, rank int) {
 	value := func(e ast.ExprNode) bool { _, ok := s.st.Operand(e); return ok }
-	name := func(e ast.ExprNode) string {
-		if of, c := plainColumn(r.block, e); of == r {
-			return c.Name
+	of := func(e ast.ExprNode, rank int) (string, int) {
+		if to, c := plainColumn(r.block, e); to == r {
+			return c.Name, rank
 		}
-		return ""
+		if s.ofAlone(e, r) {
+			return "", max(rank, rankSome)
+		}
+		return "", rankAll
 	}
 	switch e := strip(e).(type) {
 	case *ast.BinaryOperationExpr:
 		switch e.Op {
 		case opcode.LogicOr:
-			if l := s.either(e.L, r); l != "" && s.either(e.R, r) != "" {
-				return l, false
-			}
+			return "", max(s.either(e.L, r), s.either(e.R, r))
 		case opcode.EQ, opcode.LT, opcode.LE, opcode.GT, opcode.GE:
+			rank := rankSome
+			if e.Op == opcode.EQ {
+				rank = rankEqual
+			}
 			if value(e.R) {
-				return name(e.L), e.Op == opcode.EQ
+				return of(e.L, rank)
 			}
 			if value(e.L) {
-				return name(e.R), e.Op == opcode.EQ
+				return of(e.R, rank)
 			}
 		}
 	case *ast.PatternInExpr:
 		if !e.Not && e.Sel == nil {
-			return name(e.Expr), true
+			return of(e.Expr, rankEqual)
 		}
 	case *ast.BetweenExpr:
 		if !e.Not {
-			return name(e.Expr), false
+			return of(e.Expr, rankSome)
 		}
 	case *ast.PatternLikeOrIlikeExpr:
 		if !e.Not {
-			return name(e.Expr), false
+			return of(e.Expr, rankSome)
 		}
 	}
-	return "", false
+	return "", rankAll
 }
 
-// either is a column of r that one side of an OR compares with values.
-func (s *sharing) either(side ast.ExprNode, r *ref) string {
-	for _, e := range splitAnd(side, nil) {
-		if column, _ := s.compared(e, r); column != "" {
-			return column
+// ofAlone: the expression is of columns of r and no other.
+func (s *sharing) ofAlone(e ast.ExprNode, r *ref) bool {
+	names := columnsIn(e)
+	for _, n := range names {
+		if r.block.resolve(n) != r {
+			return false
 		}
 	}
-	return ""
+	return len(names) > 0 && len(findSubqueries(e)) == 0
+}
+
+// either is the rank of one side of an OR.
+func (s *sharing) either(side ast.ExprNode, r *ref) int {
+	rank := rankAll
+	for _, e := range splitAnd(side, nil) {
+		_, how := s.compared(e, r)
+		rank = min(rank, how)
+	}
+	return rank
 }
 
 // meetings are what the conditions say about rows that meet.

@@ -43,7 +43,11 @@ const (
 
 const (
 	// MaxReduceValues bounds the list, reduceBytes its length in SQL.
-	MaxReduceValues = 1000
+	MaxReduceValues = 10_000
+	// maxReduceTexts bounds a list of texts: from 1000 values on MariaDB makes a
+	// table of a list (in_predicate_conversion_threshold), with a collation of
+	// its own.
+	maxReduceTexts = 999
 	reduceBytes     = 256 << 10
 )
 
@@ -120,7 +124,7 @@ func (r *Reduce) cond(values [][]byte) Cond {
 
 // list is the condition; false where a value is none of its kind.
 func (r *Reduce) list(values [][]byte) ([]byte, bool) {
-	if len(values) == 0 || len(values) > MaxReduceValues {
+	if len(values) == 0 || len(values) > MaxReduceValues || r.Kind == ReduceText && len(values) > maxReduceTexts {
 		return nil, false
 	}
 	b := append([]byte(r.SQL), " IN ("...)
