@@ -15,7 +15,7 @@ func ruleText(t *catalog.Table) string {
 	case shardrule.Global:
 		return fmt.Sprintf("global, %d copies", len(p.Shards))
 	case shardrule.Sharded:
-		return fmt.Sprintf("%s(%s), %d shards", p.Algorithm.Name(), p.Column.Name, len(p.Shards))
+		return fmt.Sprintf("%s(%s), %d shards", p.Algorithm.Name(), shardrule.KeyText(p.Algorithm, p.Column.Name), len(p.Shards))
 	case shardrule.Whole:
 		if len(p.Shards) > 0 {
 			return "whole on " + p.Shards[0].Cluster

@@ -79,7 +79,7 @@ func (d *drift) table(ctx context.Context, p *shardrule.Placement) []Repair {
 			"check again when that has ended")}}
 	}
 	order := slices.Clone(p.Shards)
-	if _, periods := p.Algorithm.(*shardrule.Time); periods {
+	if shardrule.Periodic(p.Algorithm) {
 		slices.Reverse(order)
 	}
 	var model *tableText

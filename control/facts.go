@@ -97,6 +97,9 @@ func (f *Facts) Weight(collation string, text []byte) ([]byte, bool) {
 	return w, ok
 }
 
+// Charset implements shardrule.Charsetter: a configuration is UTF-8.
+func (f *Facts) Charset() string { return "utf8mb4" }
+
 // periodic: the rule has one shard a period of time.
 func periodic(rule *config.Table) bool {
 	return rule.Kind == config.Sharded && rule.Rule.Function().Periodic != nil

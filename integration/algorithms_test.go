@@ -57,6 +57,31 @@ var algorithmCases = []algorithmCase{
 	{rule: "shard: list(k), values: {ab: 0, cd: 1}, default: 2", column: "BINARY(4)", values: split("'ab' 'cd' x'63640000' 'zz' NULL")},
 }
 
+// exprCases have every part of expressions over every kind of column.
+var exprCases = []algorithmCase{
+	{rule: "shard: mod(k div 10), shards: 4", column: "BIGINT", values: split(wholeNumbers + " NULL 9223372036854775807 -9223372036854775808 '007'")},
+	{rule: "shard: mod(k % 7 - 3), shards: 4, layout: tables", column: "INT", values: split(wholeNumbers + " NULL")},
+	{rule: "shard: hash(k * 3 + 1), shards: 4", column: "BIGINT UNSIGNED", values: split("0 1 2 3 99 1000000 NULL"), refused: split("18446744073709551615 9223372036854775807")},
+	{rule: "shard: range(k div 100), ranges: {..-1: 0, 0-1: 1, 2-: 2}, nulls: 0", column: "INT", values: split(wholeNumbers + " NULL")},
+	{rule: "shard: range(1000 - k), ranges: {..800: 0, 801-999: 1, 1000-: 2}", column: "INT", values: split("0 1 2 99 100 200 300 -1 -2 2147483647 -2147483647"), refused: split("NULL")},
+	{rule: "shard: mod(abs(k)), shards: 3", column: "BIGINT", values: split(wholeNumbers + " NULL")},
+	{rule: "shard: mod(crc32(k)), shards: 5", column: "INT(6) ZEROFILL", values: split("0 1 2 42 99999 NULL")},
+	{rule: "shard: mod(crc32(k)), shards: 5, layout: tables", column: "VARCHAR(20) COLLATE utf8mb4_general_ci", values: split(someTexts + " NULL 'a '")[:13]},
+	{rule: "shard: mod(crc32(k)), shards: 5", column: "VARCHAR(20) COLLATE utf8mb4_bin", values: split(someTexts + " '北京' NULL")},
+	{rule: "shard: 'hash(prefix(k, 2))', shards: 4", column: "VARCHAR(20) COLLATE utf8mb4_unicode_ci", values: split(someTexts + " NULL"), refused: split("'北京'")},
+	{rule: "shard: 'jump(suffix(k, 2))', shards: 4", column: "CHAR(20) COLLATE utf8mb4_general_ci", values: split(someTexts + " NULL")},
+	{rule: "shard: 'list(prefix(k, 1))', values: {a: 0, z: 1, '北': 2}, default: 3", column: "VARCHAR(20) COLLATE utf8mb4_bin", values: split(someTexts + " '北京' '上海' NULL")},
+	{rule: "shard: 'list(prefix(k, 1))', values: {A: 0, z: 1, x: 2}, default: 3", column: "VARCHAR(20) COLLATE utf8mb4_general_ci", values: split(someTexts + " NULL")},
+	{rule: "shard: 'mod(number(suffix(k, 3)))', shards: 4, layout: tables", column: "CHAR(12) COLLATE utf8mb4_bin", values: split("'20261123-042' '007' '13800001111' '9' NULL"), refused: split("'abc' ''")},
+	{rule: "shard: list(year(k)), values: {2025: 0, 2026: 1}, default: 2", column: "DATE", values: split(someDays + " '2030-01-01' NULL")},
+	{rule: "shard: mod(month(k) + weekday(k) + day(k)), shards: 5", column: "DATETIME", values: split(someDays + " NULL")},
+	{rule: "shard: 'month(substring(k, 3, 6), format=%Y%m)', from: 2026-09, ahead: 1", column: "VARCHAR(20) COLLATE utf8mb4_general_ci", values: split("'a-202609-1' 'a-202610-1' 'B-202609-2'"), refused: split("'a-199901-1' 'a' NULL")},
+	{rule: "shard: 'day(k div 1000000, seconds)', from: '2026-11-20', ahead: 1", column: "BIGINT", values: split("1795392000000001 1795305600999999 1795219200000000"), refused: split("0 NULL")},
+}
+
+// Expressions over the key.
+func TestExpressionAlgorithms(t *testing.T) { runAlgorithms(t, "algoexpr", exprCases) }
+
 // split cuts at spaces outside quotes.
 func split(s string) []string {
 	var out []string

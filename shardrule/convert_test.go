@@ -22,6 +22,8 @@ func (lowerWeigher) Weight(_ string, text []byte) ([]byte, bool) {
 	return []byte(strings.ReplaceAll(strings.ToLower(string(text)), "\u00a0", " ")), true
 }
 
+func (lowerWeigher) Charset() string { return "utf8mb4" }
+
 // literal reads a value as SQL writes it.
 func literal(t *testing.T, s string) sqlval.Value {
 	t.Helper()

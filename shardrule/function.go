@@ -96,7 +96,10 @@ type Rule struct {
 	Name string
 	// Columns are the sharding columns.
 	Columns []string
-	Args    Args
+	// Key is the expression over the column that is the key; empty where the
+	// column itself is.
+	Key  string
+	Args Args
 }
 
 // Function is the rule's function; the zero Function for the zero Rule.
@@ -131,6 +134,19 @@ func (r Rule) Calendar() (Calendar, error) {
 // Algorithm makes the rule's algorithm: over shards, or, of a function of time,
 // over periods.
 func (r Rule) Algorithm(shards int, over Periods) (Algorithm, error) {
+	a, err := r.function(shards, over)
+	if err != nil || r.Key == "" {
+		return a, err
+	}
+	e, _, err := parseExpr(r.Key)
+	if err != nil {
+		return nil, paramError("", "write an expression over one column", "the key cannot be %s: %s", r.Key, err)
+	}
+	return newDerived(e, a), nil
+}
+
+// function makes the algorithm of the rule's function.
+func (r Rule) function(shards int, over Periods) (Algorithm, error) {
 	f := r.Function()
 	switch {
 	case f.Counted != nil:
@@ -166,6 +182,9 @@ func ParseRule(text string, near func(name string, known []string) string) (Rule
 	const form = "write a function of a column: shard: hash(column); the functions are in docs/rules.md"
 	text = strings.TrimSpace(text)
 	name, inside, ok := splitCall(text)
+	if !ok && strings.Count(text, "(") > strings.Count(text, ")") {
+		return Rule{}, paramError("", `close the parenthesis; within { } a comma ends a value, so put it in quotes: shard: "…"`, "shard cannot be %s", text)
+	}
 	if !ok {
 		return Rule{}, paramError("", form, "shard cannot be %s", text)
 	}
@@ -178,11 +197,9 @@ func ParseRule(text string, near func(name string, known []string) string) (Rule
 	for i, part := range splitTop(inside, ',') {
 		part = strings.TrimSpace(part)
 		if i == 0 {
-			column, err := columnName(part)
-			if err != nil {
-				return Rule{}, paramError("", form, "%s names no column", text)
+			if err := r.setKey(part); err != nil {
+				return Rule{}, paramError("", form, "shard cannot be %s: %s", text, err)
 			}
-			r.Columns = append(r.Columns, column)
 			continue
 		}
 		if err := r.addArg(f, part, &next, near); err != nil {
@@ -190,6 +207,24 @@ func ParseRule(text string, near func(name string, known []string) string) (Rule
 		}
 	}
 	return r, nil
+}
+
+// setKey reads the column, or the expression over one.
+func (r *Rule) setKey(text string) error {
+	column, err := columnName(text)
+	if err == nil {
+		r.Columns = []string{column}
+		return nil
+	}
+	if text == "" {
+		return fmt.Errorf("it names no column")
+	}
+	if !slices.ContainsFunc(functions(), func(f Function) bool { return f.Name == r.Name }) {
+		return fmt.Errorf("%s takes a column", r.Name)
+	}
+	_, column, err = parseExpr(text)
+	r.Columns, r.Key = []string{column}, text
+	return err
 }
 
 // addArg reads one argument behind the key: name=value, name: value, a pair of
@@ -229,10 +264,15 @@ func (r *Rule) addArg(f Function, part string, next *int, near func(string, []st
 
 // columnName is a column as a rule writes it, in backticks or not.
 func columnName(text string) (string, error) {
-	if n := len(text); n > 2 && text[0] == '`' && text[n-1] == '`' {
-		text = text[1 : n-1]
+	if n := len(text); n > 2 && text[0] == '`' && text[n-1] == '`' && !strings.Contains(text[1:n-1], "`") {
+		return text[1 : n-1], nil
 	}
-	if text == "" || strings.ContainsAny(text, " \t`()'\"=:,") {
+	for i := range len(text) {
+		if !isNameByte(text[i]) {
+			return "", fmt.Errorf("%q is no column", text)
+		}
+	}
+	if text == "" || leadingDigits([]byte(text)) == len(text) {
 		return "", fmt.Errorf("%q is no column", text)
 	}
 	return text, nil

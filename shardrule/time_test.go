@@ -15,6 +15,11 @@ import (
 
 // timeOver is a rule of time over periods of these names; a-b are all from a to b.
 func timeOver(t require.TestingT, rule string, zone *time.Location, names ...string) *Time {
+	return overPeriods(t, rule, zone, names...).(*Time)
+}
+
+// overPeriods is timeOver for a rule over an expression too.
+func overPeriods(t require.TestingT, rule string, zone *time.Location, names ...string) Algorithm {
 	r, err := ParseRule(rule, func(string, []string) string { return "" })
 	require.NoError(t, err)
 	c, err := r.Calendar()
@@ -31,7 +36,7 @@ func timeOver(t require.TestingT, rule string, zone *time.Location, names ...str
 	}
 	a, err := r.Algorithm(0, over)
 	require.NoError(t, err)
-	return a.(*Time)
+	return a
 }
 
 func months(t require.TestingT, names ...string) *Time { return timeOver(t, "month(k)", nil, names...) }

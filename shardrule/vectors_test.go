@@ -22,7 +22,7 @@ func madeOver(t require.TestingT, rule string, shards int, c *Column, zone *time
 	require.NoError(t, err, rule)
 	var a Algorithm
 	if r.Function().Periodic != nil {
-		a = timeOver(t, rule, zone, periods...)
+		a = overPeriods(t, rule, zone, periods...)
 	} else {
 		a, err = r.Algorithm(shards, Periods{})
 		require.NoError(t, err, rule)
@@ -72,7 +72,11 @@ func TestVectors(t *testing.T) {
 					b.WriteString("error: " + err.Error() + "\n")
 					continue
 				}
-				if m, ok := a.(*Time); ok {
+				inner := a
+				if d, ok := a.(DerivedTwin); ok {
+					inner = d.inner
+				}
+				if m, ok := inner.(*Time); ok {
 					fmt.Fprintf(&b, "%s\n", m.calendar.Name(m.periods[shard]))
 					continue
 				}
