@@ -63,6 +63,8 @@ type Sources struct {
 	Catalog  func() *catalog.Catalog
 	Pools    func() []PoolStat
 	Sessions func() []SessionStat
+	// Digests are the statements counted so far.
+	Digests func() []Digest
 	// Rules is the version that is served.
 	Rules func() RulesStat
 	// Prepared is how many prepared branches were seen last, by cluster.
@@ -92,6 +94,7 @@ func Handler(src Sources, m *Metrics) http.Handler {
 	mux.HandleFunc("GET /api/tables", answer(func() any { return tables(src.Catalog()) }))
 	mux.HandleFunc("GET /api/sessions", answer(func() any { return src.Sessions() }))
 	mux.HandleFunc("GET /api/rules", answer(func() any { return src.Rules() }))
+	mux.HandleFunc("GET /api/digests", answer(func() any { return src.Digests() }))
 	mux.HandleFunc("GET /api/pools", answer(func() any { return src.Pools() }))
 	// Profiles of the running process, for go tool pprof.
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)

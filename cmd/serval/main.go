@@ -45,10 +45,11 @@ Start here:
   serval demo                          a sharded shop on real servers, in one command
   serval serve -c serval.yaml          the proxy
   serval check -c serval.yaml          is the configuration right?
-  serval explain -c serval.yaml 'SQL'  where would a statement go?`,
+  serval explain -c serval.yaml 'SQL'  where would a statement go?
+  serval advise -c serval.yaml         which sharding keys suit what is asked?`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(serveCommand(), demoCommand(), checkCommand(), explainCommand(), rulesCommand(), importCommand(), versionCommand())
+	cmd.AddCommand(serveCommand(), demoCommand(), checkCommand(), explainCommand(), rulesCommand(), adviseCommand(), importCommand(), versionCommand())
 	return cmd
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -286,6 +287,7 @@ func (p *process) knows() admin.Sources {
 
 func (p *process) sources(front *proxy.Server) admin.Sources {
 	src := p.knows()
+	src.Digests = func() []admin.Digest { return p.digests.Top(math.MaxInt) }
 	src.Rules = func() admin.RulesStat { return *p.rules.Load() }
 	src.Ready = func() error {
 		select {

@@ -26,6 +26,7 @@ var allowed = map[string][]string{
 	"control":           {"config", "shardrule", "catalog", "topology", "topology/failover", "topology/health"},
 	"ddl":               {},
 	"rulestore":         {},
+	"advise":            {"parser", "router", "router/plan", "catalog", "shardrule", "topology"},
 	"reshard":           {"catalog", "shardrule", "topology", "backend"},
 	"admin":             {"catalog", "control", "reshard", "shardrule", "topology"},
 	"proxy/session":     {"parser", "router", "router/plan", "executor", "executor/txn", "catalog", "topology", "backend", "shardrule", "ddl", "internal/infile"},
