@@ -4,6 +4,7 @@ package executor
 
 import (
 	"context"
+	"time"
 
 	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/internal/sqlerr"
@@ -74,6 +75,9 @@ type Request struct {
 	// until all are done can then not wait for each other in a circle that no
 	// server sees.
 	InTurn bool
+	// drainTime is longer than the constant where a test must not depend on how
+	// busy the machine is.
+	drainTime time.Duration
 	// Warned, if not nil, is called for each task that ended with warnings,
 	// before anything else runs on its connection; of several copies for the
 	// first. Tasks of one connection then are not sent ahead.

@@ -70,7 +70,7 @@ func newRunCase(t *testing.T, d *datadriven.TestData) *runCase {
 		}
 	}
 	bound.Plan = &plan.Plan{Root: root, ReadOnly: !d.HasArg("write") && !d.HasArg("insert") && !d.HasArg("copies")}
-	c.req = Request{Bound: bound, Conns: c.conns, Out: wire.NewWriter(&c.out), DeprecateEOF: !d.HasArg("eof"), KeepConns: d.HasArg("keep")}
+	c.req = Request{Bound: bound, Conns: c.conns, Out: wire.NewWriter(&c.out), drainTime: 500 * time.Millisecond, DeprecateEOF: !d.HasArg("eof"), KeepConns: d.HasArg("keep")}
 	c.arguments()
 	return c
 }
@@ -205,7 +205,7 @@ func TestAClientThatHasGoneEndsTheStatement(t *testing.T) {
 		Tasks: plan.Tasks{{Leaf: root, Tasks: []plan.Task{oneTask("c0", "rows a int / flood"), oneTask("c1", "rows a int / flood")}}}}}
 	_, err := Run(context.Background(), &req)
 	require.ErrorIs(t, err, io.ErrClosedPipe)
-	require.Equal(t, "c0 abandoned, c1 abandoned", conns.done())
+	require.Equal(t, "c0 given up, c1 given up", conns.done())
 }
 
 type failingWriter struct{}

@@ -365,7 +365,7 @@ func (f *fan) release() {
 	if len(open) == 0 {
 		return
 	}
-	timer := time.AfterFunc(drainTime, f.cancel)
+	timer := time.AfterFunc(max(f.req.drainTime, drainTime), f.cancel)
 	defer timer.Stop()
 	var late []*link
 	for _, l := range open {

@@ -281,8 +281,10 @@ func (s *scriptedConns) Release(c *backend.Conn, err error) {
 	var e *sqlerr.Error
 	how := "clean"
 	switch {
-	case errors.Is(err, errAbandoned):
-		how = "abandoned"
+	case err != nil && !c.Usable():
+		// Whether the time or the bytes to drain it were up first is the
+		// machine's load to say.
+		how = "given up"
 	case errors.As(err, &e):
 		how = "after error"
 	case err != nil:

@@ -1,6 +1,7 @@
 package mysqlproc
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"errors"
@@ -71,7 +72,7 @@ func Start(ctx context.Context, opt Options) (*Server, error) {
 			break
 		}
 		err = s.launch(ctx)
-		if err == nil || attempt == startAttempts || ctx.Err() != nil || !portTaken(s.port) {
+		if err == nil || attempt == startAttempts || ctx.Err() != nil || !portTaken(logFile(s.dir)) {
 			break
 		}
 	}
@@ -318,14 +319,11 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-// portTaken: somebody listens there now.
-func portTaken(port int) bool {
-	l, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-	if err != nil {
-		return true
-	}
-	_ = l.Close()
-	return false
+// portTaken: the server's log says that somebody listened there. By now it may
+// be free again: connections of others have ports for moments.
+func portTaken(log string) bool {
+	b, err := os.ReadFile(log)
+	return err == nil && bytes.Contains(lastLines(b), []byte("Address already in use"))
 }
 
 // each runs f for 0..n-1 at once and joins the errors.
