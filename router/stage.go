@@ -69,10 +69,25 @@ func (p *planning) viewless() *planning {
 // another thing in a query of its own.
 func (p *planning) staged() (*plan.Staged, error) {
 	w, err := p.st.WriteSpans()
-	if err != nil || p.returns() || p.facts.LastInsertID || p.facts.RowCount || p.facts.FoundRows || len(p.facts.UserVarsSet) > 0 {
+	if err != nil || p.facts.LastInsertID || p.facts.RowCount || p.facts.FoundRows || len(p.facts.UserVarsSet) > 0 {
 		return nil, nil //nolint:nilerr // the refusal of the rule before says more
 	}
 	s := &staging{planning: p, spans: w, n: &plan.Staged{}}
+	if p.returns() {
+		s.n.Returning = s.piece(w.Returning)
+		n, err := s.make()
+		if n == nil || n.Writes[0].Kept != nil {
+			return nil, err // what is kept beside a row is not written with it
+		}
+		n.None = noRow(s.block0().refs[0])
+		return n, nil
+	}
+	return s.make()
+}
+
+// make stages the statement by its kind.
+func (s *staging) make() (*plan.Staged, error) {
+	p := s.planning
 	switch n := p.st.Node.(type) {
 	case *ast.InsertStmt:
 		return s.add(n)

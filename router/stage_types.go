@@ -88,6 +88,24 @@ func (s *staging) digits(e ast.ExprNode) plan.Template {
 	return nil
 }
 
+// noRow is a condition that no row of t meets, which looks for one key.
+func noRow(t *ref) string {
+	c := &t.entry.Columns[0]
+	if keys := keysOf(t); len(keys) > 0 {
+		c = t.column(keys[0])
+	}
+	value := "''"
+	switch c.DataType {
+	case "tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float", "double", "year", "bit":
+		value = "0"
+	case "date", "datetime", "timestamp":
+		value = "'1999-01-01'"
+	case "time":
+		value = "'00:00:00'"
+	}
+	return quoteName(c.Name) + " = " + value + " AND LENGTH(" + quoteName(c.Name) + ") < 0"
+}
+
 // kept is a column that goes with its row; same tells whether the row keeps all
 // its values.
 func kept(t *ref, c *catalog.Column, same plan.Template) plan.Template {

@@ -156,20 +156,22 @@ type Session struct {
 	multi      bool        // COM_SET_OPTION: multi-statements on
 	next       txn.Options // SET TRANSACTION, for the next transaction only
 	tx         *txn.Tx[*backend.Conn]
-	staging    bool            // the statement is a part of a staged write
-	lookups    bool            // lookup tables may be asked where rows are
-	onto       int             // plan.Options.Onto
-	enclosed   bool            // tx is for the running statement, by Serval's own doing
-	pinned     map[string]*pin // by cluster
-	gtids      map[string]string
-	proofs     map[string]*backend.Proof // of clusters whose GTIDs do not say everything
-	unread     []plan.TableName          // changed under LOCK TABLES, to be read when they end
-	lease      lease
-	lexer      parser.Lexer
-	fp         parser.Fingerprint
-	args       textArgs
-	stmts      statements
-	diag       diagnostics
+	staging    bool // the statement is a part of a staged write
+	// answersBinary: such a part's rows are a prepared statement's answer.
+	answersBinary bool
+	lookups       bool            // lookup tables may be asked where rows are
+	onto          int             // plan.Options.Onto
+	enclosed      bool            // tx is for the running statement, by Serval's own doing
+	pinned        map[string]*pin // by cluster
+	gtids         map[string]string
+	proofs        map[string]*backend.Proof // of clusters whose GTIDs do not say everything
+	unread        []plan.TableName          // changed under LOCK TABLES, to be read when they end
+	lease         lease
+	lexer         parser.Lexer
+	fp            parser.Fingerprint
+	args          textArgs
+	stmts         statements
+	diag          diagnostics
 
 	// named are the statements prepared in SQL text, by name.
 	named map[string]*sqlPrepared

@@ -77,16 +77,26 @@ func (s *Session) runStaged(ctx context.Context, n *plan.BoundStaged) (out execu
 			return out, err
 		}
 	}
-	if !asciiOrUTF8(saved.charset, n.Tail) {
-		return out, sqlerr.Refuse("this write over several shards", "it has text of the character set "+saved.charset+" behind ON DUPLICATE KEY UPDATE", "SET NAMES utf8mb4")
+	if !asciiOrUTF8(saved.charset, n.Tail+n.Returning) {
+		return out, sqlerr.Refuse("this write over several shards", "it has text of the character set "+saved.charset+" behind ON DUPLICATE KEY UPDATE or RETURNING", "SET NAMES utf8mb4")
+	}
+	if n.Returning != "" {
+		s.settings.unset("character_set_results")
+		if v, set := saved.value("character_set_results"); set {
+			s.settings.set("character_set_results", v)
+		}
 	}
 	s.settings.set("character_set_client", "utf8mb4")
 	s.settings.set("character_set_connection", "utf8mb4")
 	s.settings.set("collation_connection", "utf8mb4_general_ci") // or its character set would come back with it
-	w := &stagedWrites{session: s, n: n, rows: rows}
-	err = w.run(ctx)
+	w := &stagedWrites{session: s, n: n, rows: rows, binary: binary, answer: returned{left: rows.left}}
+	if err = w.run(ctx); err == nil && n.Returning != "" {
+		err = w.answerReturning(ctx, &out)
+	}
 	w.sum.Warnings = uint16(min(s.diag.count, 65535))
-	out.OK, out.Rows = w.sum, -1
+	if out.OK = w.sum; out.Columns == 0 {
+		out.Rows = -1
+	}
 	out.OK.Info = w.info()
 	return out, err
 }
@@ -120,7 +130,11 @@ func (s *Session) inner(ctx context.Context, sql []byte, out *wire.Writer) (*pla
 	client := s.out
 	s.out = out
 	defer func() { s.out = client }()
-	o, err := s.attempt(ctx, e, bound, nil)
+	var params *preparedArgs
+	if s.answersBinary {
+		params = &preparedArgs{} // its values are in the text
+	}
+	o, err := s.attempt(ctx, e, bound, params)
 	return bound, o, err
 }
 
@@ -211,6 +225,9 @@ type stagedWrites struct {
 	session *Session
 	n       *plan.BoundStaged
 	rows    *stagedRowset
+	// answer is that of RETURNING, binary for a prepared statement.
+	answer returned
+	binary bool
 	// now is the write that is under way.
 	now    *plan.StagedWrite
 	sum    wire.OK
@@ -315,7 +332,13 @@ func (w *stagedWrites) distinct(rows [][]string) [][]string {
 // one runs one write and adds up its answer.
 func (w *stagedWrites) one(ctx context.Context, sql string) error {
 	s := w.session
-	bound, out, err := s.inner(ctx, []byte(sql), s.out)
+	run := func(ctx context.Context, sql string) (*plan.Bound, executor.Outcome, error) {
+		return s.inner(ctx, []byte(sql), s.out)
+	}
+	if w.n.Returning != "" {
+		run = w.runReturning
+	}
+	bound, out, err := run(ctx, sql)
 	if err != nil {
 		return err
 	}
@@ -396,7 +419,10 @@ func (w *stagedWrites) withDefaults(row []string) []string {
 // batches cuts rows by number and size. Each row must have as many values as
 // are read for the columns.
 func (w *stagedWrites) batches(rows [][]string, do func([][]string) error, columns int) error {
-	read := 0
+	read, most := 0, stagedRows
+	if w.n.Returning != "" {
+		most = 1
+	}
 	for _, c := range w.now.Columns {
 		if !c.ByDefault {
 			read++
@@ -404,7 +430,7 @@ func (w *stagedWrites) batches(rows [][]string, do func([][]string) error, colum
 	}
 	for len(rows) > 0 {
 		n, size := 0, 0
-		for n < len(rows) && n < stagedRows && size < stagedBytes {
+		for n < len(rows) && n < most && size < stagedBytes {
 			if columns > 0 && len(rows[n]) != read {
 				return sqlerr.New(sqlerr.ColumnCount, "Column count doesn't match value count at row 1")
 			}

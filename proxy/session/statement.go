@@ -430,6 +430,9 @@ func (s *Session) conclude(ctx context.Context, e *planned, bound *plan.Bound, o
 	s.found(e.plan.Effects.Found, bound.Args, out)
 	if out.Columns > 0 {
 		s.rowCount = -1
+		if bound.Staged != nil && out.OK.LastInsertID != 0 {
+			s.lastInsertID = out.OK.LastInsertID
+		}
 		s.numbered(ctx, bound)
 		s.eof(out.OK)
 		return nil

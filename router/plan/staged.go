@@ -19,6 +19,12 @@ type Staged struct {
 	Computes bool
 	// Tail is ON DUPLICATE KEY UPDATE … as the client wrote it.
 	Tail Template
+	// Returning is RETURNING … of an Add or Remove: every row is written by itself
+	// and answered with.
+	Returning Template
+	// None is a condition that no row of the table meets and that a server does
+	// not know to be one, or it would leave out RETURNING's columns.
+	None string
 	// Literals are an Add's rows where all of their values are constants, which
 	// need not be read; Reads are the same rows.
 	Literals [][]Template
@@ -143,9 +149,9 @@ type StagedColumn struct {
 // BoundStaged is a Staged with its values.
 type BoundStaged struct {
 	*Staged
-	// Reads and Tail as SQL.
-	SQL  []string
-	Tail string
+	// Reads, Tail and Returning as SQL.
+	SQL             []string
+	Tail, Returning string
 	// Rows are Literals.
 	Rows [][]string
 }
@@ -163,6 +169,8 @@ func (b *binder) staged(n *Staged) {
 	}
 	tail, _ := b.render(nil, nil, n.Tail, at{from: b.Args.Len()})
 	out.Tail = string(tail)
+	returning, _ := b.render(nil, nil, n.Returning, at{from: b.Args.Len()})
+	out.Returning = string(returning)
 	for _, row := range n.Literals {
 		values := make([]string, len(row))
 		for i, t := range row {
