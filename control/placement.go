@@ -14,8 +14,8 @@ import (
 )
 
 // CheckPlacement has the servers compute the shard of every row of the sharded
-// tables and finds those on another one: what a changed rule or a write past
-// Serval leaves. It reads whole tables.
+// tables and finds those on another one, and compares the copies of global
+// tables: what a changed rule or a write past Serval leaves. It reads whole tables.
 func CheckPlacement(ctx context.Context, cfg *config.Config, servers Servers, now time.Time) []Finding {
 	r, cat, facts, err := readAll(ctx, cfg, servers, now)
 	if err != nil {
@@ -27,6 +27,9 @@ func CheckPlacement(ctx context.Context, cfg *config.Config, servers Servers, no
 			name := TableName{schema.Name, t.Name}
 			if t.Placement.Kind == shardrule.Sharded && facts.Tables[name] != nil {
 				out = append(out, r.misplaced(ctx, name, t.Placement, &facts)...)
+			}
+			if isCopied(t) {
+				out = append(out, r.drifted(ctx, name, t, ruleOf(r.cfg, &facts, name).Line)...)
 			}
 		}
 	}

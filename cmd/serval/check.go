@@ -48,7 +48,8 @@ func checkCommand() *cobra.Command {
 tables, columns, keys and options that differ between shards, sharding columns no rule can take, and the
 SQL that would mend it. With --repair it runs what loses nothing (missing tables, columns and
 keys, wider types) and leaves what drops or narrows to you. With --placement the
-servers also compute every row's shard and count those on another one; that reads whole tables.
+servers also compute every row's shard and count those on another one, and the copies of
+global tables are compared; that reads whole tables.
 
 Prints one line per finding: file:line, what is wrong, what to do. Exit status 1 if there are
 any left, 0 if all is well.`,
@@ -75,7 +76,7 @@ any left, 0 if all is well.`,
 	f := cmd.Flags()
 	f.StringVarP(&file, "config", "c", "", "configuration file")
 	f.BoolVar(&live, "live", false, "compare with the servers too")
-	f.BoolVar(&placement, "placement", false, "look for rows on the wrong shard too (implies --live)")
+	f.BoolVar(&placement, "placement", false, "look for rows on the wrong shard and for global tables whose copies differ too (implies --live)")
 	f.BoolVar(&repair, "repair", false, "run what makes the shards' definitions the same and loses nothing (implies --live)")
 	f.StringVarP(&output, "output", "o", "text", "text or json")
 	f.DurationVar(&timeout, "timeout", time.Minute, "how long --live may take")
