@@ -15,7 +15,6 @@ type mycat struct {
 	draft
 	dir   fs.FS
 	nodes map[string]place // dataNodes by name; their table is empty
-	hosts []*element
 	rules map[string]mycatRule
 	funcs map[string]*element
 	zone  string

@@ -89,8 +89,11 @@ func foreignFunction(name string, dates bool, build func(a Args, n int) (nodeFun
 	return f
 }
 
-// refusesNull is the node of NULL where there is none.
-const refusesNull = -1
+// The node of NULL where there is none, and where the function says it.
+const (
+	refusesNull = -1
+	asksForNull = -2
+)
 
 func specOf(name string, a Args, n int) string {
 	var b strings.Builder
@@ -115,7 +118,7 @@ func (f *Foreign) Spec() string { return f.spec }
 
 // ShardOf implements Algorithm.
 func (f *Foreign) ShardOf(k Key) (int, error) {
-	if k.Null {
+	if k.Null && f.null != asksForNull {
 		if f.null < 0 || f.null >= f.n {
 			return 0, sqlerr.New(sqlerr.NoPartitionForValue, "%s has no shard for NULL", f.name)
 		}
@@ -226,7 +229,7 @@ func (f *Foreign) ShardExpr(column string, c Column) string {
 		column = c.KeyExpr(column)
 	}
 	text := e.expr(column, c)
-	if text == "" || f.null < 0 {
+	if text == "" || f.null < 0 { // NULL stays NULL: on no shard
 		return text
 	}
 	return "IFNULL(" + text + ", " + strconv.Itoa(f.null) + ")"

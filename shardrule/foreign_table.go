@@ -25,6 +25,7 @@ func foreignFunctions() []Function {
 		mycatRangeDateHashFunction(),
 		mycatLatestMonthFunction(),
 		mycatPostfixFunction(),
+		mycat2Function(),
 		dbleHashFunction(),
 		dbleStringHashFunction(),
 		dbleEnumFunction(),

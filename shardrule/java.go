@@ -11,6 +11,9 @@ import (
 // javaChars are the UTF-16 units of a string, Java's char.
 func javaChars(text []byte) []uint16 { return utf16.Encode([]rune(string(text))) }
 
+// javaText is the text of a string's units.
+func javaText(chars []uint16) string { return string(utf16.Decode(chars)) }
+
 // hashCode is Java's String.hashCode.
 func hashCode(text []byte) int32 {
 	var h int32

@@ -1,9 +1,6 @@
 package shardrule
 
-import (
-	"strconv"
-	"unicode/utf16"
-)
+import "strconv"
 
 // mycatLatestMonth is Mycat's LatestMonthPartion: of a text that ends in day
 // and hour, DDHH, the day's part of the hour.
@@ -22,8 +19,8 @@ func (m mycatLatestMonth) node(k Key) (int, bool) {
 	if n < 4 {
 		return 0, false
 	}
-	day, err1 := strconv.ParseInt(string(utf16.Decode(chars[n-4:n-2])), 10, 32)
-	hour, err2 := strconv.ParseInt(string(utf16.Decode(chars[n-2:])), 10, 32)
+	day, err1 := strconv.ParseInt(javaText(chars[n-4:n-2]), 10, 32)
+	hour, err2 := strconv.ParseInt(javaText(chars[n-2:]), 10, 32)
 	node := (int(day)-1)*m.split + int(hour)/(24/m.split)
 	return node, err1 == nil && err2 == nil && node >= 0
 }

@@ -1,9 +1,6 @@
 package shardrule
 
-import (
-	"strconv"
-	"unicode/utf16"
-)
+import "strconv"
 
 // mycatSubstring is Mycat's PartitionDirectBySubString: a part of the text is
 // the node's number; one that is not there is the default.
@@ -28,7 +25,7 @@ func (m mycatSubstring) node(k Key) (int, bool) {
 	if m.start+m.size > len(chars) {
 		return 0, false
 	}
-	n, err := strconv.ParseInt(string(utf16.Decode(chars[m.start:m.start+m.size])), 10, 32)
+	n, err := strconv.ParseInt(javaText(chars[m.start:m.start+m.size]), 10, 32)
 	if err == nil && m.count > 0 && int(n) >= m.count {
 		return m.rest, true
 	}

@@ -104,6 +104,9 @@ func shardOf(env Env, key shardrule.Key) (int, hit, error) {
 	}
 	var e *sqlerr.Error
 	if errors.As(err, &e) && e.Code == sqlerr.NoPartitionForValue {
+		if _, foreign := env.Placement.Algorithm.(*shardrule.Foreign); foreign && key.Null {
+			return 0, hitAll, nil // another proxy may have put it anywhere
+		}
 		return 0, hitNone, nil
 	}
 	return 0, hitAll, err

@@ -4,6 +4,7 @@
 //
 //   java -cp /usr/share/java/guava.jar Vectors.java mycat > foreign/mycat.txt
 //   java -cp /usr/share/java/guava.jar Vectors.java others > foreign/others.txt
+//   java -cp /usr/share/java/guava.jar Vectors.java mycat2 > foreign/mycat2.txt
 //   java -cp /usr/share/java/guava.jar Vectors.java dates > foreign/dates.txt
 //
 // rows prints a row a line of the tables of importer/testdata/mycat: table, node
@@ -15,6 +16,8 @@ import com.google.common.hash.Hashing;
 import java.math.BigInteger;
 import java.nio.charset.StandardCharsets;
 import java.text.SimpleDateFormat;
+import java.time.LocalDate;
+import java.time.temporal.WeekFields;
 import java.util.*;
 import java.util.function.Function;
 import java.util.zip.CRC32;
@@ -337,6 +340,57 @@ public class Vectors {
         emit(column, 2, "mycat_year(k, " + args + ", begin=\"" + begin + "\", end=\"" + end + "\")", values, v -> Math.floorMod(field(pattern, written.apply(v), Calendar.YEAR) - 2014, 2));
     }
 
+    static Rule pair(int dbNum, Rule db, int tableNum, Rule table) {
+        return v -> {
+            int d = db.node(v), t = table.node(v);
+            return d < 0 || t < 0 ? -1 : Math.floorMod(d, dbNum) * tableNum + Math.floorMod(t, tableNum);
+        };
+    }
+
+    static Rule mod2(boolean text, int num) {
+        return v -> (int) Math.abs((text ? v.hashCode() : new BigInteger(v).longValue()) % num);
+    }
+
+    static Rule shift(int by, int num) {
+        return v -> (int) Math.abs((Long.parseLong(v) >> by) % num);
+    }
+
+    static Rule ofDay(Function<LocalDate, Integer> f, int num) {
+        return v -> Math.abs(f.apply(LocalDate.parse(v.substring(0, 10))) % num);
+    }
+
+    static void mycat2() {
+        System.out.println("# Answers of a Java runtime, see ../Vectors.java.\n");
+        for (String column : List.of(BIGINT, UNSIGNED, TEXT)) {
+            boolean text = column.equals(TEXT);
+            List<String> values = text ? texts() : column.equals(UNSIGNED) ? unsigned() : integers();
+            emit(column + " null", 4, "mycat2(k, table_method=MOD_HASH, table_num=4)", List.of("NULL"), v -> text ? Math.abs("null".hashCode() % 4) : 0);
+            emit(column, 6, "mycat2(k, db_method=MOD_HASH, db_num=2, table_method=MOD_HASH, table_num=3, flat=true)", values, mod2(text, 6));
+            emit(column, 6, "mycat2(k, db_method=hash, db_num=2, table_method=MOD_HASH, table_num=3)", values, pair(2, mod2(text, 2), 3, mod2(text, 3)));
+            emit(column, 12, "mycat2(k, db_method=UNI_HASH, db_num=4, table_method=UNI_HASH, table_num=3, flat=true)", values, v -> mod2(text, 4).node(v) * 3 + mod2(text, 4).node(v) % 3);
+            emit(column, 4, "mycat2(k, table_method=MOD_HASH, table_num=4)", values, mod2(text, 4));
+            if (!column.equals(UNSIGNED)) {
+                emit(column, 6, "mycat2(k, db_method=RIGHT_SHIFT(4), db_num=2, table_method=RIGHT_SHIFT(4), table_num=3)", values, pair(2, shift(4, 2), 3, shift(4, 3)));
+                emit(column, 6, "mycat2(k, db_method=RIGHT_SHIFT(4), db_num=2, table_method=RIGHT_SHIFT(4), table_num=3, flat=true)", values, v -> shift(4, 2).node(v) * 3 + shift(4, 2).node(v) % 3);
+            }
+        }
+        emit(TEXT, 4, "mycat2(k, db_method=\"STR_HASH(0,3,0,31)\", db_num=4)", texts(), v -> v.substring(0, Math.min(v.length(), 3)).hashCode() % 4);
+        emit(TEXT, 4, "mycat2(k, db_method=STR_HASH, db_num=4)", texts(), v -> v.hashCode() % 4);
+        emit(TEXT, 4, "mycat2(k, table_method=\"STR_HASH(-1,2,1,31)\", table_num=4)", texts(), v -> (int) Math.abs(Long.parseLong(v.length() < 2 ? v : v.substring(2)) % 4));
+        for (String column : List.of("type=(date)", "type=(datetime)")) {
+            List<String> values = column.contains("time") ? datetimes() : days();
+            Function<LocalDate, Integer> month = d -> d.getYear() * 12 + d.getMonthValue(), day = d -> d.getYear() * 366 + d.getDayOfYear(),
+                week = d -> d.getYear() * 54 + d.get(WeekFields.ISO.weekOfWeekBasedYear());
+            emit(column, 12, "mycat2(k, db_method=YYYYMM, db_num=3, table_method=YYYYMM, table_num=4, flat=true)", values, ofDay(month, 12));
+            emit(column, 12, "mycat2(k, db_method=YYYYDD, db_num=3, table_method=YYYYDD, table_num=4, flat=true)", values, ofDay(day, 12));
+            emit(column, 12, "mycat2(k, db_method=YYYYWEEK, db_num=3, table_method=YYYYWEEK, table_num=4, flat=true)", values, ofDay(week, 12));
+            emit(column, 24, "mycat2(k, db_method=YYYYMM, db_num=2, table_method=MM, table_num=12)", values, pair(2, ofDay(month, 2), 12, ofDay(LocalDate::getMonthValue, 12)));
+            emit(column, 31, "mycat2(k, table_method=DD, table_num=31)", values, ofDay(LocalDate::getDayOfMonth, 31));
+            emit(column, 7, "mycat2(k, table_method=WEEK, table_num=7)", values, ofDay(d -> d.getDayOfWeek().getValue(), 7));
+            emit(column, 366, "mycat2(k, table_method=MMDD, table_num=366)", values, ofDay(LocalDate::getDayOfYear, 366));
+        }
+    }
+
     static String day(String v) { return v.substring(0, 10); }
 
     static void times() {
@@ -436,6 +490,7 @@ public class Vectors {
         switch (args[0]) {
             case "mycat" -> mycat();
             case "others" -> others();
+            case "mycat2" -> mycat2();
             case "rows" -> rows();
             default -> times();
         }
