@@ -236,13 +236,15 @@ func (f *fan) answer() (Outcome, error) {
 		}
 	}
 	out.Shards = len(f.parts)
-	for _, p := range f.parts {
+	for i, p := range f.parts {
 		if p.state != partDone || p.err != nil {
 			continue
 		}
 		out.GTIDs = addGTIDs(out.GTIDs, p.task.Cluster, p.ok.Tracked.GTIDs)
 		if out.Columns > 0 {
-			out.OK.Warnings = addWarnings(out.OK.Warnings, p.ok.Warnings)
+			if i == 0 || !plan.Copies(f.root) {
+				out.OK.Warnings = addWarnings(out.OK.Warnings, p.ok.Warnings)
+			}
 			out.OK.Status, out.OK.Tracked = p.ok.Status, p.ok.Tracked
 		}
 	}

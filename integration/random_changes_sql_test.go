@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -34,6 +35,9 @@ func (g *changer) next() change {
 		c.sql = g.several(t, o)
 	default:
 		c.sql = pick(g.statements, "TRUNCATE TABLE ", "TRUNCATE ", "DELETE FROM ") + g.name(t.name)
+	}
+	if g.maria && strings.Contains(c.sql, "= 7.5") {
+		return g.next() // which MariaDB takes for 8 where it is joined to a whole number
 	}
 	c.args = g.args
 	if g.maria && g.chance(20) && !strings.HasPrefix(c.sql, "UPDATE") && !strings.HasPrefix(c.sql, "TRUNCATE") && !strings.Contains(c.sql, "tgt") && len(c.writes) == 1 {
@@ -94,7 +98,7 @@ func (g *changer) insert(t *randomTable) string {
 		sql += strings.Join(rows, ", ")
 	}
 	alias := ""
-	if !g.maria && g.chance(10) && strings.HasPrefix(verb, "INSERT") {
+	if !g.maria && g.chance(10) && strings.HasPrefix(verb, "INSERT") && !strings.Contains(sql, "VALUES ROW") {
 		alias = "fresh"
 		sql += " AS fresh"
 	}
@@ -165,6 +169,9 @@ func (g *changer) insertSelect(t *randomTable) string {
 		columns = t.writable()
 	}
 	s := source{pick(g.statements, g.tables...), "src"}
+	for s.table.without && !strings.HasPrefix(verb, "INSERT INTO") { // its rows have no order
+		s.table = pick(g.statements, g.tables...)
+	}
 	var list []string
 	for _, c := range columns {
 		v := g.valueOf(c, s)
@@ -176,7 +183,7 @@ func (g *changer) insertSelect(t *randomTable) string {
 		list = append(list, v)
 	}
 	from, total := " FROM "+g.name(s.table.name)+" AS src", g.total(s)
-	head, with := verb+g.target(t)+g.columnList(columns), ""
+	head := verb + g.target(t) + g.columnList(columns)
 	query := "SELECT " + strings.Join(list, ", ") + from
 	cut := ""
 	if g.chance(25) {
@@ -216,7 +223,10 @@ func (g *changer) insertSelect(t *randomTable) string {
 	default:
 		query = limited(query + g.filter(s))
 	}
-	return with + head + query + g.onDuplicate(verb, t, "")
+	if s.table.without {
+		return head + query
+	}
+	return head + query + g.onDuplicate(verb, t, "")
 }
 
 // groups is a query of one row per value of the source's first unique column.
@@ -243,11 +253,35 @@ func (g *changer) groups(t *randomTable, columns []randomColumn, s source) strin
 	return "SELECT " + strings.Join(list, ", ") + " FROM " + g.name(s.table.name) + " AS src" + g.filter(s) + " GROUP BY " + by
 }
 
+// fits: the columns compare without one being converted; of text in two
+// collations the servers' ways to join differ.
+func fits(a, b randomColumn) bool {
+	kind := strings.TrimPrefix(a.kind, made)
+	return kind == strings.TrimPrefix(b.kind, made) && kind != "json" && (kind != "text" || collation(a) == collation(b))
+}
+
+func collation(c randomColumn) string {
+	_, after, _ := strings.Cut(c.ddl, " COLLATE ")
+	name, _, _ := strings.Cut(after, " ")
+	return name
+}
+
+// fitting are the columns of t that compare with c.
+func fitting(t *randomTable, c randomColumn) []randomColumn {
+	var out []randomColumn
+	for _, o := range t.columns {
+		if fits(c, o) {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
 // oneRow joins s with a table that has one row at most for each of its.
 func (g *changer) oneRow(s source) string {
 	var fit []*randomTable
 	for _, o := range g.tables {
-		if len(o.unique) == 1 && o != s.table && len(alike(s.table, o.column(o.unique[0]).kind)) > 0 {
+		if len(o.unique) == 1 && o != s.table && len(fitting(s.table, o.column(o.unique[0]))) > 0 {
 			fit = append(fit, o)
 		}
 	}
@@ -256,7 +290,7 @@ func (g *changer) oneRow(s source) string {
 	}
 	o := pick(g.statements, fit...)
 	u := o.column(o.unique[0])
-	mine := pick(g.statements, alike(s.table, u.kind)...)
+	mine := pick(g.statements, fitting(s.table, u)...)
 	return pick(g.statements, " JOIN ", " LEFT JOIN ") + g.name(o.name) + " AS oth ON oth." + g.name(u.name) + " = " + g.ref(s, mine.name)
 }
 
@@ -276,9 +310,11 @@ func (g *changer) sets(t *randomTable, s source) string {
 
 // meant are the clauses that say which rows of s are meant.
 func (g *changer) meant(s source) string {
-	where := g.filter(s)
-	if g.chance(25) && s.table.columns[0].kind != "json" {
+	where := ""
+	if g.chance(25) {
 		where = " WHERE " + g.within(s)
+	} else {
+		where = g.filter(s)
 	}
 	switch {
 	case s.table.without:
@@ -294,7 +330,7 @@ func (g *changer) meant(s source) string {
 // with is a CTE before a change, of servers that know it.
 func (g *changer) with(sql, where string, s source) string {
 	o := g.other(s.table)
-	same := alike(o, s.table.column(s.table.unique[0]).kind)
+	same := fitting(o, s.table.column(s.table.unique[0]))
 	if g.maria || len(same) == 0 {
 		return sql + where
 	}
@@ -309,11 +345,28 @@ func (g *changer) update(t *randomTable) string {
 		s.alias = "tgt"
 		head += pick(g.statements, " AS tgt", " tgt")
 	}
-	sql := head + " SET " + g.sets(t, s)
+	sets := g.sets(t, s)
+	sql := head + " SET " + sets
+	if strings.HasPrefix(head, "UPDATE IGNORE") && t.assignsUnique(sets) && !t.without {
+		return sql + g.filter(s) + g.total(s)
+	}
 	if g.chance(6) {
 		return g.with(sql, "", s)
 	}
 	return sql + g.meant(s)
+}
+
+// assignsUnique: a column of a unique key beside the primary key is assigned.
+func (t *randomTable) assignsUnique(sets string) bool {
+	for _, m := range t.more {
+		if _, columns, ok := strings.Cut(m, "("); ok && strings.HasPrefix(m, "UNIQUE") {
+			last := strings.TrimSuffix(columns[strings.LastIndex(columns, " ")+1:], ")")
+			if regexp.MustCompile("\\b" + last + "[`\"]? = ").MatchString(sets) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // updateKey gives rows another key.
@@ -349,7 +402,7 @@ func (g *changer) join(t *randomTable) (text string, a, b source, one bool) {
 	a = source{t, "tgt"}
 	var fit []*randomTable
 	for _, o := range g.tables {
-		if len(o.unique) == 1 && o != t && len(alike(t, o.column(o.unique[0]).kind)) > 0 {
+		if len(o.unique) == 1 && o != t && len(fitting(t, o.column(o.unique[0]))) > 0 {
 			fit = append(fit, o)
 		}
 	}
@@ -357,7 +410,7 @@ func (g *changer) join(t *randomTable) (text string, a, b source, one bool) {
 	if len(fit) > 0 && g.chance(60) {
 		o := pick(g.statements, fit...)
 		u := o.column(o.unique[0])
-		mine := pick(g.statements, alike(t, u.kind)...)
+		mine := pick(g.statements, fitting(t, u)...)
 		on := g.ref(a, mine.name) + " = oth." + g.name(u.name)
 		if g.chance(20) && kind != " LEFT JOIN " {
 			return g.name(t.name) + " AS tgt, " + g.name(o.name) + " AS oth WHERE " + on, a, source{o, "oth"}, true
@@ -366,10 +419,10 @@ func (g *changer) join(t *randomTable) (text string, a, b source, one bool) {
 	}
 	o := g.other(t)
 	x, y := pick(g.statements, t.columns...), pick(g.statements, o.columns...)
-	for try := 0; (x.kind != y.kind || x.kind == "json") && try < 40; try++ {
+	for try := 0; !fits(x, y) && try < 40; try++ {
 		x, y = pick(g.statements, t.columns...), pick(g.statements, o.columns...)
 	}
-	if x.kind != y.kind || x.kind == "json" {
+	if !fits(x, y) {
 		return g.join(t)
 	}
 	b = source{o, "oth"}
@@ -379,6 +432,9 @@ func (g *changer) join(t *randomTable) (text string, a, b source, one bool) {
 func (g *changer) updateJoin(t *randomTable) string {
 	text, a, b, one := g.join(t)
 	c := pick(g.statements, t.plainly()...)
+	for t.assignsUnique(c.name + " = ") {
+		c = pick(g.statements, t.plainly()...)
+	}
 	var cond string
 	text, cond, _ = strings.Cut(text, " WHERE ")
 	set := g.ref(a, c.name) + " = "
@@ -387,12 +443,11 @@ func (g *changer) updateJoin(t *randomTable) string {
 		set += pick(g.statements, v, g.from(c.kind, v))
 	} else if one {
 		set += g.assigned(c, t, a)
-	} else {
-		set += pick(g.statements, g.value(c.kind), "DEFAULT", g.ref(a, c.name))
-		if g.params {
-			set = g.ref(a, c.name) + " = DEFAULT"
-			g.args = nil
+		if strings.HasSuffix(set, "DEFAULT") {
+			set = strings.TrimSuffix(set, "DEFAULT") + g.ref(a, c.name) // MySQL makes NULL of a CURRENT_TIMESTAMP
 		}
+	} else {
+		set += g.unparametrized(func() string { return pick(g.statements, g.value(c.kind), g.ref(a, c.name), g.value(c.kind)) })
 	}
 	sql := pick(g.statements, "UPDATE ", "UPDATE ", "UPDATE IGNORE ") + text + " SET " + set
 	more := g.atom([]source{pick(g.statements, a, b)})
@@ -438,7 +493,7 @@ func (g *changer) several(t, o *randomTable) string {
 		y = o.column(o.key)
 	}
 	text := g.name(t.name) + " AS tgt JOIN " + g.name(o.name) + " AS oth ON " + g.ref(a, x.name) + " = " + g.ref(b, y.name)
-	if x.kind != y.kind {
+	if !fits(x, y) {
 		text = g.name(t.name) + " AS tgt, " + g.name(o.name) + " AS oth"
 	}
 	where := " WHERE " + g.unparametrized(func() string { return g.atom([]source{a}) + " AND " + g.atom([]source{b}) })

@@ -201,7 +201,10 @@ func (g *changer) filter(s source) string {
 		if c.kind == "json" {
 			return " WHERE JSON_EXTRACT(" + g.ref(s, c.name) + ", '$.a') = 1"
 		}
-		return " WHERE " + g.ref(s, c.name) + pick(g.statements, " IS NOT NULL", " IS NULL", " = "+g.value(c.kind), " <> "+g.value(c.kind))
+		if g.chance(40) {
+			return " WHERE " + g.ref(s, c.name) + pick(g.statements, " IS NOT NULL", " IS NULL")
+		}
+		return " WHERE " + g.ref(s, c.name) + pick(g.statements, " = ", " <> ") + g.value(c.kind)
 	}
 	return " WHERE " + g.condition([]source{s}, 1)
 }

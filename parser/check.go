@@ -114,13 +114,18 @@ func (sp *Spans) checkArms(arms []*ast.SelectStmt) error {
 		if b.List.Start != a.Fields.Fields[0].Offset {
 			return cannot("the select list was not found")
 		}
-		for j, f := range a.Fields.Fields {
-			if f.AsName.O != "" {
-				b.Items[j].Expr = b.Items[j].bare
-			}
-		}
+		b.unalias(a)
 	}
 	return nil
+}
+
+// unalias leaves the aliases out of the items' expressions.
+func (b *Block) unalias(sel *ast.SelectStmt) {
+	for j, f := range sel.Fields.Fields {
+		if f.AsName.O != "" && len(b.Items) == len(sel.Fields.Fields) {
+			b.Items[j].Expr = b.Items[j].bare
+		}
+	}
 }
 
 // checkInsert compares the numbers of rows, values and columns.
@@ -140,6 +145,10 @@ func (sp *Spans) checkInsert(n *ast.InsertStmt) error {
 		return cannot("the SELECT of the INSERT was not found")
 	case (len(n.Columns) > 0) == in.Columns.Empty() && in.Columns.End-in.Columns.Start > 2:
 		return cannot("the column list was not found")
+	case in.Select >= 0:
+		if sel, ok := n.Select.(*ast.SelectStmt); ok && sel.Kind == ast.SelectStmtKindSelect {
+			sp.Blocks[in.Select].unalias(sel)
+		}
 	case len(n.Lists) != len(in.Rows):
 		return cannot("%d rows were found, not %d", len(in.Rows), len(n.Lists))
 	}

@@ -10,7 +10,8 @@ import (
 // ItemSpan is one item of a select list.
 type ItemSpan struct {
 	// Span is the item with its alias. Expr is without it; it is right in
-	// the blocks of Arms, in others it is the same as Span.
+	// the blocks of Arms and of an INSERT's SELECT, in others it is the same as
+	// Span.
 	Span
 	Expr Span
 	bare Span // what Expr is if the item has an alias

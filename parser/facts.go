@@ -39,6 +39,8 @@ type Facts struct {
 	IntoVar bool
 	// Sequence: NEXTVAL, LASTVAL, SETVAL.
 	Sequence bool
+	// RoundedText: PI(), whose text in an answer has not all its digits.
+	RoundedText bool
 	// CalcFoundRows: SQL_CALC_FOUND_ROWS.
 	CalcFoundRows bool
 	// TemporaryTable: CREATE or DROP TEMPORARY TABLE.
@@ -123,6 +125,8 @@ func (f *Facts) call(schema, name string, args int) {
 		f.Random = true
 	case "nextval", "lastval", "setval":
 		f.Sequence = true
+	case "pi":
+		f.RoundedText = true
 	}
 	if !builtinFuncs[name] && !strings.HasPrefix(name, "'tidb`") { // the parser's name for DATE '…' and the like
 		f.UnknownFuncs = addOnce(f.UnknownFuncs, name)

@@ -69,7 +69,7 @@ func (p *planning) viewless() *planning {
 // another thing in a query of its own.
 func (p *planning) staged() (*plan.Staged, error) {
 	w, err := p.st.WriteSpans()
-	if err != nil || p.facts.LastInsertID || p.facts.RowCount || p.facts.FoundRows || len(p.facts.UserVarsSet) > 0 {
+	if err != nil || p.facts.RoundedText || p.facts.LastInsertID || p.facts.RowCount || p.facts.FoundRows || len(p.facts.UserVarsSet) > 0 {
 		return nil, nil //nolint:nilerr // the refusal of the rule before says more
 	}
 	s := &staging{planning: p, spans: w, n: &plan.Staged{}}
@@ -146,8 +146,9 @@ func (s *staging) add(n *ast.InsertStmt) (*plan.Staged, error) {
 	case lists != nil:
 		return s.addRows(lists, rows, to[0])
 	case n.Select != nil:
-		s.n.Reads = []plan.Template{s.query(n.Select)}
-		return s.n, nil
+		read, err := s.query(n.Select, to[0], into.Columns)
+		s.n.Reads = []plan.Template{read}
+		return s.n, err
 	}
 	return nil, nil
 }
@@ -201,6 +202,11 @@ func (s *staging) addRows(lists [][]ast.ExprNode, rows [][]parser.Span, to *ref)
 				value = defaultText(to, d, columns[j].Name)
 			} else if namesColumns(e) {
 				value = nil
+			} else {
+				var err error
+				if value, err = s.storable(to, columns[j].Name, e, value); err != nil {
+					return nil, err
+				}
 			}
 			if value == nil && s.n.Literals == nil {
 				return nil, nil
@@ -404,10 +410,13 @@ func (s *staging) changeOne(n *ast.UpdateStmt, t *ref) (plan.StagedWrite, plan.T
 		name := a.Column.Name.L
 		moves = moves || t.isKey(name)
 		s.n.Computes = s.n.Computes || computes(a.Expr)
-		values[name] = append(s.piece(s.spans.Values[i]), s.digits(a.Expr)...)
+		if values[name], err = s.storable(t, name, a.Expr, s.piece(s.spans.Values[i])); err != nil {
+			return w, nil, err
+		}
 		c := stagedColumn(t, name)
 		c.ByDefault = bareDefault(a.Expr)
 		w.Columns = append(w.Columns, c)
+		w.InOrder = w.InOrder || n.IgnoreErr && inUniqueKey(t, name)
 	}
 	if moves && n.IgnoreErr {
 		return w, nil, sqlerr.Refuse("UPDATE IGNORE of the sharding column of "+t.table, "a row that moves is deleted and inserted anew, and would be lost where "+
@@ -429,6 +438,11 @@ func (s *staging) changeOne(n *ast.UpdateStmt, t *ref) (plan.StagedWrite, plan.T
 	}
 	list = append(append(list, text("IF(")...), told...)
 	return w, append(append(append(list, text(", ")...), same...), text(", "+plan.MoveUntold+")")...), nil
+}
+
+// inUniqueKey: the column is part of one.
+func inUniqueKey(t *ref, column string) bool {
+	return slices.ContainsFunc(append([][]string{t.entry.PrimaryKey}, t.entry.UniqueKeys...), func(key []string) bool { return containsFold(key, column) })
 }
 
 // assigned are the values that are read for Columns.

@@ -27,6 +27,7 @@ func defaultText(t *ref, d *ast.DefaultExpr, column string) plan.Template {
 		}
 	case c.Default == "" && c.Nullable:
 		return text("NULL")
+	case d.Name != nil && isNow(c.Default): // which is NULL to MySQL
 	case constant.MatchString(c.Default):
 		return text(c.Default)
 	}

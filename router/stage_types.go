@@ -27,14 +27,15 @@ func (b *block) isFloat(e ast.ExprNode) *ast.ColumnName {
 // allDigits makes a DOUBLE of a FLOAT, as which a server stores it in any column.
 const allDigits = " + 0e0"
 
-// query is the SELECT of an INSERT, its FLOAT columns with all digits. Of other
-// queries than a plain SELECT nothing is changed.
-func (s *staging) query(n ast.ResultSetNode) plan.Template {
+// query is the SELECT of an INSERT into columns of to, its FLOAT columns and
+// quotients with all digits. Of other queries than a plain SELECT nothing is
+// changed.
+func (s *staging) query(n ast.ResultSetNode, to *ref, columns []plan.StagedColumn) (plan.Template, error) {
 	all := s.piece(s.spans.Query)
 	sel, ok := n.(*ast.SelectStmt)
 	sp, err := s.planning.spans()
 	if !ok || err != nil || sp.Insert == nil || sp.Insert.Select < 0 || sel.Fields == nil {
-		return all
+		return all, nil //nolint:nilerr // it is read as it is
 	}
 	var b *block
 	for _, x := range s.sc.blocks {
@@ -44,7 +45,7 @@ func (s *staging) query(n ast.ResultSetNode) plan.Template {
 	}
 	items := sp.Blocks[sp.Insert.Select].Items
 	if b == nil || len(items) != len(sel.Fields.Fields) {
-		return all
+		return all, nil
 	}
 	var edits []edit
 	for i, f := range sel.Fields.Fields {
@@ -52,18 +53,24 @@ func (s *staging) query(n ast.ResultSetNode) plan.Template {
 			if c := b.isFloat(f.Expr); c != nil {
 				alias := orName(f.AsName.O, c.Name.O)
 				edits = append(edits, edit{items[i].Span, text(quoteName(b.resolve(c).alias) + "." + quoteName(c.Name.O) + allDigits + " AS " + quoteName(alias))})
+			} else if len(columns) == len(items) {
+				e, err := s.selected(b, to, columns[i].Name, f.Expr, items[i].Expr)
+				if err != nil {
+					return nil, err
+				}
+				edits = append(edits, e...)
 			}
 			continue
 		}
-		columns, known := b.star(f.WildCard)
+		shown, known := b.star(f.WildCard)
 		if !known {
-			return all
+			return all, nil
 		}
-		if list, has := starList(columns); has {
+		if list, has := starList(shown); has {
 			edits = append(edits, edit{items[i].Span, text(list)})
 		}
 	}
-	return splice(s.st, s.spans.Query, edits)
+	return splice(s.st, s.spans.Query, edits), nil
 }
 
 // starList writes the columns a * stands for out, if there is a FLOAT among them.
@@ -78,14 +85,6 @@ func starList(columns []viewColumn) (list string, has bool) {
 		}
 	}
 	return list, has
-}
-
-// digits are what is behind an assigned value that is a FLOAT column.
-func (s *staging) digits(e ast.ExprNode) plan.Template {
-	if s.block0().isFloat(e) != nil {
-		return text(allDigits)
-	}
-	return nil
 }
 
 // noRow is a condition that no row of t meets, which looks for one key.

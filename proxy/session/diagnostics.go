@@ -39,8 +39,9 @@ type diagnostics struct {
 func (d *diagnostics) reset() { d.rows, d.count, d.repeated, d.bound = d.rows[:0], 0, 0, nil }
 
 // aboutText are warnings of a statement's text, which every server gives: of
-// what is deprecated (ER_WARN_DEPRECATED_SYNTAX and its like) or not supported.
-var aboutText = []uint16{1235, 1287, 1681, 3719, 3720, 3778}
+// what is deprecated (ER_WARN_DEPRECATED_SYNTAX and its like) or not supported, and
+// columns without a value.
+var aboutText = []uint16{1235, 1287, 1364, 1681, 3719, 3720, 3778}
 
 // read adds the warnings of the statement the connection has just run. One
 // that cannot answer has none to tell.

@@ -491,6 +491,12 @@ func (w *stagedWrites) change(ctx context.Context, rows [][]string) error {
 			values[i] = quoteName(c.Name) + " = " + values[i]
 		}
 		set := strings.Join(values, ", ")
+		if w.now.InOrder {
+			if err := w.byKeys(ctx, "UPDATE "+w.ignore()+w.table()+" SET "+set, [][]string{row}); err != nil {
+				return err
+			}
+			continue
+		}
 		if groups[set] == nil {
 			order = append(order, set)
 		}

@@ -35,6 +35,9 @@ func (t *stagedRowset) decode(r *wire.Reader, staged *plan.BoundStaged, n int, e
 	}
 	to := targets(staged, n)
 	for i, c := range columns {
+		if to[i] != nil && numeric(to[i].Type) && c.Flags&(wire.FlagEnum|wire.FlagSet) != 0 {
+			return sqlerr.Refuse("this write over several shards", "it takes an ENUM or SET for the number "+to[i].Name+", which is its place and not its text", "add 0 to it")
+		}
 		if to[i] != nil && numeric(to[i].Type) && c.Type != wire.TypeBit && c.Type != wire.TypeJSON && c.Type != wire.TypeNull && valueKind(c) == sqlval.Binary && len(c.OrgTable) == 0 {
 			return sqlerr.Refuse("this write over several shards", "it takes a binary string for the number "+to[i].Name+
 				", and x'37' would be the number 55 where the string '7' is 7", "CAST it to the number that is meant")
@@ -96,6 +99,8 @@ func (t *stagedRowset) literal(c wire.Column, to *plan.StagedColumn, v []byte) s
 	text := string(sqlval.Value{Kind: kind, Text: v}.AppendSQL(nil, t.noBackslash))
 	switch {
 	case to == nil:
+	case kind == sqlval.Decimal && numeric(to.Type) && bytes.IndexByte(v, '.') >= 0:
+		return strings.TrimSuffix(strings.TrimRight(text, "0"), ".") // what a quotient's digits were filled up with
 	case kind == sqlval.Float && to.Type != "decimal" && !bytes.ContainsAny(v, "eE"):
 		return text + "e0" // 2.5 as an exact number is rounded to 3, as a DOUBLE to 2
 	case kind == sqlval.Temporal && numeric(to.Type) && strings.HasPrefix(string(v), "0000-00-00"):

@@ -87,6 +87,9 @@ type StagedWrite struct {
 	Columns []StagedColumn
 	// Kept says what is kept of the table elsewhere; nil for most.
 	Kept *Kept
+	// InOrder: a Change writes one row after the other, as they were read: a
+	// later one may be ignored because of what an earlier one was given.
+	InOrder bool
 }
 
 // OldValues is how many values of Kept.Old are read.
