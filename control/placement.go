@@ -61,6 +61,12 @@ func (r *factReader) misplaced(ctx context.Context, name TableName, p *shardrule
 				"move them, or give the table the rule they were placed by")
 		}
 	}
+	switch what, err := r.spellings(ctx, p); {
+	case err != nil:
+		add(-1, "the spellings of its values could not be read: "+err.Error(), "")
+	case what != "":
+		add(-1, what, "write them alike, or take spelling: exact out")
+	}
 	return out
 }
 

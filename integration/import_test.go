@@ -43,6 +43,14 @@ func TestImportMycat(t *testing.T) {
 		out, err = m.check(file)
 		require.NoError(t, err, out)
 
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		alike := filepath.Join(t.TempDir(), "alike.yaml")
+		require.NoError(t, os.WriteFile(alike, bytes.Replace(text, []byte("shard: mycat_crc32slot(k)\n"), []byte("shard: mycat_crc32slot(k)\n        spelling: exact\n"), 1), 0o600))
+		out, err = m.check(alike)
+		require.Error(t, err, "the rule says that Ann is always written alike")
+		require.Regexp(t, `TESTDB.t_slot: 1 values of k are spelled in several ways on several shards, "(?i:ann)" on shard \d and "(?i:ann)" on shard \d: who asks`, out)
+
 		m.on(t, "dn0", "INSERT INTO t_long (k, v) VALUES (1023, 1)", "INSERT INTO t_enum (k, v) VALUES (77777, 1)", "INSERT INTO t_jump (k, v) VALUES ('1', 1)")
 		out, err = m.check(file)
 		require.Error(t, err, out)

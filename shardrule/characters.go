@@ -60,6 +60,28 @@ func (c Column) EqualKeysTogether() bool {
 	return c.Type != TypeText || c.TextKey != AsWritten || c.binCollation()
 }
 
+// SeveralSpellings: values that compare equal may have several keys, as they
+// are written.
+func (c Column) SeveralSpellings() bool {
+	return c.Type == TypeText && (c.TextKey == AsWritten || c.TextKey == AlwaysAlike) && !c.binCollation()
+}
+
+// FoundAlone: rows equal to this UTF-8 text are looked for on the shard of its
+// spelling only.
+func (c Column) FoundAlone(text []byte) bool {
+	_, match := c.compareCharacters(text, utf8mb4{})
+	return match == MatchKey
+}
+
+// utf8mb4 is a connection of that character set.
+type utf8mb4 struct{}
+
+// Weight implements Weigher.
+func (utf8mb4) Weight(string, []byte) ([]byte, bool) { return nil, false }
+
+// Charset implements Charsetter.
+func (utf8mb4) Charset() string { return "utf8mb4" }
+
 func (c Column) binCollation() bool { return strings.HasSuffix(c.Collation, "_bin") }
 
 // foldsCase: the collation does not tell upper from lower case.
