@@ -72,6 +72,7 @@ func TestStagedTypes(t *testing.T) {
 			{"ON UPDATE is the time of the move, if the row changes", timesOnUpdate},
 			{"FLOATs come with all their digits", floatsCopied},
 			{"a unique key without NULL will do", uniqueKeyed},
+			{"rows whose move would show stay", func(t *testing.T, p pair) { movesRefused(t, s, p) }},
 			{"INSERT … SET of what must be computed", setComputed},
 		} {
 			t.Run(test.name, func(t *testing.T) { test.run(t, pair{t, p.serval, p.plain}) })
@@ -168,4 +169,16 @@ func setComputed(_ *testing.T, p pair) {
 	} {
 		p.same("unique1", strings.TrimSpace(statement))
 	}
+}
+
+// movesRefused: triggers and foreign keys are made on a shard, past Serval.
+func movesRefused(t *testing.T, s *serverSet, p pair) {
+	shard := s.Clusters(t)[1].Primary.DB()
+	mustExec(t, p.serval, "INSERT INTO nokey VALUES (901, 1)", "INSERT INTO floats (id, n) VALUES (901, 1)")
+	mustExec(t, shard, "CREATE TRIGGER stagedtypes_3.told BEFORE DELETE ON stagedtypes_3.floats FOR EACH ROW SET @told = 1")
+	p.refused("UPDATE floats SET id = 902 WHERE id = 901", "the trigger told of a shard")
+	mustExec(t, shard, "DROP TRIGGER stagedtypes_3.told", "CREATE TABLE stagedtypes_2.child (id BIGINT, FOREIGN KEY (id) REFERENCES stagedtypes_2.floats (id) ON DELETE CASCADE)")
+	p.refused("UPDATE floats SET id = 902 WHERE id = 901", "of a shard would change the rows")
+	mustExec(t, shard, "DROP TABLE stagedtypes_2.child")
+	mustExec(t, p.serval, "UPDATE floats SET id = 902 WHERE id = 901", "DELETE FROM floats WHERE id = 902", "DELETE FROM nokey WHERE id = 901")
 }

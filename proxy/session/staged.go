@@ -274,6 +274,9 @@ func (w *stagedWrites) write(ctx context.Context, rows [][]string) error {
 // move deletes the rows and inserts them with their new keys: all are deleted
 // first, since one may take the key another one had.
 func (w *stagedWrites) move(ctx context.Context, rows [][]string) error {
+	if err := w.mayMove(ctx); err != nil {
+		return err
+	}
 	sum, counts := w.sum, w.counts
 	changed := uint64(0)
 	for _, row := range rows {
