@@ -41,3 +41,12 @@ func askFound(c *backend.Conn) (int64, error) {
 	}
 	return n, nil
 }
+
+// askInsertID asks the connection that ran a statement for its LAST_INSERT_ID().
+func askInsertID(c *backend.Conn) (uint64, error) {
+	_, rows, err := c.Select(context.Background(), "SELECT LAST_INSERT_ID()") // as above
+	if err != nil || len(rows) != 1 || len(rows[0]) != 1 {
+		return 0, err
+	}
+	return strconv.ParseUint(string(rows[0][0]), 10, 64)
+}

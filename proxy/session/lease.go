@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"strconv"
 	"strings"
 
 	"github.com/servaldb/serval/backend"
@@ -27,6 +28,7 @@ type lease struct {
 	pins       string
 	vars       []string // user variables the statement assigns
 	countFound bool     // FOUND_ROWS() is to be asked
+	numbers    bool     // LAST_INSERT_ID() is to be asked
 	out        []held
 	joined     string // the cluster that last joined the transaction for it
 
@@ -52,6 +54,15 @@ func (l *lease) prepare(needsDB bool) {
 
 // Acquire implements executor.Conns.
 func (l *lease) Acquire(ctx context.Context, cluster string, target topology.Target, n int) ([]*backend.Conn, error) {
+	conns, err := l.acquire(ctx, cluster, target, n)
+	if err == nil && l.numbers {
+		// A statement that numbers no row leaves what the connection had.
+		_, err = conns[0].Exec(ctx, "DO LAST_INSERT_ID("+strconv.FormatUint(l.s.lastInsertID, 10)+")")
+	}
+	return conns, err
+}
+
+func (l *lease) acquire(ctx context.Context, cluster string, target topology.Target, n int) ([]*backend.Conn, error) {
 	s := l.s
 	if c, ok := s.tx.Conn(cluster); ok {
 		l.note(cluster)
@@ -241,6 +252,12 @@ func (l *lease) takeOver(c *backend.Conn) (err error) {
 	if l.countFound {
 		l.countFound = false
 		if l.s.foundRows, err = askFound(c); err != nil {
+			return err
+		}
+	}
+	if l.numbers {
+		l.numbers = false
+		if l.s.lastInsertID, err = askInsertID(c); err != nil {
 			return err
 		}
 	}

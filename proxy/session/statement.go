@@ -275,6 +275,7 @@ func (s *Session) attempt(ctx context.Context, e *planned, bound *plan.Bound, pa
 	l := &s.lease
 	l.prepare(e.plan.NeedsDB)
 	l.pins, l.vars, l.countFound = e.plan.Effects.Pins, e.plan.Effects.UserVars, e.plan.Effects.Found.Kind == plan.FoundAsked
+	l.numbers = e.plan.Effects.Numbers
 	l.writes = !e.plan.ReadOnly
 	consistency := s.options.consistency
 	if e.hints.Consistency != "" {

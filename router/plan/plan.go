@@ -49,6 +49,9 @@ type Effects struct {
 	UsesLastInsertID bool
 	// Found is what FOUND_ROWS() is after it.
 	Found Found
+	// Numbers: LAST_INSERT_ID() is only to be had from the connection it ran on
+	// (an INSERT … RETURNING whose rows a server numbers).
+	Numbers bool
 }
 
 // TableName is a logical table.
