@@ -25,20 +25,14 @@ type mycat struct {
 // mycatRule is a tableRule: its column and its function's name.
 type mycatRule struct{ column, function string }
 
-// Mycat reads the configuration of Mycat 1.3 to 1.6 in a folder and gives ours
-// as text. zone is the time zone its JVM ran in, empty where not known.
+// Mycat reads the configuration of Mycat 1.3 to 1.6, or of dble, in a folder and
+// gives ours as text. zone is the time zone its JVM ran in, empty where not known.
 func Mycat(dir fs.FS, zone string) (string, error) {
-	root, err := readXML(dir, "schema.xml")
-	if err != nil {
-		return "", err
-	}
 	m := &mycat{dir: dir, nodes: map[string]place{}, rules: map[string]mycatRule{}, funcs: map[string]*element{}, zone: zone}
 	m.title = "Imported from Mycat by `serval import mycat`. Lines that begin with # say what was not carried over."
 	m.listen = "0.0.0.0:8066"
-	if err := m.readRules(); err != nil {
-		return "", err
-	}
-	if err := m.readServer(); err != nil {
+	root, err := m.read()
+	if err != nil {
 		return "", err
 	}
 	m.readHosts(root)
@@ -55,6 +49,29 @@ func Mycat(dir fs.FS, zone string) (string, error) {
 	m.home = m.clusters[0].name
 	m.note("Once Serval runs: CREATE DATABASE IF NOT EXISTS through it for each schema; Mycat's schemas need no database of their name.")
 	return m.String(), nil
+}
+
+// read reads the files: schema.xml as it is, rules and users into m.
+func (m *mycat) read() (*element, error) {
+	root, err := readXML(m.dir, "schema.xml")
+	if errors.Is(err, fs.ErrNotExist) {
+		if root, other := m.dble(); !errors.Is(other, fs.ErrNotExist) {
+			return root, other
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := m.readRules(); err != nil {
+		return nil, err
+	}
+	return root, m.readServer()
+}
+
+// noUsers puts one in the place of a file that is not there.
+func (m *mycat) noUsers(file string) {
+	m.note("There is no %s: add the users.", file)
+	m.users = []user{{name: "app", password: "${SERVAL_PASSWORD_APP}"}}
 }
 
 func (m *mycat) readRules() error {
@@ -78,8 +95,7 @@ func (m *mycat) readRules() error {
 func (m *mycat) readServer() error {
 	root, err := readXML(m.dir, "server.xml")
 	if errors.Is(err, fs.ErrNotExist) {
-		m.note("There is no server.xml: add the users.")
-		m.users = []user{{name: "app", password: "${SERVAL_PASSWORD_APP}"}}
+		m.noUsers("server.xml")
 		return nil
 	}
 	if err != nil {
@@ -110,9 +126,14 @@ func (m *mycat) readServer() error {
 func mycatUser(e *element) user {
 	p, _ := e.properties()
 	u := user{name: e.attr("name"), password: p["password"], schemas: split(p["schemas"]), readOnly: strings.EqualFold(p["readOnly"], "true")}
-	if p["usingDecrypt"] == "1" {
+	return u.checked(e, p["usingDecrypt"] == "1")
+}
+
+// checked is the user with what must be said of it.
+func (u user) checked(e *element, encrypted bool) user {
+	if encrypted {
 		u.password = "${SERVAL_PASSWORD_" + envName(u.name) + "}"
-		u.notes = append(u.notes, "Its password was encrypted in server.xml: set this variable to the password itself.")
+		u.notes = append(u.notes, "Its password was encrypted: set this variable to the password itself.")
 	}
 	if len(e.direct("privileges")) > 0 {
 		u.notes = append(u.notes, "<privileges> of user "+u.name+" are not carried over: grant by access: read_only, or on the servers.")

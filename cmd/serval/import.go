@@ -19,8 +19,8 @@ func importCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "import mycat|kingshard|gaea DIR",
 		Short: "Turn the configuration of another proxy into Serval's",
-		Long: `Reads the configuration of Mycat 1.x (schema.xml, rule.xml, server.xml and their map files; dble
-2.x too), kingshard (ks.yaml) or Gaea (its namespaces, *.json) in a folder, and prints Serval's. Shards
+		Long: `Reads the configuration of Mycat 1.x (schema.xml, rule.xml, server.xml and their map files), dble 2
+(the same files) and 3 (sharding.xml, db.xml, user.xml), kingshard (ks.yaml) or Gaea (its namespaces, *.json) in a folder, and prints Serval's. Shards
 stay where they stand, and functions place rows bit for bit as before, so no row moves.
 What could not be carried over is said in comments.
 
