@@ -110,6 +110,13 @@ func TestLoadDataAllOrNothing(t *testing.T) {
 			require.ErrorContains(t, err, "at row 3001")
 			empty(t)
 		})
+		t.Run("a row that cannot be placed", func(t *testing.T) {
+			conn := oneConn(t, db)
+			file := strings.Repeat("7\t7\tn\t1\t2026-10-01\tx\n", 3000) + "8x\t1\tn\t1\t2026-10-01\tx\n9\t1\tn\t1\t2026-10-01\tx\n"
+			_, err := conn.ExecContext(t.Context(), "LOAD DATA LOCAL INFILE "+reader(t, file)+" INTO TABLE t")
+			require.ErrorContains(t, err, "row 3001")
+			empty(t)
+		})
 		t.Run("in a transaction only the statement is taken back", func(t *testing.T) {
 			conn := oneConn(t, db)
 			mustExec(t, conn, "BEGIN", "INSERT INTO t (id) VALUES (1), (2), (3), (4)")

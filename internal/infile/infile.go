@@ -41,6 +41,11 @@ type Reader struct {
 	src    *bufio.Reader
 	format Format
 	limit  int // bytes of one record
+	back   int // a byte to be read again, or None
+	// endless: lines have no terminator.
+	endless bool
+	// begun: what begins a line has been read.
+	begun bool
 
 	buf    []byte
 	ends   []mark
@@ -57,37 +62,36 @@ type mark struct {
 
 // NewReader reads records of at most limit bytes.
 func NewReader(src io.Reader, f Format, limit int) *Reader {
+	r := &Reader{src: bufio.NewReaderSize(src, 64<<10), format: f, limit: limit, back: None, endless: len(f.Lines) == 0}
 	if bytes.Equal(f.Fields, f.Lines) {
-		f.Lines = nil
+		r.format.Lines = nil
 	}
-	return &Reader{src: bufio.NewReaderSize(src, 64<<10), format: f, limit: limit}
+	return r
 }
 
-// Skip goes over one line; more is false where the file ends.
-func (r *Reader) Skip() (more bool, err error) {
-	_, err = r.nextLine()
-	return !r.ended, err
+// Skip goes over one line, or over want fields where lines do not end; more is
+// false where the file ends. A format whose lines end as its fields do has
+// nothing to skip.
+func (r *Reader) Skip(want int) (more bool, err error) {
+	if !r.endless {
+		_, err = r.nextLine()
+		return !r.ended, err
+	}
+	err = r.read(want)
+	r.begun = true
+	return !r.lineEnded, err
 }
 
 // Record reads the next line's fields, at most want of them; long: the line had
 // more. After the last record it returns io.EOF.
 func (r *Reader) Record(want int) (fields []Field, long bool, err error) {
-	r.buf, r.ends, r.fields = r.buf[:0], r.ends[:0], r.fields[:0]
 	if r.ended {
 		return nil, false, io.EOF
 	}
-	if err := r.start(); err != nil {
+	if err := r.read(want); err != nil {
 		return nil, false, err
 	}
-	for len(r.ends) < want && !r.lineEnded {
-		any, err := r.field()
-		if err != nil {
-			return nil, false, err
-		}
-		if !any {
-			break
-		}
-	}
+	r.fields = r.fields[:0]
 	if len(r.ends) == 0 && r.ended {
 		return nil, false, io.EOF
 	}
@@ -98,9 +102,26 @@ func (r *Reader) Record(want int) (fields []Field, long bool, err error) {
 	return r.fields, long && !r.ended, err
 }
 
+// read reads at most want fields.
+func (r *Reader) read(want int) error {
+	r.buf, r.ends = r.buf[:0], r.ends[:0]
+	if err := r.start(); err != nil {
+		return err
+	}
+	for len(r.ends) < want && !r.lineEnded {
+		if any, err := r.field(); err != nil || !any {
+			return err
+		}
+	}
+	return nil
+}
+
 // start skips what stands before a line's beginning.
 func (r *Reader) start() error {
 	s := r.format.Start
+	if r.begun {
+		r.begun, s = false, nil
+	}
 	for len(s) > 0 {
 		c, err := r.get()
 		if c < 0 || err != nil {
@@ -116,6 +137,10 @@ func (r *Reader) start() error {
 
 // get is the next byte, -1 at the end of the file.
 func (r *Reader) get() (int, error) {
+	if c := r.back; c != None {
+		r.back = None
+		return c, nil
+	}
 	c, err := r.src.ReadByte()
 	switch {
 	case errors.Is(err, io.EOF):
@@ -152,8 +177,8 @@ func (r *Reader) field() (bool, error) {
 	if c == r.format.Enclosed {
 		f.quote = c
 		r.buf = append(r.buf, byte(c)) // shown if the field is not closed
-	} else if err := r.src.UnreadByte(); err != nil {
-		return false, err
+	} else {
+		r.back = c
 	}
 	for {
 		done, err := f.next()
@@ -192,9 +217,7 @@ func (f *fieldReader) next() (done bool, err error) {
 			f.buf = append(f.buf, f.unescape(byte(escaped)))
 			return false, nil
 		}
-		if err := f.src.UnreadByte(); err != nil {
-			return false, err
-		}
+		f.back = escaped
 	}
 	switch {
 	case c < 0:
@@ -228,7 +251,8 @@ func (f *fieldReader) closing() (done bool, err error) {
 		return f.end(true), nil
 	}
 	f.buf = append(f.buf, byte(f.quote))
-	return false, f.src.UnreadByte()
+	f.back = c
+	return false, nil
 }
 
 func (f *fieldReader) endOfFile() bool {

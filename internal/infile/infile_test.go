@@ -77,6 +77,7 @@ func TestRecords(t *testing.T) {
 		{"\\N in quotes is NULL, too", csv(), "\"\\N\",\\N\n", "[NULL][NULL];"},
 		{"quotes closed by the file's end", csv(), "1,\"b\"", "[1][b];"},
 		{"a quote that escapes itself", with(csv(), func(f *Format) { f.Escaped = '"' }), "\"a\"\"b\",\"\\N\"\n", `[a"b][\N];`},
+		{"a quote before half a terminator", with(csv(), func(f *Format) { f.Lines = []byte("\r\n") }), "\"a\"\rb\",1\r\n", "[a\"\rb][1];"},
 		{"no escapes", with(plain(), func(f *Format) { f.Escaped = None }), "\\N\ta\\\n", `[\N][a\];`},
 		{"lines that start with something", with(plain(), func(f *Format) { f.Start = []byte("xxy") }), "no\nxxxya\tb\nxxyc\td\nxx", "[a][b];[c][d];"},
 		{"long terminators", with(plain(), func(f *Format) { f.Fields, f.Lines = []byte("||"), []byte("\r\n") }), "1|2||a\rb\r\n|||c\r\n", "[1|2][a\rb];[][|c];"},
@@ -93,12 +94,28 @@ func TestRecords(t *testing.T) {
 func TestSkipGoesOverLines(t *testing.T) {
 	r := NewReader(strings.NewReader("a\\\nb\nc\nd"), plain(), 100)
 	for _, more := range []bool{true, true, false} {
-		got, err := r.Skip()
+		got, err := r.Skip(1)
 		require.NoError(t, err)
 		require.Equal(t, more, got)
 	}
 	_, _, err := r.Record(1)
 	require.ErrorIs(t, err, io.EOF)
+}
+
+func TestSkipOfLinesWithoutEndGoesOverFields(t *testing.T) {
+	endless := with(plain(), func(f *Format) { f.Lines, f.Start = nil, []byte(">") })
+	r := NewReader(strings.NewReader("no >1\t2\t3\t4"), endless, 100)
+	more, err := r.Skip(2)
+	require.NoError(t, err)
+	require.True(t, more)
+	fields, _, err := r.Record(2)
+	require.NoError(t, err)
+	require.Equal(t, "3", string(fields[0].Text), "which no > stands before")
+
+	r = NewReader(strings.NewReader("1\t\"2\""), with(csv(), func(f *Format) { f.Lines, f.Fields = nil, []byte("\t") }), 100)
+	more, err = r.Skip(3)
+	require.NoError(t, err)
+	require.False(t, more)
 }
 
 func TestARecordIsBounded(t *testing.T) {

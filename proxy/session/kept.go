@@ -605,4 +605,4 @@ func constantsSurvive(charset string, rows [][]string) bool {
 
 // part: what is planned is a part of a staged write, which keeps the lookup
 // tables itself. The INSERTs of LOAD DATA are not.
-func (s *Session) part() bool { return s.staging && s.loading == nil }
+func (s *Session) part() bool { return s.staging && !s.mayStage }

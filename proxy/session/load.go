@@ -71,14 +71,18 @@ type loader struct {
 	s      *Session
 	fields []loadField
 	strict bool // a value that does not fit is an error
-	noBack bool
+	// refused is the first warning of a line that is one, by its rank.
+	refused     error
+	refusedRank int
+	noBack      bool
 	// order are the fields that go into a row, in the order of the columns.
 	order []int
 	utf8  bool // the file is in a character set of which bytes may be no text
 	head  []byte
 
 	batch    []byte
-	rows     int // in the batch
+	rows     int   // in the batch
+	starts   []int // where they begin
 	tuple    []byte
 	records  uint64 // in all, the batch's too
 	affected uint64
@@ -86,6 +90,8 @@ type loader struct {
 	warn     loadWarnings
 
 	collation string
+	// unnumbered: no field is for the AUTO_INCREMENT column.
+	unnumbered bool
 	// generates: a row of the batch leaves its number to the server or Serval;
 	// numbered: LAST_INSERT_ID() is known.
 	generates, numbered bool
@@ -181,7 +187,7 @@ func (l *loader) readAs(ctx context.Context, charset string) error {
 func (l *loader) run(ctx context.Context, file *clientFile) error {
 	r := infile.NewReader(file.reader(ctx), l.format, l.s.deps.Limits.MaxPacket)
 	for range l.skip {
-		if more, err := r.Skip(); err != nil || !more {
+		if more, err := r.Skip(len(l.fields)); err != nil || !more {
 			return err
 		}
 	}
@@ -198,6 +204,12 @@ func (l *loader) run(ctx context.Context, file *clientFile) error {
 		}
 		if err := l.add(fields, long); err != nil {
 			return err
+		}
+		if l.refused != nil { // but for what the server says of the values before
+			if err := l.flush(ctx); err != nil {
+				return err
+			}
+			return l.refused
 		}
 		if l.rows >= stagedRows || len(l.batch) >= stagedBytes {
 			if err := l.flush(ctx); err != nil {
@@ -220,9 +232,7 @@ func (l *loader) add(fields []infile.Field, long bool) error {
 			return err
 		}
 	}
-	if err := l.missing(len(fields)); err != nil {
-		return err
-	}
+	l.missing(len(fields))
 	for i := range l.sets {
 		if len(l.tuple) > 1 {
 			l.tuple = append(l.tuple, ", "...)
@@ -230,13 +240,12 @@ func (l *loader) add(fields []infile.Field, long bool) error {
 		l.expression(&l.sets[i], fields)
 	}
 	if long {
-		if err := l.note(rankLong, errTooManyFields, "Row %d was truncated; it contained more data than there were input columns", l.records); err != nil {
-			return err
-		}
+		l.note(rankLong, errTooManyFields, "Row %d was truncated; it contained more data than there were input columns", l.records)
 	}
 	if l.rows > 0 {
 		l.batch = append(l.batch, ", "...)
 	}
+	l.starts = append(l.starts[:l.rows], len(l.batch))
 	l.batch = append(append(l.batch, l.tuple...), ')')
 	l.rows++
 	l.remember(fields)
@@ -255,7 +264,7 @@ func (l *loader) flush(ctx context.Context) error {
 	bound, out, err := s.inner(ctx, sql, s.out)
 	first := int(l.records) - l.rows // lines before the batch
 	if err != nil {
-		return rowsMoved(err, first)
+		return l.blame(ctx, err, bound, first)
 	}
 	l.warn.merge(&s.diag, first)
 	s.diag.before(earlier)
@@ -265,7 +274,7 @@ func (l *loader) flush(ctx context.Context) error {
 	if bound.FirstNumber != 0 {
 		out.OK.LastInsertID, l.generates = bound.FirstNumber, true
 	}
-	if l.generates && !l.numbered && out.OK.LastInsertID != 0 {
+	if (l.generates || l.unnumbered) && !l.numbered && out.OK.LastInsertID != 0 {
 		s.lastInsertID, l.numbered = out.OK.LastInsertID, true
 	}
 	l.affected += out.OK.AffectedRows

@@ -103,6 +103,9 @@ func (l *loader) assign(known map[string]*loadColumn) error {
 		taken[c.name] = true
 		l.fields[i].column = c
 	}
+	for _, c := range known {
+		l.unnumbered = l.unnumbered || c.auto && !taken[c.name]
+	}
 	var names []string
 	for i, f := range l.fields {
 		if f.column != nil {
@@ -155,7 +158,10 @@ func (l *loader) value(f *loadField, i int, fields []infile.Field) error {
 	default:
 		l.zero(c)
 		if c.now == "" {
-			return l.note(i, errNullToNotNull, "Column set to default value; NULL supplied to NOT NULL column '%s' at row %d", c.name, l.records)
+			if !l.warn.mariadb {
+				i += rankNull
+			}
+			l.note(i, errNullToNotNull, "Column set to default value; NULL supplied to NOT NULL column '%s' at row %d", c.name, l.records)
 		}
 	}
 	return nil
@@ -189,7 +195,22 @@ func (l *loader) empty(c *loadColumn) {
 // an INSERT is not the statement's.
 func (l *loader) zero(c *loadColumn) {
 	l.warn.own(c.name)
+	if l.strict { // the line is refused already, for what is before this
+		l.tuple = append(l.tuple, c.harmless()...)
+		return
+	}
 	l.tuple = append(l.tuple, c.zero()...)
+}
+
+// harmless is a value that no mode refuses.
+func (c *loadColumn) harmless() string {
+	switch c.kind {
+	case "timestamp", "datetime", "date":
+		return "'2000-01-01'"
+	case "enum":
+		return "1"
+	}
+	return c.zero()
 }
 
 func (c *loadColumn) zero() string {
@@ -221,16 +242,12 @@ const (
 )
 
 // missing warns of columns whose fields were not there.
-func (l *loader) missing(have int) error {
+func (l *loader) missing(have int) {
 	for i := have; i < len(l.fields); i++ {
-		if l.fields[i].variable != "" {
-			continue
-		}
-		if err := l.note(rankShort, errTooFewFields, "Row %d doesn't contain data for all columns", l.records); err != nil {
-			return err
+		if l.fields[i].variable == "" {
+			l.note(rankShort, errTooFewFields, "Row %d doesn't contain data for all columns", l.records)
 		}
 	}
-	return nil
 }
 
 // expression appends an assigned value, with the fields for the variables they

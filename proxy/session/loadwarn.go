@@ -1,6 +1,8 @@
 package session
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
@@ -9,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/router/plan"
 )
 
 // loadWarnings puts the warnings of a load together: the server's about the
@@ -35,11 +38,13 @@ type loadWarning struct {
 	row, rank int
 }
 
-// Ranks of warnings of one line, behind those of its fields in their order.
+// Ranks of warnings of one line, behind those of its fields in their order. On
+// MySQL those of NULLs, in their order, come behind rankNull.
 const (
 	rankShort = 1 << 20
-	rankOther = rankShort + 1
-	rankLong  = rankShort + 2
+	rankNull  = rankShort + 1
+	rankOther = 1 << 21
+	rankLong  = rankOther + 1
 )
 
 // own notes that a column gets a value of Serval's in this line.
@@ -51,21 +56,23 @@ func (w *loadWarnings) own(column string) {
 }
 
 // note warns of the current line. In a strict mode it is an error.
-func (l *loader) note(rank int, code uint16, format string, args ...any) error {
+func (l *loader) note(rank int, code uint16, format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	if l.strict {
 		e := sqlerr.New(code, "%s", text)
 		if e.State = "01000"; code == errNullToNotNull {
 			e.State = "22004"
 		}
-		return e
+		if l.refused == nil || rank < l.refusedRank {
+			l.refused, l.refusedRank = e, rank
+		}
+		return
 	}
 	if l.warn.rows++; l.warn.rows <= maxDiagnostics {
 		l.warn.notes = append(l.warn.notes, loadWarning{diagnostic{"Warning", code, text}, l.warn.row, rank})
 	} else {
 		l.warn.more++
 	}
-	return nil
 }
 
 // atRow is the end of a message about one row of a statement.
@@ -120,18 +127,48 @@ func (w *loadWarnings) merge(d *diagnostics, first int) {
 	clear(w.zeros)
 }
 
-// rowsMoved is the error of a batch with the line of the file it is about.
-func rowsMoved(err error, first int) error {
+// blame is the error of a batch with the line of the file it is about; first are
+// the lines before the batch.
+func (l *loader) blame(ctx context.Context, err error, bound *plan.Bound, first int) error {
 	var e *sqlerr.Error
-	if !errors.As(err, &e) {
+	if !errors.As(err, &e) || ctx.Err() != nil {
 		return err
 	}
+	blamed := *e
 	m := atRow.FindStringSubmatchIndex(e.Message)
-	if m == nil {
+	switch {
+	case bound == nil: // a row that cannot be placed
+		row := l.unplaced(ctx)
+		if row < 0 {
+			return err
+		}
+		if m != nil {
+			blamed.Message = e.Message[:m[2]] + strconv.Itoa(first+row+1)
+		} else {
+			blamed.Message += fmt.Sprintf(" (row %d of the file)", first+row+1)
+		}
+	case m == nil:
 		return err
+	case bound.Staged != nil: // row by row, or many at once
+		blamed.Message = e.Message[:m[0]] + fmt.Sprintf("in rows %d to %d", first+1, first+l.rows)
+	default:
+		n, _ := strconv.Atoi(e.Message[m[2]:m[3]]) // digits
+		blamed.Message = e.Message[:m[2]] + strconv.Itoa(first+n)
 	}
-	moved := *e
-	n, _ := strconv.Atoi(e.Message[m[2]:m[3]]) // digits
-	moved.Message = e.Message[:m[2]] + strconv.Itoa(first+n)
-	return &moved
+	return &blamed
+}
+
+// unplaced is the batch's first row that cannot be bound, -1 if each by itself
+// can.
+func (l *loader) unplaced(ctx context.Context) int {
+	for i, from := range l.starts[:l.rows] {
+		to := len(l.batch)
+		if i+1 < l.rows {
+			to = l.starts[i+1] - len(", ")
+		}
+		if _, _, err := l.s.bindInner(ctx, append(bytes.Clone(l.head), l.batch[from:to]...)); err != nil {
+			return i
+		}
+	}
+	return -1
 }
