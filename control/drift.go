@@ -98,7 +98,7 @@ func (d *drift) table(ctx context.Context, p *shardrule.Placement) []Repair {
 			for _, c := range compareTables(model, have, d.key) {
 				rep := Repair{Finding: d.finding(s.Index, placeText(s)+" on cluster "+s.Cluster+" "+c.what+", other than "+placeText(from)+" on "+from.Cluster, ""), Cluster: s.Cluster, Loses: c.loses}
 				if c.clause != "" {
-					rep.SQL = []string{"ALTER TABLE " + quoteName(s.Database) + "." + quoteName(s.Table) + " " + physicalNames(c.clause, d.name.Table, s.Table)}
+					rep.SQL = []string{"ALTER TABLE " + quoteName(s.Database) + "." + quoteName(s.Table) + " " + shardrule.ShardClause(c.clause, d.name.Table, s.Table)}
 				}
 				out = append(out, rep)
 			}
@@ -107,7 +107,7 @@ func (d *drift) table(ctx context.Context, p *shardrule.Placement) []Repair {
 	for _, s := range missing {
 		if model != nil {
 			out = append(out, Repair{Finding: d.finding(s.Index, placeText(s)+" is missing on cluster "+s.Cluster, ""), Cluster: s.Cluster,
-				SQL: []string{"CREATE DATABASE IF NOT EXISTS " + quoteName(s.Database), "CREATE TABLE IF NOT EXISTS " + quoteName(s.Database) + "." + quoteName(s.Table) + " " + bodyFor(model.body, from.Table, s.Table)}})
+				SQL: []string{"CREATE DATABASE IF NOT EXISTS " + quoteName(s.Database), "CREATE TABLE IF NOT EXISTS " + quoteName(s.Database) + "." + quoteName(s.Table) + " " + shardrule.ShardDefinition(model.body, d.name.Table, s.Table)}})
 		}
 	}
 	return out
@@ -150,7 +150,7 @@ var (
 // parseTable reads SHOW CREATE TABLE, whose lines are one part each on both
 // engines. Names made of the physical name are put under the logical one.
 func parseTable(text, physical, logical string) *tableText {
-	text = tableCounter.ReplaceAllString(text, "")
+	text = shardrule.LogicalDefinition(tableCounter.ReplaceAllString(text, ""), logical, physical)
 	_, rest, ok := strings.Cut(text, "` (\n")
 	end := strings.LastIndex(rest, "\n)")
 	if !ok || end < 0 {
@@ -159,9 +159,6 @@ func parseTable(text, physical, logical string) *tableText {
 	t := &tableText{body: "(\n" + rest, options: strings.TrimSpace(rest[end+2:])}
 	for line := range strings.SplitSeq(rest[:end], "\n") {
 		line = strings.TrimSuffix(strings.TrimSpace(line), ",")
-		if strings.HasPrefix(line, "CONSTRAINT ") && physical != logical {
-			line = strings.Replace(line, "CONSTRAINT `"+physical+"_", "CONSTRAINT `"+logical+"_", 1)
-		}
 		m := partName.FindStringSubmatch(line)
 		switch {
 		case m == nil:
@@ -236,14 +233,6 @@ func compareTables(want, have *tableText, key string) []tableChange {
 		add(clause == "" || engineOf(want.options) != engineOf(have.options), clause, "has the options %s", have.options)
 	}
 	return out
-}
-
-// physicalNames puts back what parseTable put under the logical name.
-func physicalNames(clause, logical, physical string) string {
-	for _, word := range []string{"CONSTRAINT `", "DROP FOREIGN KEY `"} {
-		clause = strings.ReplaceAll(clause, word+logical+"_", word+physical+"_")
-	}
-	return clause
 }
 
 func find(list []definedPart, name string) *definedPart {

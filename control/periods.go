@@ -94,7 +94,7 @@ func (c *Controller) createPeriods(ctx context.Context) error {
 				missing[at] = true
 				continue
 			}
-			if err := c.createLike(ctx, model, shard); err != nil {
+			if err := c.createLike(ctx, name.Table, model, shard); err != nil {
 				return fmt.Errorf("table %s of %s: %w", name.Table, calendarOf(rule).Name(p), err)
 			}
 			c.log.Info("created the table of a period", "table", shard.Table, "database", shard.Database, "cluster", shard.Cluster)
@@ -116,8 +116,8 @@ func (c *Controller) definitionUnderWay(ctx context.Context, name TableName) boo
 	return err == nil && len(rows) > 0
 }
 
-// createLike creates the shard as the model is, on another cluster perhaps.
-func (c *Controller) createLike(ctx context.Context, model, shard topology.Shard) error {
+// createLike creates the table's shard as the model is, on another cluster perhaps.
+func (c *Controller) createLike(ctx context.Context, table string, model, shard topology.Shard) error {
 	rows, err := c.servers.Select(ctx, model.Cluster, "SHOW CREATE TABLE "+quoteName(model.Database)+"."+quoteName(model.Table))
 	if err != nil {
 		return err
@@ -129,7 +129,8 @@ func (c *Controller) createLike(ctx context.Context, model, shard topology.Shard
 	if !ok {
 		return fmt.Errorf("SHOW CREATE TABLE %s gave %q", model.Table, rows[0][1])
 	}
-	body = "\n" + bodyFor(body, model.Table, shard.Table)
+	body = "\n" + tableCounter.ReplaceAllString(body, "")
+	body = shardrule.ShardDefinition(shardrule.LogicalDefinition(body, table, model.Table), table, shard.Table)
 	if shard.Database != model.Database {
 		if err := c.servers.Exec(ctx, shard.Cluster, "CREATE DATABASE IF NOT EXISTS "+quoteName(shard.Database)); err != nil {
 			return err
@@ -137,12 +138,6 @@ func (c *Controller) createLike(ctx context.Context, model, shard topology.Shard
 	}
 	return c.servers.Exec(ctx, shard.Cluster,
 		"CREATE TABLE IF NOT EXISTS "+quoteName(shard.Database)+"."+quoteName(shard.Table)+" ("+body)
-}
-
-// bodyFor is a definition's body for a table of another name: the server has
-// made names of constraints of it, which are a database's only once.
-func bodyFor(body, from, to string) string {
-	return strings.ReplaceAll(tableCounter.ReplaceAllString(body, ""), "CONSTRAINT `"+from+"_", "CONSTRAINT `"+to+"_")
 }
 
 // dropPeriods drops the tables of periods that rules with drop_old: do not keep.

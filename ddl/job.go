@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/shardrule"
 )
 
 // Verb is what a job does to each shard's table.
@@ -113,7 +114,7 @@ var counter = regexp.MustCompile(` AUTO_INCREMENT=\d+`)
 // fingerprint is a definition without what differs between shards that are the
 // same: the physical name and what is called after it.
 func fingerprint(definition, physical, logical string) string {
-	d := counter.ReplaceAllString(definition, "")
+	d := shardrule.LogicalDefinition(counter.ReplaceAllString(definition, ""), logical, physical)
 	d = strings.ReplaceAll(d, "`"+strings.ReplaceAll(physical, "`", "``"), "`"+strings.ReplaceAll(logical, "`", "``"))
 	sum := sha256.Sum256([]byte(d))
 	return hex.EncodeToString(sum[:12])

@@ -93,7 +93,7 @@ func renameMessage(e *sqlerr.Error, r *plan.Rename) string {
 			names = replaceName(names, t.Physical, t.Logical, tableContext)
 		}
 	}
-	return value + names
+	return r.Constraints(e.Code, value+names)
 }
 
 // databaseContext: 'db', 'db.table', `db`.`table`, db.table.

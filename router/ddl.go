@@ -42,7 +42,11 @@ func ddl(p *planning) (*plan.Plan, error) {
 	if err := p.checkDDL(tables); err != nil {
 		return nil, err
 	}
-	r, err := p.route(everywhere(tables[0].Placement), nil)
+	edits, err := p.constraintEdits(tables[0])
+	if err != nil {
+		return nil, err
+	}
+	r, err := p.route(everywhere(tables[0].Placement), edits)
 	if err != nil {
 		return nil, err
 	}
@@ -149,10 +153,6 @@ func (p *planning) checkCreate(n *ast.CreateTableStmt, t *catalog.Table) error {
 				return refuseForeignKey(t)
 			case ast.ColumnOptionAutoIncrement:
 				auto = c.Name.Name.L
-			case ast.ColumnOptionCheck:
-				if err := checkNamed(&ast.Constraint{Tp: ast.ConstraintCheck, Name: o.ConstraintName}, t); err != nil {
-					return err
-				}
 			}
 		}
 	}
@@ -207,9 +207,6 @@ func keyName(c *ast.Constraint) string {
 // checkConstraints is about those that are no keys.
 func (p *planning) checkConstraints(list []*ast.Constraint, t *catalog.Table) error {
 	for _, c := range list {
-		if err := checkNamed(c, t); err != nil {
-			return err
-		}
 		if c.Tp == ast.ConstraintForeignKey {
 			if err := p.checkForeignKey(c, t); err != nil {
 				return err
@@ -309,10 +306,6 @@ func checkNewColumns(s *ast.AlterTableSpec, t *catalog.Table) error {
 			switch o.Tp {
 			case ast.ColumnOptionReference:
 				return refuseForeignKey(t)
-			case ast.ColumnOptionCheck:
-				if err := checkNamed(&ast.Constraint{Tp: ast.ConstraintCheck, Name: o.ConstraintName}, t); err != nil {
-					return err
-				}
 			case ast.ColumnOptionUniqKey, ast.ColumnOptionPrimaryKey:
 				if t.AutoIncrement != "" && foldEqual(c.Name.Name.L, t.AutoIncrement) {
 					continue

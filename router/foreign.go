@@ -1,10 +1,13 @@
 package router
 
 import (
+	"strings"
+
 	"github.com/pingcap/tidb/pkg/parser/ast"
 
 	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/parser"
+	"github.com/servaldb/serval/router/plan"
 	"github.com/servaldb/serval/shardrule"
 )
 
@@ -29,7 +32,9 @@ func (p *planning) checkForeignKey(c *ast.Constraint, t *catalog.Table) error {
 	case !sharesShards(t.Placement, to.Placement):
 		return refuse("table "+to.Name+", to which it refers, has other shards: the row may be on another one", "give both tables the same rule (like:), or leave it out")
 	case !sameNames(t, to):
-		return refuse("its shards have other names than the tables, and SHOW CREATE TABLE would tell of them", "give both tables layout: databases, or leave it out")
+		return refuse("its shards do not stand in the databases of the other table's, or are not called alike", "give both tables the same layout, or leave it out")
+	case shardrule.Periodic(t.Placement.Algorithm):
+		return refuse("tables of periods come and go, each at its own time", leave)
 	}
 	if own, theirs := partNames(c.Keys), partNames(c.Refer.IndexPartSpecifications); !refersByKey(own, theirs, t.Placement.Column.Name, to.Placement.Column.Name) {
 		return refuse("the row it refers to may be on another shard: "+t.Placement.Column.Name+" does not refer to "+to.Name+"."+to.Placement.Column.Name,
@@ -59,11 +64,14 @@ func sharesShards(a, b *shardrule.Placement) bool {
 	return true
 }
 
-// sameNames: on all their shards both tables have their own names and stand in
-// one database.
+// sameNames: on all their shards both tables stand in one database, and have the
+// same behind their names, so that SHOW CREATE TABLE can be told without it.
 func sameNames(a, b *catalog.Table) bool {
 	for i, s := range a.Placement.Shards {
-		if o := b.Placement.Shards[i]; s.Table != a.Name || o.Table != b.Name || s.Database != o.Database {
+		o := b.Placement.Shards[i]
+		own, named := strings.CutPrefix(s.Table, a.Name)
+		theirs, alike := strings.CutPrefix(o.Table, b.Name)
+		if !named || !alike || own != theirs || s.Database != o.Database {
 			return false
 		}
 	}
@@ -80,20 +88,33 @@ func refersByKey(as, bs []string, a, b string) bool {
 	return false
 }
 
-// checkNamed refuses names of constraints that a server wants to be unique in a
-// database, where shards of the table share one.
-func checkNamed(c *ast.Constraint, t *catalog.Table) error {
-	if c.Name == "" || c.Tp != ast.ConstraintCheck && c.Tp != ast.ConstraintForeignKey {
-		return nil
+// constraintEdits give the names of CHECKs and FOREIGN KEYs what each shard's
+// table has behind its name, where several shards are tables of one database: a
+// server takes such a name once in a database.
+func (p *planning) constraintEdits(t *catalog.Table) ([]edit, error) {
+	if !crowded(t) {
+		return nil, nil
 	}
+	names, err := p.st.Constraints()
+	if err != nil {
+		return nil, err
+	}
+	var edits []edit
+	for _, n := range names {
+		edits = append(edits, edit{n.Span, plan.Template{{Kind: plan.ChunkConstraint, Text: n.Name}}})
+	}
+	return edits, nil
+}
+
+// crowded: two of the table's shards stand in one database.
+func crowded(t *catalog.Table) bool {
 	databases := map[[2]string]bool{}
 	for _, s := range t.Placement.Shards {
 		at := [2]string{s.Cluster, s.Database}
 		if databases[at] {
-			return refuseDDL("the constraint name "+c.Name+" in", t, "several of its shards are tables of one database, in which a server takes such a name only once",
-				"leave CONSTRAINT "+c.Name+" out: each shard's server makes a name")
+			return true
 		}
 		databases[at] = true
 	}
-	return nil
+	return false
 }

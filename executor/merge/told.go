@@ -152,6 +152,7 @@ func (t *told) define(sql string) string {
 			}
 		}
 	}
+	sql = t.node.Define(sql)
 	start, end, _ := autoIncrement(sql)
 	if t.next > 1 && start > 0 {
 		sql = sql[:start] + " AUTO_INCREMENT=" + strconv.FormatUint(t.next, 10) + sql[end:]

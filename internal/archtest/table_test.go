@@ -24,7 +24,7 @@ var allowed = map[string][]string{
 	"executor/finish":   {"router/plan", "topology", "backend"},
 	"executor/txn":      {"topology", "backend"},
 	"control":           {"config", "shardrule", "catalog", "topology", "topology/failover", "topology/health"},
-	"ddl":               {},
+	"ddl":               {"shardrule"},
 	"rulestore":         {},
 	"advise":            {"parser", "router", "router/plan", "catalog", "shardrule", "topology"},
 	"reshard":           {"catalog", "shardrule", "topology", "backend"},

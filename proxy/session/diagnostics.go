@@ -58,7 +58,7 @@ func (d *diagnostics) read(c *backend.Conn) {
 			return
 		}
 		code, _ := strconv.ParseUint(string(r[1]), 10, 16) // a server's own number
-		row := diagnostic{string(r[0]), uint16(code), d.bound.StatementRow(d.shard, logicalNames(d.bound, string(r[2])))}
+		row := diagnostic{string(r[0]), uint16(code), d.bound.StatementRow(d.shard, logicalNames(d.bound, uint16(code), string(r[2])))}
 		if slices.Contains(aboutText, row.code) && slices.Contains(before, row) {
 			d.count, d.repeated = d.count-1, d.repeated+1
 			continue

@@ -214,7 +214,7 @@ func (s *Session) createLike(ctx context.Context, n *plan.CreateLike) (executor.
 	}
 	var body []string
 	if len(rows) == 1 && len(rows[0]) > 1 {
-		body = definition.FindStringSubmatch(string(rows[0][1]))
+		body = definition.FindStringSubmatch(shardrule.LogicalDefinition(string(rows[0][1]), n.Source.Table, n.From.Table))
 	}
 	if body == nil {
 		const wrongObject = 1347

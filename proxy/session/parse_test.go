@@ -222,8 +222,8 @@ func TestUserVarSQL(t *testing.T) {
 
 func TestLogicalNames(t *testing.T) {
 	b := &plan.Bound{Tasks: plan.Tasks{{Leaf: &plan.Route{}, Tasks: []plan.Task{{Rename: &plan.Rename{Database: "shop_03", LogicalDatabase: "shop"}}}}}}
-	require.Equal(t, "Table 'shop.users' of my_shop_03", logicalNames(b, "Table 'shop_03.users' of my_shop_03"))
-	require.Equal(t, "as it is", logicalNames(nil, "as it is"))
+	require.Equal(t, "Table 'shop.users' of my_shop_03", logicalNames(b, 0, "Table 'shop_03.users' of my_shop_03"))
+	require.Equal(t, "as it is", logicalNames(nil, 0, "as it is"))
 }
 
 func TestPlansForgetTheOlderHalf(t *testing.T) {

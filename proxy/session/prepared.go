@@ -249,7 +249,7 @@ func renameColumn(col *wire.Column, r *plan.Rename) {
 
 func (s *Session) renamed(err error, r *plan.Rename) error {
 	e := *sqlerr.From(err)
-	e.Message = renameIn(r, e.Message)
+	e.Message = renameIn(r, e.Code, e.Message)
 	return &e
 }
 

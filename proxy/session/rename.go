@@ -8,22 +8,22 @@ import (
 
 // logicalNames undoes physical names in a server's message. A physical name is
 // only replaced where it stands as a whole word.
-func logicalNames(b *plan.Bound, message string) string {
+func logicalNames(b *plan.Bound, code uint16, message string) string {
 	if b == nil {
 		return message
 	}
 	for _, leaf := range b.Tasks {
 		for i := range leaf.Tasks {
-			message = renameIn(leaf.Tasks[i].Rename, message)
+			message = renameIn(leaf.Tasks[i].Rename, code, message)
 		}
 	}
 	if b.Finish != nil {
-		message = renameIn(b.Finish.Rename, message)
+		message = renameIn(b.Finish.Rename, code, message)
 	}
 	return message
 }
 
-func renameIn(r *plan.Rename, message string) string {
+func renameIn(r *plan.Rename, code uint16, message string) string {
 	if r == nil {
 		return message
 	}
@@ -35,7 +35,7 @@ func renameIn(r *plan.Rename, message string) string {
 			message = replaceWord(message, t.Physical, t.Logical)
 		}
 	}
-	return message
+	return r.Constraints(code, message)
 }
 
 func replaceWord(text, from, to string) string {

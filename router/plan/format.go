@@ -321,6 +321,8 @@ func templateString(t Template, tables []TableRef) string {
 			b.WriteString("?" + strconv.Itoa(c.Index+1))
 		case ChunkTable, ChunkTableOnly:
 			b.WriteString("{" + tables[c.Index].Placement.Table + "}")
+		case ChunkConstraint:
+			b.WriteString("{" + c.Text + "}")
 		case ChunkDatabase, ChunkDatabaseText:
 			b.WriteString("{database of " + tables[c.Index].Placement.Table + "}")
 		case ChunkReduce, ChunkArm:

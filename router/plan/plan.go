@@ -342,6 +342,9 @@ const (
 	ChunkDatabaseText
 	// ChunkTableOnly is the quoted physical name without its database.
 	ChunkTableOnly
+	// ChunkConstraint is the quoted name that the constraint Text of
+	// Tables[Index] has on the shard (shardrule.ShardConstraint).
+	ChunkConstraint
 	// ChunkList are the statement's values number Index to Index2, in an IN list
 	// over the sharding key: each shard is sent those that may be its own.
 	ChunkList

@@ -48,7 +48,7 @@ const (
 	// table of a list (in_predicate_conversion_threshold), with a collation of
 	// its own.
 	maxReduceTexts = 999
-	reduceBytes     = 256 << 10
+	reduceBytes    = 256 << 10
 )
 
 // Stages are the fragments with a Route in the order they are read: those of a

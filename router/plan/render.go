@@ -3,6 +3,7 @@ package plan
 import (
 	"bytes"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -151,6 +152,9 @@ func (b *binder) render(dst []byte, markers []int, t Template, a at) ([]byte, []
 			dst = appendTable(dst, &a.tables[c.Index], a.shard)
 		case ChunkTableOnly:
 			dst = appendQuotedName(dst, a.tables[c.Index].on(a.shard).Table)
+		case ChunkConstraint:
+			t := &a.tables[c.Index]
+			dst = appendQuotedName(dst, shardrule.ShardConstraint(c.Text, t.Placement.Table, t.on(a.shard).Table))
 		case ChunkDatabase:
 			dst = appendQuotedName(dst, a.tables[c.Index].on(a.shard).Database)
 		case ChunkDatabaseText:
@@ -302,4 +306,24 @@ func (t Template) String() string {
 		}
 	}
 	return b.String()
+}
+
+// aboutConstraint are errors whose messages name a constraint, and hold no
+// value of a client's.
+var aboutConstraint = []uint16{
+	1005, 1091, 1216, 1217, 1451, 1452, // ER_CANT_CREATE_TABLE, ER_CANT_DROP_FIELD_OR_KEY, foreign keys
+	1822, 1826, 1828, 1830, 1834, // foreign keys' definitions
+	3813, 3814, 3815, 3816, 3817, 3818, 3819, 3820, 3821, 3822, 3823, 3939, 3940, // CHECK of MySQL
+	4025, // ER_CONSTRAINT_FAILED of MariaDB
+}
+
+// Constraints undoes the names of constraints on the shard in a message with
+// that error code.
+func (r *Rename) Constraints(code uint16, message string) string {
+	if slices.Contains(aboutConstraint, code) {
+		for _, t := range r.Tables {
+			message = shardrule.LogicalMessage(message, t.Logical, t.Physical)
+		}
+	}
+	return message
 }

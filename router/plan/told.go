@@ -1,5 +1,7 @@
 package plan
 
+import "github.com/servaldb/serval/shardrule"
+
 // Told is what SHOW tells of a sharded table: the rows of its first shard under
 // the table's own name, with the other shards' numbers in them. Only the root of
 // a plan.
@@ -23,3 +25,8 @@ func (*Told) isNode() {}
 
 // Children of a Told.
 func (n *Told) Children() []Node { return []Node{n.Input} }
+
+// Define is a shard's definition with the names of constraints that clients know.
+func (n *Told) Define(sql string) string {
+	return shardrule.LogicalDefinition(sql, n.Logical, n.Physical)
+}
