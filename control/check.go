@@ -140,6 +140,9 @@ func (r *factReader) tableFindings(ctx context.Context, name TableName, t *catal
 		out = append(out, Finding{Schema: name.Schema, Table: name.Table, Shard: shard, Line: rule.Line, What: fmt.Sprintf(what, args...), Do: do})
 	}
 	model := facts.Tables[name]
+	if model == nil && t.LookupOf != "" {
+		return nil // CheckLookups says it
+	}
 	if model == nil {
 		if r.answers(ctx, t.Placement) { // else that is said of its clusters
 			add(-1, "create it through Serval: CREATE TABLE does so on all of them", "no shard has the table yet")

@@ -46,8 +46,10 @@ func checkCommand() *cobra.Command {
 		Short: "Say what is wrong with a configuration, and with the servers",
 		Long: `Validates a configuration file. With --live it also compares it with the servers: missing
 tables, columns, keys and options that differ between shards, sharding columns no rule can take, and the
-SQL that would mend it. With --repair it runs what loses nothing (missing tables, columns and
-keys, wider types) and leaves what drops or narrows to you. With --placement the
+SQL that would mend it; and the lookup tables of unique: with their tables, which reads those whole.
+With --repair it runs what loses nothing (missing tables, columns and
+keys, wider types) and leaves what drops or narrows to you; it builds lookup tables that are missing
+while the applications write, which takes its time (--timeout). With --placement the
 servers also compute every row's shard and count those on another one, and the copies of
 global tables are compared; that reads whole tables.
 
@@ -110,6 +112,12 @@ func check(ctx context.Context, file string, live, placement, repair bool) ([]fi
 	p.awaitPrimaries(wait)
 	cancel()
 	found, drifted := liveFindings(ctx, cfg, fleetServers{srv.fleet}, repair)
+	for _, f := range control.CheckLookups(ctx, cfg, fleetServers{srv.fleet}, time.Now(), repair) {
+		line := finding{Line: f.Line, Do: f.Do, Repaired: f.Repaired}
+		f.Do = ""
+		line.What = f.String()
+		drifted = append(drifted, line)
+	}
 	if placement {
 		found = append(found, control.CheckPlacement(ctx, cfg, fleetServers{srv.fleet}, time.Now())...)
 	}
