@@ -47,6 +47,10 @@ func timeCases(now time.Time) []algorithmCase {
 		{rule: rule("day(k, seconds)", date, days[0], ""), column: "INT UNSIGNED", values: numbers(1, days...), refused: []string{"0", "NULL"}},
 		{rule: rule("hour(k, milliseconds)", "2006-01-02 15", hours[5], ", time_zone: Asia/Kolkata"), column: "BIGINT", refused: []string{"-1", "0"},
 			values: numbers(1000, append(hours[:5:5], hour.Add(30*time.Minute), hour.Add(30*time.Minute-time.Millisecond))...)},
+		// Midnight of the day on which New York's clocks were set back: 04:00 UTC.
+		{rule: "shard: 'month(k, seconds)', from: 2026-10, ahead: 1, time_zone: America/New_York", column: "INT", values: split("1793505599 1793505600 1793509200 1793512800"), refused: split("0")},
+		{rule: "shard: month(k), from: 2026-10, ahead: 1, time_zone: America/New_York", column: "TIMESTAMP NULL", zone: "+00:00",
+			values: split("'2026-11-01 03:59:59' '2026-11-01 04:00:00' '2026-11-01 05:30:00' '2026-11-01 06:30:00'"), refused: split("NULL")},
 		{rule: rule("day(k)", date, days[0], ", time_zone: Europe/Berlin"), column: "TIMESTAMP NULL", zone: "+08:00", values: quoted(moment, days[1:]...), refused: []string{outside, "NULL"}},
 		{rule: rule("hour(k)", "2006-01-02 15", hours[5], ""), column: "TIMESTAMP(3) NULL", zone: "-03:30",
 			values: quoted(moment, hours[0].Add(-210*time.Minute), hours[1].Add(-210*time.Minute), hours[2].Add(-210*time.Minute)), refused: []string{outside}},

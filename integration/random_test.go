@@ -66,16 +66,21 @@ type randomRun struct {
 
 func newRandomRun(t *testing.T, s *serverSet, shards int, seed uint64) *randomRun {
 	t.Helper()
+	return newRandomRunOf(t, s, randomTables(s.engine, shards), rand.NewPCG(seed, uint64(shards)))
+}
+
+// newRandomRunOf is newRandomRun over other tables.
+func newRandomRunOf(t *testing.T, s *serverSet, tables []*randomTable, source rand.Source) *randomRun {
+	t.Helper()
 	const schema = "rnd"
 	clusters := s.Clusters(t)
 	dropSchema(t, clusters, schema)
-	tables := randomTables(s.engine, shards)
 	proxy := startServal(t, s, settings{Schema: schema, Tables: randomRules(tables)})
 	t.Cleanup(func() { dropSchema(t, clusters, schema) })
 	r := &randomRun{
 		serval: oneConn(t, proxy.open(t, "")),
 		plain:  oneConn(t, openDB(t, s.Plain(t).Addr(), "")),
-		g:      &statements{r: rand.New(rand.NewPCG(seed, uint64(shards))), tables: tables, schema: schema},
+		g:      &statements{r: rand.New(source), tables: tables, schema: schema},
 		seeds:  map[*randomTable]string{}, why: map[string]int{},
 	}
 	mustExec(t, r.plain, "DROP DATABASE IF EXISTS "+schema)

@@ -191,7 +191,7 @@ func instantsAreCovered(t *testing.T, m *Time, start time.Time, length time.Dura
 		require.Equal(t, want, stepped, at)
 		keys, shards = append(keys, k), append(shards, want)
 	}
-	random := rand.New(rand.NewSource(1)) //nolint:gosec // the same ranges each time
+	random := rand.New(rand.NewSource(1)) // the same ranges each time
 	for range 1000 {
 		from := random.Intn(len(keys))
 		to := min(from+random.Intn(60), len(keys)-1)

@@ -123,7 +123,8 @@ type Bound struct {
 
 	one  [1]Task
 	leaf [1]LeafTasks
-	// listed are the shards of values in lists, by their number; -1 is any.
+	// listed are the shards of values in lists, by their number, or noShard or
+	// anyShard.
 	listed map[int]int
 }
 

@@ -30,9 +30,9 @@ func (t Template) SplitList(first, last int) (Template, bool) {
 // a prepared statement all ? stay, so that its text is the same on each shard
 // and at each execution; those of others stand for one of its own again.
 func (b *binder) appendList(dst []byte, markers []int, c *Chunk, a at) ([]byte, []int) {
-	for i := c.Index + 1; i <= c.Index2 && a.list != nil; i++ {
-		if b.Args.Value(i).Kind != b.Args.Value(c.Index).Kind {
-			a.list = nil // by which types values are compared depends on all of them
+	for i := c.Index; i <= c.Index2 && a.list != nil; i++ {
+		if b.Args.Value(i).Kind != b.Args.Value(c.Index).Kind || b.listedShard(i, a) == anyShard {
+			a.list = nil // how values are compared, and whether one alone is an error, depends on all of them
 		}
 	}
 	own, kept := -1, 0
@@ -71,18 +71,34 @@ func (b *binder) elsewhere(i int, a at) bool {
 	if a.list == nil {
 		return false
 	}
-	shard, known := b.listed[i]
-	if !known {
-		env := b.env
-		env.Placement = a.list
-		shard = -1
-		if n, h, err := (Equal{Value: Operand{Value: i}}).shard(env); err == nil && h == hitOne {
-			shard = n
-		}
-		if b.listed == nil {
-			b.listed = make(map[int]int)
-		}
-		b.listed[i] = shard
-	}
+	shard := b.listedShard(i, a)
 	return shard >= 0 && shard != a.shard.Index
+}
+
+// What a value of a list is that is no key of one shard.
+const (
+	noShard  = -1 // of none: NULL
+	anyShard = -2 // only a server can compare it
+)
+
+// listedShard is the shard of a list's value.
+func (b *binder) listedShard(i int, a at) int {
+	shard, known := b.listed[i]
+	if known {
+		return shard
+	}
+	env := b.env
+	env.Placement = a.list
+	shard = anyShard
+	switch n, h, err := (Equal{Value: Operand{Value: i}}).shard(env); {
+	case err == nil && h == hitOne:
+		shard = n
+	case err == nil && h == hitNone:
+		shard = noShard
+	}
+	if b.listed == nil {
+		b.listed = make(map[int]int)
+	}
+	b.listed[i] = shard
+	return shard
 }
