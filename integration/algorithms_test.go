@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"fmt"
 	"math/rand"
+	"slices"
 	"strings"
 	"testing"
 
@@ -146,7 +147,12 @@ type algorithm struct {
 }
 
 func (a *algorithm) run(t *testing.T) {
+	// Rows that change their shard need a primary key, which has no NULL.
+	keyed := !slices.Contains(a.values, "NULL") && !strings.HasSuffix(a.column, " NULL")
 	create := fmt.Sprintf("CREATE TABLE %s (id INT NOT NULL, k %s, v INT, KEY (k))", a.table, a.column)
+	if keyed {
+		create = fmt.Sprintf("CREATE TABLE %s (id INT NOT NULL, k %s, v INT, PRIMARY KEY (id, k), KEY (k))", a.table, a.column)
+	}
 	for _, conn := range []*sql.Conn{a.plain, a.serval} {
 		mustExec(t, conn, create)
 		if a.zone != "" {
@@ -181,7 +187,9 @@ func (a *algorithm) run(t *testing.T) {
 		a.same(t, fmt.Sprintf("UPDATE %s SET v = v + 10 WHERE k >= %s", a.table, some()))
 	}
 	for i := range 4 {
-		a.move(t, fmt.Sprintf("UPDATE %s SET k = %s WHERE id = %d", a.table, a.values[random.Intn(len(a.values))], i))
+		if keyed {
+			a.same(t, fmt.Sprintf("UPDATE %s SET k = %s WHERE id = %d", a.table, a.values[random.Intn(len(a.values))], i))
+		}
 	}
 	a.same(t, fmt.Sprintf("DELETE FROM %s WHERE k = %s", a.table, a.values[len(a.values)-1]))
 	a.read(t, "TRUE")
@@ -203,20 +211,6 @@ func (a *algorithm) same(t *testing.T, statement string) {
 		if diff := compare(m.sql, want, got); diff != "" {
 			t.Errorf("%s %v\n%s", m.sql, m.args, diff)
 		}
-	}
-}
-
-// move is same for a statement that changes keys; it may be refused.
-func (a *algorithm) move(t *testing.T, statement string) {
-	t.Helper()
-	m := mode{sql: statement}
-	got := observe(t.Context(), a.serval, m)
-	if got.errno == 1235 {
-		t.Logf("%s: %s", statement, got.message)
-		return
-	}
-	if diff := compare(m.sql, observe(t.Context(), a.plain, m), got); diff != "" {
-		t.Errorf("%s\n%s", m.sql, diff)
 	}
 }
 
