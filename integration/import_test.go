@@ -39,6 +39,12 @@ func TestImportMycat(t *testing.T) {
 		mustExec(t, c, "INSERT INTO t_long (k, v) VALUES (123456789012, 1)", "INSERT INTO t_string (k, v) VALUES ('order-7', 1)",
 			"INSERT INTO t_day (k, v) VALUES ('2014-01-15', 1)", "INSERT INTO t_mod (k, v) VALUES (77, 1)", "INSERT INTO t_item (parent_k, v) VALUES (77, 1)",
 			"INSERT INTO t_country (k, v) VALUES (1, 1)", "INSERT INTO t_whole (k, v) VALUES (1, 1)")
+		for i := range 6 { // their spellings have other shards than before
+			key := fmt.Sprintf("moveme%d", i)
+			mustExec(t, c, "INSERT INTO t_slot (k, v) VALUES ('"+key+"', 7)", "UPDATE t_slot SET k = '"+strings.ToUpper(key)+"' WHERE k = '"+key+"'")
+		}
+		mustExec(t, c, "UPDATE t_slot SET k = CONCAT(k, 'x'), v = v + 1 WHERE k LIKE 'moveme%'", "DELETE FROM t_slot WHERE k = 'MoveMe3X'")
+		require.Equal(t, "5/40", one(t, c, "SELECT CONCAT(COUNT(*), '/', SUM(v)) FROM t_slot WHERE k LIKE 'moveme%'"))
 		require.Equal(t, "1", one(t, c, "SELECT COUNT(*) FROM t_mod JOIN t_item ON t_mod.k = t_item.parent_k JOIN t_country ON t_country.k = 1 JOIN t_whole ON t_whole.k = 1 WHERE t_mod.k = 77"))
 		out, err = m.check(file)
 		require.NoError(t, err, out)
@@ -177,6 +183,9 @@ func (m *mycatLayout) fill(t *testing.T) map[string][]string {
 			kind = "BIGINT"
 		}
 		body := fmt.Sprintf(" (id BIGINT NOT NULL AUTO_INCREMENT, %s %s, v INT, KEY (id), KEY (%s)) CHARACTER SET utf8mb4", column, kind, column)
+		if table == "t_slot" { // whose rows are moved
+			body = strings.NewReplacer("KEY (id), ", "PRIMARY KEY (id, k), ").Replace(body)
+		}
 		mustExec(t, m.plain, "CREATE TABLE "+table+body)
 		for i, node := range m.nodes[table] {
 			node, name, ok := strings.Cut(node, ".")
