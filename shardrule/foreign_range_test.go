@@ -166,6 +166,8 @@ func TestForeignRangesAreNarrowWhereTheFunctionHasOrder(t *testing.T) {
 		{"mycat_range_mod(k, 0-200M=5, 200M1-400M=1)", 6, TypeInt, "2000001", "4000000", "[5]"},
 		{"mycat_date(k, begin=2014-01-01, days=10)", 9, TypeDatetime, "2014-01-01 23:00:00", "2014-01-11 01:00:00", "[0-1]"}, // Mycat asks node 0 alone
 		{"mycat_month(k, begin=2014-01-01)", 9, TypeDate, "2014-02-28", "2014-03-01", "[1-2]"},                               // Mycat's ...AndHistory asks node 0 alone
+		// 02:40 is not there in Berlin on that day and read as 03:40, where a window begins at 03:30.
+		{"mycat_date(k, format='yyyy-MM-dd HH:mm:ss', begin='2014-03-20 02:30:00', days=10, proxy_zone=Europe/Berlin)", 9, TypeDatetime, "2014-03-30 02:40:00", "2014-03-30 03:10:00", "[0-1]"},
 		{"mycat_enum(k, 1=1, 2=0)", 2, TypeInt, "2", "100", "[0]"},
 		{"kingshard_range(k, table_row_limit=100)", 4, TypeInt, "150", "299", "[1-2]"},
 	} {

@@ -18,8 +18,10 @@ type mycatDate struct {
 	// early is the node of dates before the beginning: dble's; -2 counts as
 	// Mycat does.
 	early int
-	// civilBegin is the beginning on the clock, for SQL.
+	// civilBegin is the beginning on the clock, for SQL; steady: the zone's
+	// clock was not changed since.
 	civilBegin time.Time
+	steady     bool
 }
 
 const (
@@ -67,6 +69,7 @@ func newMycatDate(a Args, n int) (mycatDate, error) {
 		return m, paramError("days", "say how many days a window has", "days is missing")
 	}
 	m.civilBegin, m.begin, m.window0 = begin.civil(), begin.millis(m.zone), days*dayMillis
+	m.steady = steady(m.zone, m.civilBegin)
 	if a.Text("end", "") == "" {
 		return m, nil
 	}
@@ -117,7 +120,25 @@ func (m mycatDate) span(lo, hi Bound, add func(int)) bool {
 	if lo.Open || m.early != mycatEarly {
 		add(m.early)
 	}
+	lo, hi = m.widened(lo, hi)
 	return spanWindows(m, lo, hi, add)
+}
+
+// widened is a range with what a changed clock may have put out of order: a
+// time that was left out is read as one behind it.
+func (m mycatDate) widened(lo, hi Bound) (Bound, Bound) {
+	if m.steady {
+		return lo, hi
+	}
+	return lo.moved(-3 * time.Hour), hi.moved(3 * time.Hour)
+}
+
+// moved is the bound at another time; one that is no date stays.
+func (b Bound) moved(by time.Duration) Bound {
+	if at, ok := parseCanonical(string(b.Key.Bytes)); ok && !b.Open {
+		b.Key = Key{Bytes: at.civil().Add(by).AppendFormat(nil, time.DateTime)}
+	}
+	return b
 }
 
 func (m mycatDate) nodes(w int64, add func(int)) {
@@ -138,7 +159,7 @@ func (m mycatDate) bounds() (first, last int64) {
 // expr is of columns of dates, where the zone's clock was never changed since
 // the beginning.
 func (m mycatDate) expr(column string, c Column) string {
-	if c.Type != TypeDate && c.Type != TypeDatetime || m.early != mycatEarly || !steady(m.zone, m.civilBegin) {
+	if c.Type != TypeDate && c.Type != TypeDatetime || m.early != mycatEarly || !m.steady {
 		return ""
 	}
 	at := m.format.expr(column)

@@ -36,6 +36,7 @@ func (m mycatRangeDateHash) node(k Key) (int, bool) {
 
 // span implements spanner.
 func (m mycatRangeDateHash) span(lo, hi Bound, add func(int)) bool {
+	lo, hi = m.widened(lo, hi)
 	return spanWindows(m, lo, hi, add)
 }
 
