@@ -53,6 +53,7 @@ var loadCases = []loadCase{
 	{name: "a check that fails", columns: "a INT PRIMARY KEY, c INT, CHECK (c>5)", file: "1\t1\n2\t7\n3\t8\n5\t1\n", only: "pgw"},
 	{name: "a file in latin1", columns: "a INT PRIMARY KEY, c VARCHAR(10) CHARACTER SET utf8mb4", file: "1\t\xe9\n2\t\xc3\xa9\n", options: "CHARACTER SET latin1"},
 	{name: "bytes that are no UTF-8", columns: "a INT PRIMARY KEY, c VARCHAR(10) CHARACTER SET utf8mb4", file: "1\t\xe9\n2\t\xc3\xa9\n3\ta\xf0b\n4\tabc\n", options: "CHARACTER SET utf8mb4", engine: "mysql"},
+	{name: "utf8 is utf8mb3", columns: "a INT PRIMARY KEY, c VARCHAR(10) CHARACTER SET utf8mb4", file: "1\t\xc3\xa9\n", options: "CHARACTER SET utf8 (a, @v) SET c = @v", engine: "mariadb"}, // MySQL warns of the word
 	{name: "a file of bytes", columns: "a INT PRIMARY KEY, c VARCHAR(10) CHARACTER SET utf8mb4", file: "1\t\xe9\n2\t\xc3\xa9\n", options: "CHARACTER SET binary"},
 	{name: "the database's character set", columns: "a INT PRIMARY KEY, c VARCHAR(10) CHARACTER SET utf8mb4", file: "2\t\xc3\xa9\n"},
 	{name: "CSV", columns: "a INT PRIMARY KEY, c VARCHAR(30), d VARCHAR(30)", file: "h1,h2,h3\r\n1,\"a \"\"q\"\" b\",\"NULL\"\r\n2,NULL,\"x\r\ny\"\r\n3,\\N,\"\\N\"\r\n4,\"a\"b\",c\r\n5,,\"\"\r\n",
@@ -89,12 +90,15 @@ var loadCases = []loadCase{
 func TestLoadData(t *testing.T) {
 	eachEngine(t, func(t *testing.T, s *serverSet) {
 		plain, proxied := loadSessions(t, s, "ld")
-		for _, c := range loadCases {
+		for i, c := range loadCases {
+			if c.only == "" { // global and whole tables take turns: that takes half the time
+				c.only = "ph" + []string{"g", "w"}[i%2]
+			}
 			if c.engine != "" && c.engine != s.engine.String() {
 				continue
 			}
 			for _, table := range []string{"p", "h", "g", "w", "u"} {
-				if c.only != "" && !strings.Contains(c.only, table) || c.only == "" && table == "u" {
+				if !strings.Contains(c.only, table) {
 					continue
 				}
 				t.Run(c.name+" into "+table, func(t *testing.T) {

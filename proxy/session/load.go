@@ -157,6 +157,8 @@ func (l *loader) prepare(ctx context.Context) error {
 func (l *loader) readAs(ctx context.Context, charset string) error {
 	s := l.s
 	switch charset {
+	case "utf8":
+		charset = "utf8mb3"
 	case "ucs2", "utf16", "utf16le", "utf32", "utf16be", "ucs2be":
 		return sqlerr.Refuse("LOAD DATA LOCAL of a file in "+charset, "servers cannot load such files either", "convert the file to utf8mb4")
 	}
