@@ -17,10 +17,10 @@ func TestCopiesOfGlobalTablesAreCompared(t *testing.T) {
 		p := startServal(t, s, settings{Schema: schema, Tables: "g: {global: true, on: [c0, c1]}\nbare: {global: true, on: [c0, c1]}"})
 		db := p.open(t, "")
 		mustExec(t, db, "CREATE DATABASE "+schema, `CREATE TABLE copied.g (a INT, b VARCHAR(10) COLLATE utf8mb4_general_ci, l VARCHAR(10) CHARACTER SET latin1,
-			d DECIMAL(20,5), f DOUBLE, r FLOAT, j JSON, e ENUM('x','y'), st SET('p','q'), bt BIT(5), y YEAR, ts TIMESTAMP(3) NULL, dt DATETIME(6), bl BLOB,
+			d DECIMAL(20,5), f DOUBLE, r FLOAT, j JSON, e ENUM('x','y'), st SET('p','q'), bt BIT(5), y YEAR, ts TIMESTAMP(3) NULL, dt DATETIME(6), bl BLOB, place POINT,
 			PRIMARY KEY (a, b))`, "CREATE TABLE copied.bare (a INT, b VARCHAR(10))",
-			`INSERT INTO copied.g VALUES (1, 'ä', 'ä', 1.5, 0.1, 0.1, '{"a": [1, null]}', 'x', 'p,q', b'101', 2026, '2026-11-23 01:02:03.5', '2026-11-23 01:02:03.000001', x'00ff'),
-			(2, '', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)`,
+			`INSERT INTO copied.g VALUES (1, 'ä', 'ä', 1.5, 0.1, 0.1, '{"a": [1, null]}', 'x', 'p,q', b'101', 2026, '2026-11-23 01:02:03.5', '2026-11-23 01:02:03.000001', x'00ff', POINT(1, 2)),
+			(2, '', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL)`,
 			"INSERT INTO copied.bare VALUES (1, 'x'), (1, 'x'), (NULL, 'y')")
 		out, err := runServal("check", "-c", p.Config, "--live", "--placement")
 		require.NoError(t, err, "%s", out)

@@ -19,6 +19,8 @@ func (s *Statement) hide(opt Options) bool {
 		return s.hideInto()
 	case "INSERT", "REPLACE", "DELETE":
 		return s.hideEnd(opt)
+	case "CREATE", "ALTER":
+		return s.hideTypes()
 	}
 	return false
 }

@@ -171,7 +171,7 @@ type Statement struct {
 
 	// hidden is Text with spaces in the place of what TiDB's parser does not
 	// read: INTO @x, @y with these variables, the row's name of an INSERT,
-	// RETURNING; empty where there is none.
+	// RETURNING, types (hideTypes); empty where there is none.
 	hidden    string
 	into      []string
 	rowAlias  *RowAlias
