@@ -19,11 +19,13 @@ type sharing struct {
 	// that reads it.
 	refs  map[parser.TableName][]*ref
 	first map[parser.TableName]int
-	locks locking
+	// sieves are by which rows of a fragment are read.
+	sieves map[int]sieved
+	locks  locking
 }
 
 func (p *planning) sharing(n *plan.Finish, sp *parser.Spans, refs map[*ast.TableName]*ref) *sharing {
-	s := &sharing{planning: p, n: n, refs: map[parser.TableName][]*ref{}, first: map[parser.TableName]int{}}
+	s := &sharing{planning: p, n: n, refs: map[parser.TableName][]*ref{}, first: map[parser.TableName]int{}, sieves: map[int]sieved{}}
 	for _, t := range sp.Tables {
 		if r := refs[t.Node]; r != nil {
 			name := parser.TableName{Schema: r.schema, Table: r.table}
@@ -43,7 +45,8 @@ func (s *sharing) fragment(r *ref) *plan.Fragment {
 		return &f
 	}
 	s.first[name] = len(s.n.Fragments)
-	f := s.readFor(s.refs[name])
+	f, sieve := s.readFor(s.refs[name])
+	s.sieves[s.first[name]] = sieve
 	clause, ok := s.locks.of(s.refs[name])
 	if f == nil || !ok {
 		return nil
@@ -59,32 +62,32 @@ func (s *sharing) fragment(r *ref) *plan.Fragment {
 
 // readFor is the fragment that reads a table for the references, nil where it
 // cannot be copied.
-func (p *planning) readFor(refs []*ref) *plan.Fragment {
+func (p *planning) readFor(refs []*ref) (*plan.Fragment, sieved) {
 	r := refs[0]
 	if isInformation(r.schema) {
-		return p.informationFragment(refs)
+		return p.informationFragment(refs), sieved{}
 	}
 	pl, choice := p.fragmentChoice(refs)
 	if pl == nil || !r.columnsKnown() {
-		return nil
+		return nil, sieved{}
 	}
 	f := &plan.Fragment{Table: plan.TableName{Schema: r.schema, Table: r.table}}
 	list := ""
 	for _, c := range p.neededColumns(r.entry) {
 		def, expr, carry, ok := p.carried(c, r.alias)
 		if !ok {
-			return nil
+			return nil, sieved{}
 		}
 		f.Columns = append(f.Columns, plan.FragmentColumn{Name: c.Name, Definition: def, Carry: carry})
 		list += pick(list == "", "", ", ") + expr
 	}
 	f.PrimaryKey = keyOf(r, f.Columns)
 	f.Indexes = p.indexesOf(r, f)
-	where, tables := p.sieve(refs, plan.TableRef{Placement: pl, Alias: r.alias})
-	sql := join(text("SELECT "+list+" FROM "), plan.Template{{Kind: plan.ChunkTable}}, where,
-		plan.Template{{Kind: plan.ChunkReduce, Text: pick(len(where) == 0, " WHERE ", " AND ")}}, text(allRows))
-	f.Route = &plan.Route{Choice: choice, Target: p.target(), Tables: tables, SQL: compact(sql), Columns: len(f.Columns)}
-	return f
+	s := p.sieve(refs, plan.TableRef{Placement: pl, Alias: r.alias})
+	sql := join(text("SELECT "+list+" FROM "), plan.Template{{Kind: plan.ChunkTable}}, s.where,
+		plan.Template{{Kind: plan.ChunkReduce, Text: pick(len(s.where) == 0, " WHERE ", " AND ")}}, text(allRows))
+	f.Route = &plan.Route{Choice: choice, Target: p.target(), Tables: s.tables, SQL: compact(sql), Columns: len(f.Columns)}
+	return f, s
 }
 
 // fragmentChoice is where the rows of a table's references are. A table without

@@ -318,7 +318,7 @@ func (p *planning) toldWhere(refs []*ref, info *infoTable) plan.Template {
 		r.entry = steady
 		defer func() { r.entry = info.entry }()
 	}
-	where, _ := p.sieve(refs, plan.TableRef{Alias: refs[0].alias})
+	where := p.sieve(refs, plan.TableRef{Alias: refs[0].alias}).where
 	return where
 }
 

@@ -20,6 +20,11 @@ type pusher struct {
 	names map[*ref]string
 	// tables are those of the fragment's text, in order.
 	tables []plan.TableRef
+	// places are those of the references that stand in the text as partners, or
+	// for themselves, by the Index of their ChunkReduce less one.
+	places []sievePlace
+	// either: what is asked of partners stands beside an OR.
+	either bool
 	// block is where the names of the expression at work are looked up.
 	block *block
 	// having: aggregates may stand in the expression.

@@ -24,24 +24,72 @@ const (
 	nestedPartners = 3
 )
 
-// sieve is the WHERE of a fragment that is read for the references of a table:
-// of the rows that any of them needs, empty for all rows. tables are those that
-// stand in the text, the fragment's own first.
-func (p *planning) sieve(refs []*ref, self plan.TableRef) (where plan.Template, tables []plan.TableRef) {
+// sievePlace is a reference whose column may be asked for a list of values where it
+// stands in a fragment's text, called alias there.
+type sievePlace struct {
+	ref   *ref
+	alias string
+}
+
+// sieved is the WHERE of a fragment that is read for the references of a table:
+// of the rows that any of them needs, empty for all rows.
+type sieved struct {
+	where plan.Template
+	// tables are those that stand in the text, the fragment's own first.
+	tables []plan.TableRef
+	places []sievePlace
+	// ways are the numbers of the places in what one reference needs, for each.
+	ways [][]int
+}
+
+// sieve makes the WHERE for the references.
+func (p *planning) sieve(refs []*ref, self plan.TableRef) sieved {
 	w := &pusher{planning: p, names: map[*ref]string{}, tables: []plan.TableRef{self}}
-	var some []plan.Template
-	seen := map[string]bool{}
+	alike := map[string][]*ref{}
+	var keys []string
 	for _, r := range refs {
 		alone := &pusher{planning: p, names: map[*ref]string{}, tables: []plan.TableRef{self}}
 		conditions := alone.rowsOf(r, self.Alias, map[*ref]bool{r: true}, 0)
 		if len(conditions) == 0 {
-			return nil, []plan.TableRef{self}
+			return sieved{tables: []plan.TableRef{self}}
 		}
-		if key := all(conditions).String(); !seen[key] {
-			seen[key] = true
-			some = append(some, all(w.rowsOf(r, self.Alias, map[*ref]bool{r: true}, 0)))
+		key := all(conditions).String()
+		if alike[key] == nil {
+			keys = append(keys, key)
 		}
+		alike[key] = append(alike[key], r)
 	}
+	w.either = len(keys) > 1
+	var some []plan.Template
+	for _, key := range keys {
+		r := alike[key][0]
+		var own plan.Template
+		if len(alike[key]) == 1 { // else it stands for others, too, of which less may be known
+			own = w.place(r, self.Alias)
+		}
+		some = append(some, join(own, all(w.rowsOf(r, self.Alias, map[*ref]bool{r: true}, 0))))
+	}
+	out := sieved{tables: w.tables, places: w.places}
+	for _, t := range some {
+		var in []int
+		for _, c := range t {
+			if c.Kind == plan.ChunkReduce {
+				in = append(in, c.Index-1)
+			}
+		}
+		out.ways = append(out.ways, in)
+	}
+	out.where = sieveWhere(some)
+	return out
+}
+
+// place makes the place of a list of values for a reference.
+func (w *pusher) place(r *ref, alias string) plan.Template {
+	w.places = append(w.places, sievePlace{r, alias})
+	return plan.Template{{Kind: plan.ChunkReduce, Index: len(w.places)}}
+}
+
+func sieveWhere(some []plan.Template) (where plan.Template) {
 	where = join(text(" WHERE "), some[0])
 	if len(some) > 1 {
 		where = text(" WHERE ((")
@@ -50,7 +98,7 @@ func (p *planning) sieve(refs []*ref, self plan.TableRef) (where plan.Template, 
 		}
 		where = append(where, text("))")...)
 	}
-	return where, w.tables
+	return where
 }
 
 // rowsOf are the conditions on the rows of r, called alias here. seen are the
@@ -117,11 +165,12 @@ func (w *pusher) try(c conjunct, write func(ast.ExprNode) (plan.Template, bool))
 
 // partner: r's rows need a row of s, and something is asked of that.
 func (w *pusher) partner(r, s *ref, seen map[*ref]bool, depth int) (plan.Template, bool) {
-	had := len(w.tables)
+	had, placed := len(w.tables), len(w.places)
 	alias := w.add(s)
 	w.names[s] = alias
+	own := w.place(s, alias)
 	var joined []plan.Template
-	keyed := s.global()
+	keyed, byKey := s.global(), false
 	for _, c := range w.sc.conjuncts {
 		if c.group != r.group || !r.group.within(s.group) || !names(c, r, s) {
 			continue
@@ -131,27 +180,35 @@ func (w *pusher) partner(r, s *ref, seen map[*ref]bool, depth int) (plan.Templat
 			continue
 		}
 		joined = append(joined, t)
-		keyed = keyed || w.sameKey(c, r, s)
+		byKey = byKey || w.sameKey(c, r, s)
 	}
 	for _, e := range w.sc.edges {
 		if e.in && e.from == s && e.to == r {
-			keyed = true
+			byKey = true
 			joined = append(joined, text(quoteName(w.names[r])+"."+quoteName(r.placement().Column.Name)+" = "+
 				quoteName(alias)+"."+quoteName(s.placement().Column.Name)))
 		}
 	}
 	delete(w.names, s)
 	var asked []plan.Template
-	if keyed && len(joined) > 0 {
+	if (keyed || byKey) && len(joined) > 0 {
 		seen[s] = true
 		asked = w.inside(r, s, alias, seen, depth)
 	}
 	if len(asked) == 0 {
-		w.tables = w.tables[:had]
+		w.tables, w.places = w.tables[:had], w.places[:placed]
 		return nil, false
 	}
 	table := plan.Template{{Kind: plan.ChunkTable, Index: had}}
-	return join(text("EXISTS (SELECT 1 FROM "), table, text(" WHERE "), all(append(joined, asked...)), text(")")), true
+	if byKey && w.either && depth == 0 {
+		// Beside an OR servers would look for partners row by row. What does not
+		// depend on the row they compute once: all keys that have a partner.
+		key := func(of *ref, alias string) plan.Template {
+			return text(quoteName(alias) + "." + quoteName(of.placement().Column.Name))
+		}
+		return join(key(r, w.names[r]), text(" IN (SELECT "), key(s, alias), text(" FROM "), table, text(" WHERE "), own, all(asked), text(")")), true
+	}
+	return join(text("EXISTS (SELECT 1 FROM "), table, text(" WHERE "), own, all(append(joined, asked...)), text(")")), true
 }
 
 // inside is rowsOf for a partner: what is asked of it does not look at r.

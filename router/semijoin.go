@@ -41,7 +41,7 @@ const (
 // reduce decides which fragments are read after others. Those with few rows are
 // settled first; one that more is expected of is reduced by the settled one with
 // the fewest that it meets. One whose rows several references share must be met
-// in the same column for each of them.
+// in the same column for each of them, or each needs one of them that is met.
 func (s *sharing) reduce() {
 	all := s.meetings()
 	if len(all) == 0 {
@@ -79,7 +79,35 @@ func (s *sharing) spread(all []meeting, settled map[int]int) {
 		from, to := s.of(m.from), s.of(m.to)
 		s.n.Fragments[to].Reduce = &plan.Reduce{From: from, Column: column, Name: m.toC.Name, Kind: m.kind, Charset: m.charset,
 			SQL: quoteName(s.refs[nameOf(m.to)][0].alias) + "." + quoteName(m.toC.Name), Key: m.to.isKey(m.toC.Name)}
+		if !s.forEach(all, m) {
+			s.askWithin(s.n.Fragments[to], m)
+		}
 		settled[to] = max(settled[from], rankMet)
+	}
+}
+
+// everyWay: whichever reference needs a row of what the meeting is to, it, or a
+// partner it must have on its shard, is the one that meets.
+func (s *sharing) everyWay(m meeting) bool {
+	sieve := s.sieves[s.of(m.to)]
+	for _, way := range sieve.ways {
+		if !slices.ContainsFunc(way, func(i int) bool { return sieve.places[i].ref == m.to }) {
+			return false
+		}
+	}
+	return len(sieve.ways) > 0
+}
+
+// askWithin has the values asked for where the meeting's reference stands in the
+// fragment's text.
+func (s *sharing) askWithin(f *plan.Fragment, m meeting) {
+	f.Reduce.Within, f.Reduce.Key = true, false
+	sieve := s.sieves[s.of(m.to)]
+	for i := range f.Route.SQL {
+		c := &f.Route.SQL[i]
+		if c.Kind == plan.ChunkReduce && c.Index > 0 && sieve.places[c.Index-1].ref == m.to {
+			c.Text = quoteName(sieve.places[c.Index-1].alias) + "." + quoteName(m.toC.Name)
+		}
 	}
 }
 
@@ -91,7 +119,7 @@ func (s *sharing) reducible(all []meeting, m meeting, settled map[int]int) (colu
 	if isInformation(m.from.schema) || isInformation(m.to.schema) {
 		return 0, false // its columns' collations are not those it says they have
 	}
-	if _, done := settled[to]; !ready || done || rank >= s.rank(to) || !s.forEach(all, m) {
+	if _, done := settled[to]; !ready || done || rank >= s.rank(to) || !s.forEach(all, m) && !s.everyWay(m) {
 		return 0, false
 	}
 	column = slices.IndexFunc(s.n.Fragments[from].Columns, func(c plan.FragmentColumn) bool { return c.Name == m.fromC.Name })

@@ -278,7 +278,8 @@ func (f *formatter) finish(n *Finish, rest string) {
 				f.reduced = map[*Route]string{}
 			}
 			from := n.Fragments[r.From]
-			f.reduced[frag.Route] = " reduced=[" + r.Name + " IN " + ScratchName(r.From) + "." + from.Columns[r.Column].Name + pick(r.Key, ", shards too]", "]")
+			f.reduced[frag.Route] = " reduced=[" + r.Name + " IN " + ScratchName(r.From) + "." + from.Columns[r.Column].Name +
+				pick(r.Key, ", shards too", "") + pick(r.Within, ", on their shard", "") + "]"
 		}
 	}
 	if f.bound == nil {

@@ -351,6 +351,8 @@ const (
 	// ChunkScratch is the temporary table of a Finish's fragment Index.
 	ChunkScratch
 	// ChunkReduce is Text and the condition of a fragment's Reduce, or nothing.
+	// With an Index it is for a Reduce Within: Text is a column there, or empty,
+	// and an AND follows.
 	ChunkReduce
 	// ChunkWritten is value number Index as it was written, within a quoted name:
 	// in a label.

@@ -26,6 +26,9 @@ type Reduce struct {
 	Charset string
 	// Key: it is the sharding key.
 	Key bool
+	// Within: the condition is not on the rows read, but on what they must meet
+	// on their shard (see ChunkReduce).
+	Within bool
 }
 
 // ReduceKind is how the values of a Reduce are written.
@@ -99,7 +102,7 @@ func (b *Bound) Reduced(f *Fragment, values [][]byte) (tasks []Task, ok bool) {
 		if t.Shard >= 0 && !left(t.Shard) {
 			continue
 		}
-		place := at{tables: f.Route.Tables, shard: &topology.Shard{Index: t.Shard, Cluster: t.Cluster}, reduce: list}
+		place := at{tables: f.Route.Tables, shard: &topology.Shard{Index: t.Shard, Cluster: t.Cluster}, reduce: f.Reduce, values: list}
 		if f.Route.Lists {
 			place.list = f.Route.Choice.Placement
 		}
@@ -122,12 +125,12 @@ func (r *Reduce) cond(values [][]byte) Cond {
 	return in
 }
 
-// list is the condition; false where a value is none of its kind.
+// list is the condition behind the column; false where a value is none of its kind.
 func (r *Reduce) list(values [][]byte) ([]byte, bool) {
 	if len(values) == 0 || len(values) > MaxReduceValues || r.Kind == ReduceText && len(values) > maxReduceTexts {
 		return nil, false
 	}
-	b := append([]byte(r.SQL), " IN ("...)
+	b := []byte(" IN (")
 	for i, v := range values {
 		if i > 0 {
 			b = append(b, ", "...)

@@ -34,7 +34,7 @@ func TestValuesAreWrittenAsTheyCompare(t *testing.T) {
 			list, ok := tc.r.list(values)
 			require.Equal(t, tc.sql != "", ok)
 			if ok {
-				require.Equal(t, tc.sql, string(list))
+				require.Equal(t, tc.sql, tc.r.SQL+string(list))
 			}
 		})
 	}
@@ -86,6 +86,20 @@ func TestTheShardsOfTheValuesAreLeft(t *testing.T) {
 	require.Len(t, tasks, 4, "another column than the key leaves all shards")
 	_, ok = b.Reduced(f, [][]byte{[]byte("seven")})
 	require.False(t, ok)
+}
+
+func TestValuesAreAskedForWithinTheText(t *testing.T) {
+	b, f := reducible(t, false)
+	f.Route.SQL = Template{{Text: "SELECT 1 FROM "}, {Kind: ChunkTable}, {Text: " WHERE (("}, {Kind: ChunkReduce, Index: 1, Text: "`o`.`x`"},
+		{Text: "a) OR ("}, {Kind: ChunkReduce, Index: 2}, {Text: "b))"}, {Kind: ChunkReduce, Text: " AND "}, {Text: " LIMIT 9"}}
+	f.Reduce.Within = true
+	tasks, ok := b.Reduced(f, [][]byte{[]byte("7"), []byte("8")})
+	require.True(t, ok)
+	require.Len(t, tasks, 4)
+	require.Contains(t, string(tasks[0].SQL), " WHERE ((`o`.`x` IN (7, 8) AND a) OR (b)) LIMIT 9")
+	f.Reduce.Within = false
+	tasks, _ = b.Reduced(f, [][]byte{[]byte("7")})
+	require.Contains(t, string(tasks[0].SQL), " WHERE ((a) OR (b)) AND `o`.`user_id` IN (7) LIMIT 9")
 }
 
 func TestFragmentsAreReadBehindThoseThatReduceThem(t *testing.T) {

@@ -132,8 +132,9 @@ type at struct {
 	number uint64
 	// list is by which placement lists are split; nil: not.
 	list *shardrule.Placement
-	// reduce is what ChunkReduce is, nil where it is nothing.
-	reduce []byte
+	// reduce and its values are what ChunkReduce is, nil where it is nothing.
+	reduce *Reduce
+	values []byte
 }
 
 // render appends the template's SQL, and the numbers of the values that stand
@@ -160,9 +161,7 @@ func (b *binder) render(dst []byte, markers []int, t Template, a at) ([]byte, []
 		case ChunkDatabaseText:
 			dst = sqlval.StringValue(a.tables[c.Index].on(a.shard).Database).AppendSQL(dst, true)
 		case ChunkReduce:
-			if a.reduce != nil {
-				dst = append(append(dst, c.Text...), a.reduce...)
-			}
+			dst = a.appendReduce(dst, c)
 		case ChunkScratch:
 			dst = appendScratch(dst, a.shard.Database, c.Index)
 		case ChunkWritten:
@@ -193,6 +192,16 @@ func (b *binder) render(dst []byte, markers []int, t Template, a at) ([]byte, []
 		}
 	}
 	return dst, markers
+}
+
+func (a *at) appendReduce(dst []byte, c *Chunk) []byte {
+	switch {
+	case a.reduce == nil || a.reduce.Within != (c.Index > 0) || a.reduce.Within && c.Text == "":
+		return dst
+	case a.reduce.Within:
+		return append(append(append(dst, c.Text...), a.values...), " AND "...)
+	}
+	return append(append(append(dst, c.Text...), a.reduce.SQL...), a.values...)
 }
 
 func (a *at) index(i int) int {
