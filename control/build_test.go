@@ -134,6 +134,22 @@ func TestBuildTakesTheColumnFromTheServer(t *testing.T) {
 	require.Equal(t, shardrule.TypeOther, column("timestamp", "timestamp", "").Type, "hash does not take it")
 }
 
+// Any UPDATE of a row would change such a key on its server, and not move the row.
+func TestAColumnThatServersUpdateIsNoShardingColumn(t *testing.T) {
+	cfg, err := config.Load("../config/testdata/contract.good.yml")
+	require.NoError(t, err)
+	at := catalog.Column{Column: shardrule.ColumnFrom(shardrule.ColumnInfo{Name: "paid_at", DataType: "datetime", ColumnType: "datetime"})}
+	for _, onUpdate := range []bool{false, true} {
+		at.OnUpdate = onUpdate
+		facts := Facts{Now: november, Tables: map[TableName]*TableFact{{"shop", "payment_logs"}: {Columns: []catalog.Column{at}}}}
+		c, err := Build(cfg, facts)
+		require.NoError(t, err)
+		p := c.Table("shop", "payment_logs").Placement
+		require.Equal(t, onUpdate, p.Column.Type == shardrule.TypeOther)
+		require.Equal(t, onUpdate, columnFinding(p, &facts, facts.Tables[TableName{"shop", "payment_logs"}]) != "")
+	}
+}
+
 // namesOf are the names of a rule's periods.
 func namesOf(rule *config.Table, periods []shardrule.Period) string {
 	var names []string

@@ -186,6 +186,9 @@ func columnFinding(p *shardrule.Placement, facts *Facts, model *TableFact) strin
 		if !strings.EqualFold(c.Name, p.Column.Name) {
 			continue
 		}
+		if c.OnUpdate {
+			return "the sharding column " + p.Column.Name + " is " + onUpdate + ", so a row would have to move whenever it is changed"
+		}
 		err := p.Algorithm.Takes(c.Column)
 		if b, ok := p.Algorithm.(shardrule.Binder); ok && err == nil {
 			_, err = b.Bind(c.Column, facts)

@@ -74,6 +74,10 @@ func (f *Facts) column(name string, fact *TableFact, a shardrule.Algorithm) (sha
 			continue
 		}
 		col := c.Column
+		if c.OnUpdate {
+			col.Type, col.SQLType = shardrule.TypeOther, col.SQLType+" "+onUpdate
+			return col, a
+		}
 		if k, ok := a.(shardrule.TextKeyer); ok {
 			col.TextKey = k.TextKey()
 		}
@@ -90,6 +94,10 @@ func (f *Facts) column(name string, fact *TableFact, a shardrule.Algorithm) (sha
 	}
 	return unknown, a
 }
+
+// onUpdate makes a column none to shard by: any UPDATE of the row changes it, on
+// the server, and the row would have to move.
+const onUpdate = "ON UPDATE CURRENT_TIMESTAMP"
 
 // Weight implements shardrule.Weigher for the texts that rules name.
 func (f *Facts) Weight(collation string, text []byte) ([]byte, bool) {

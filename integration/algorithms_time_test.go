@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 )
 
 // timeCases have every function of time over every kind of column, around now.
@@ -62,3 +64,35 @@ func timeCases(now time.Time) []algorithmCase {
 
 // Time by every unit, from every kind of column, in both layouts.
 func TestTimeAlgorithms(t *testing.T) { runAlgorithms(t, "algotime", timeCases(time.Now().UTC())) }
+
+// A TIMESTAMP that the server makes, and one of a session whose time_zone is not
+// known; one that servers change by themselves is no key.
+func TestTimestampKeys(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *serverSet) {
+		const schema = "stamps"
+		clusters := s.Clusters(t)
+		dropSchema(t, clusters, schema)
+		t.Cleanup(func() { dropSchema(t, clusters, schema) })
+		p := startServal(t, s, settings{Schema: schema, Tables: "made: {shard: day(k), on: [c0, c1], keep: 3, ahead: 2}\ntouched: {shard: day(k), on: [c0, c1], keep: 3, ahead: 2}\n", AllSchemas: true})
+		conn := oneConn(t, p.open(t, ""))
+		mustExec(t, conn, "CREATE DATABASE "+schema, "USE "+schema,
+			"CREATE TABLE made (id INT, k TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, v INT, PRIMARY KEY (id, k))",
+			"CREATE TABLE touched (id INT, k TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP, v INT, PRIMARY KEY (id, k))",
+			"INSERT INTO made (id, v) VALUES (1, 1)", "INSERT INTO made VALUES (2, NOW(), 1)",
+			"SET time_zone = '+08:00'", "INSERT INTO made (id, v) VALUES (3, 1)", "INSERT INTO made VALUES (4, NOW(), 1), (5, NOW() - INTERVAL 1 DAY, 1)")
+		_, err := conn.ExecContext(t.Context(), "INSERT INTO made VALUES (?, ?, 1)", 6, time.Now().UTC().Add(8*time.Hour).Format(time.DateTime))
+		require.NoError(t, err)
+		require.Equal(t, "1", one(t, conn, "SELECT COUNT(*) FROM made WHERE k < NOW() - INTERVAL 1 HOUR"))
+		require.Equal(t, "6", one(t, conn, "SELECT COUNT(*) FROM made WHERE k BETWEEN NOW() - INTERVAL 2 DAY AND NOW() + INTERVAL 1 DAY"))
+		_, err = conn.ExecContext(t.Context(), "INSERT INTO touched (id, v) VALUES (1, 1)")
+		require.ErrorContains(t, err, "ON UPDATE CURRENT_TIMESTAMP")
+		mustExec(t, conn, "SET time_zone = 'SYSTEM'")
+		_, err = conn.ExecContext(t.Context(), "INSERT INTO made VALUES (7, NOW(), 1)")
+		require.ErrorContains(t, err, "SET time_zone = ")
+		require.Equal(t, "6", one(t, conn, "SELECT COUNT(*) FROM made WHERE k > '2020-01-01'"), "reads ask every shard")
+		out, err := runServal("check", "-c", p.Config, "--live", "--placement")
+		require.Error(t, err)
+		require.Contains(t, out, "the sharding column k is ON UPDATE CURRENT_TIMESTAMP")
+		require.NotContains(t, out, "belong to other shards")
+	})
+}
