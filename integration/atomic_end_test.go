@@ -2,9 +2,11 @@ package integration
 
 import (
 	"context"
+	"database/sql/driver"
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -89,4 +91,42 @@ func (d *disturbed) run(b *bank, program, point string, disturb func(*disturbed)
 		require.False(t, moved, "the client was told %v", err)
 	}
 	t.Logf("answer %v, moved %t", err, moved)
+}
+
+// A cluster that is taken out of the configuration while a branch is prepared on
+// it is not forgotten; put back, the branch is ended.
+func TestABranchOnAClusterThatIsTakenOutIsTold(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *serverSet) {
+		clusters := s.Clusters(t)
+		cfg := settings{Schema: "gone", AllSchemas: true, Clusters: clusterLines(clusters)}
+		p := startServal(t, s, cfg)
+		all, err := os.ReadFile(p.Config)
+		require.NoError(t, err)
+		db := p.open(t, "")
+		root := oneConn(t, clusters[1].Primary.DB())
+		mustExec(t, root, "XA START 'serval:another:1','1:c0'", "XA END 'serval:another:1','1:c0'", "XA PREPARE 'serval:another:1','1:c0'")
+		_ = root.Raw(func(any) error { return driver.ErrBadConn }) // MariaDB keeps a branch to its connection
+		told := func(what string) func() error {
+			return func() error {
+				got := one(t, db, "SELECT CONCAT(COUNT(*), ' ', COALESCE(MAX(trouble), '')) FROM serval.transactions WHERE gtrid = 'serval:another:1'")
+				if !strings.HasPrefix(got, what) {
+					return errors.New(got)
+				}
+				return nil
+			}
+		}
+		eventually(t, 10*time.Second, told("1 "))
+		reload := func(text string) {
+			require.NoError(t, os.WriteFile(p.Config, []byte(text), 0o600))
+			require.NoError(t, p.cmd.Process.Signal(syscall.SIGHUP))
+		}
+		cfg.Clusters = clusterLines(clusters[:1])
+		reload(cfg.yaml(p.Addr, p.Admin))
+		eventually(t, 10*time.Second, told("1 cluster c1 is not in the configuration any more"))
+		time.Sleep(6 * time.Second) // longer than recovery waits for another Serval's
+		require.NoError(t, told("1 cluster c1 is not in the configuration any more")())
+		reload(string(all))
+		eventually(t, 20*time.Second, told("0 "))
+		require.Error(t, clusters[1].Primary.DB().QueryRowContext(t.Context(), "XA RECOVER").Scan(), "no rows")
+	})
 }

@@ -69,6 +69,11 @@ func (s *Session) read() ([]byte, error) {
 		if err != nil && s.wokenByDrain(err) {
 			continue // the transaction may go on to its end
 		}
+		if err == nil && s.isKilled() {
+			// A goroutine that the deadline wakes reads all the same what came
+			// before it runs.
+			return nil, os.ErrDeadlineExceeded
+		}
 		return payload, err
 	}
 }
@@ -111,16 +116,14 @@ func (s *Session) draining() bool {
 // readFailed answers what can be answered: the stream cannot go on.
 func (s *Session) readFailed(err error) error {
 	s.out.SetSeq(max(s.in.Seq(), 1)) // the answer to what began with 0
-	s.mu.Lock()
-	killed := s.mu.killed
-	s.mu.Unlock()
+	killed := s.isKilled()
 	switch {
 	case errors.Is(err, wire.ErrTooLarge):
 		s.fail(sqlerr.New(sqlerr.PacketTooLarge, "Got a packet bigger than 'max_allowed_packet' bytes"))
 	case errors.Is(err, wire.ErrSequence):
 		s.fail(sqlerr.New(sqlerr.PacketsOutOfOrder, "Got packets out of order"))
 	case errors.Is(err, os.ErrDeadlineExceeded) && (killed || s.draining()):
-		s.out.SetSeq(0)
+		s.out.SetSeq(s.in.Seq()) // 0 where it answers nothing
 		s.fail(errShutdown())
 		err = nil
 	case errors.Is(err, os.ErrDeadlineExceeded):
