@@ -174,8 +174,8 @@ func (c *Controller) Refresh(ctx context.Context, schema, table string) error {
 	delete(facts.Tables, name)
 	if fact != nil {
 		facts.Tables[name] = fact
-		r.refreshLookups(ctx, name, rule, &facts)
 	}
+	r.refreshLookups(ctx, name, rule, &facts)
 	r.weights(ctx, name, t.Placement, &facts)
 	facts.withCollations()
 	return c.publishLocked(c.mu.cfg, facts)

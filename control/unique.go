@@ -119,6 +119,9 @@ func (r *factReader) refreshLookups(ctx context.Context, name TableName, rule *c
 		return // publishing says it
 	}
 	facts.Building = maps.Clone(facts.Building)
+	for _, key := range rule.Unique { // read anew
+		delete(facts.Tables, TableName{name.Schema, facts.fold(config.LookupName(rule.Name, key))})
+	}
 	r.lookupsOf(ctx, name, rule, plain, facts)
 }
 

@@ -146,3 +146,47 @@ func requireNoLookups(t *testing.T, clusters []*mysqlproc.Cluster, schema string
 		require.Equal(t, "0", one(t, db, "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_NAME LIKE 'serval\\_unique\\_%' AND TABLE_SCHEMA LIKE '"+schema+"%'"))
 	}
 }
+
+// Rows that come in bulk, from a file or a query, are kept like any other.
+func TestUniqueRowsInBulk(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *serverSet) {
+		clusters := s.Clusters(t)
+		const schema = "uniqbulk"
+		dropSchema(t, clusters, schema)
+		t.Cleanup(func() { dropSchema(t, clusters, schema) })
+		p := startServal(t, s, settings{Schema: schema, Tables: fmt.Sprintf(uniqueTables, 4), Extra: "local_infile: true"})
+		c := oneConn(t, p.open(t, "", allowFiles))
+		mustExec(t, c, "CREATE DATABASE "+schema, "USE "+schema)
+		mustExec(t, c, uniqueCreates...)
+		load := func(file, word string) error {
+			_, err := c.ExecContext(t.Context(), "LOAD DATA LOCAL INFILE "+reader(t, file)+" "+word+" INTO TABLE members FIELDS TERMINATED BY ',' (id, email, name)")
+			return err
+		}
+		require.NoError(t, load("1,a@x,Ann\n2,b@x,Bob\n3,\\N,Cid\n4,\\N,Dan\n", ""))
+		requireKept(t, c, "LOAD DATA")
+		require.NoError(t, load("5,A@x,left out\n6,f@x,in\n", ""), "LOCAL is as IGNORE")
+		require.Equal(t, "5", one(t, c, "SELECT COUNT(*) FROM members"))
+		require.NoError(t, load("7,a@x,takes it over\n", "REPLACE"))
+		require.Equal(t, "7", one(t, c, "SELECT id FROM members WHERE email = 'a@x'"))
+		requireKept(t, c, "LOAD DATA REPLACE")
+
+		mustExec(t, c, "DROP TABLE docs")
+		body := " (id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, owner BIGINT, slug VARCHAR(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci, body TEXT, UNIQUE (slug)) "
+		_, err := c.ExecContext(t.Context(), "CREATE TABLE docs"+body+"SELECT id, id AS owner, 'same' AS slug FROM members")
+		require.ErrorContains(t, err, "Duplicate entry 'same' for key")
+		requireNoTable(t, c, "docs")
+		mustExec(t, c, "CREATE TABLE docs"+body+"SELECT id, id AS owner, email AS slug FROM members")
+		requireKept(t, c, "CREATE TABLE SELECT")
+		mustExec(t, c, "CREATE TABLE IF NOT EXISTS docs"+strings.TrimSpace(body))
+		_, err = c.ExecContext(t.Context(), "CREATE TABLE docs"+body)
+		require.ErrorContains(t, err, "Table 'docs' already exists")
+		require.NotContains(t, strings.Join(allRows(t, c, "SHOW TABLES"), " "), "serval_unique")
+		require.Equal(t, "0", one(t, c, "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_NAME LIKE 'serval%' AND TABLE_SCHEMA = '"+schema+"'"))
+	})
+}
+
+func requireNoTable(t *testing.T, c *sql.Conn, table string) {
+	t.Helper()
+	out := observe(t.Context(), c, mode{sql: "SELECT 1 FROM " + table})
+	require.Equal(t, uint16(1146), out.errno, "%s: %+v", table, out)
+}

@@ -282,7 +282,7 @@ func logicalTables(s *catalog.Schema) (hide, show []string) {
 				hide = append(hide, sh.Table)
 			}
 		}
-		if len(t.Columns) > 0 {
+		if len(t.Columns) > 0 && t.LookupOf == "" {
 			show = append(show, t.Name)
 		}
 	}

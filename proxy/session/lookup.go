@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/servaldb/serval/backend"
+	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/executor"
 	"github.com/servaldb/serval/executor/txn"
 	"github.com/servaldb/serval/internal/sqlerr"
@@ -87,4 +88,23 @@ func lookedInVain(bound *plan.Bound, out *executor.Outcome) bool {
 // errLookedInVain is for an answer of which something has left already.
 func errLookedInVain() error {
 	return sqlerr.New(sqlerr.UnknownError, "Serval: the row moved while the statement looked for it; run it again")
+}
+
+// learnKept reads a table with lookup tables again before it is defined: whether
+// it is there decides what else is made or dropped, and another Serval may have
+// done either. It reports whether anything had changed.
+func (s *Session) learnKept(cat *catalog.Catalog, tables []parser.TableName) bool {
+	for _, name := range tables {
+		schema := s.schemaOr(name.Schema)
+		t := cat.Table(schema, name.Table)
+		if t == nil || len(t.WantsUnique) == 0 {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), learnTime)
+		defer cancel()
+		if err := s.deps.Refresher.Refresh(ctx, schema, name.Table); err != nil {
+			s.log.Warn("a table could not be read again before it is defined", "schema", schema, "table", name.Table, "err", err)
+		}
+	}
+	return s.deps.Catalog.Load() != cat
 }

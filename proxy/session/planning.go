@@ -231,6 +231,9 @@ func (s *Session) learnTables(cat *catalog.Catalog, text []byte, e *planned, err
 	case sqlerr.From(err).Code == sqlerr.NotSupported:
 		kind, tables = parser.Classify(text, s.settings.mode)
 	}
+	if kind == parser.KindDDL {
+		return s.learnKept(cat, tables)
+	}
 	if !runsInTransaction(kind) {
 		return false
 	}
@@ -282,7 +285,7 @@ func (s *Session) planNew(cat *catalog.Catalog, text []byte) (*planned, error) {
 		return nil, err
 	}
 	e := &planned{
-		plan: p, kind: st.Kind, verb: strings.ToUpper(st.Verb), tables: tablesOf(st), hints: st.Hints, cacheable: st.Params && !own, own: own,
+		plan: p, kind: st.Kind, verb: strings.ToUpper(st.Verb), tables: tablesOf(st), hints: st.Hints, cacheable: st.Params && !own && st.Kind != parser.KindDDL, own: own,
 		named: len(st.Tables), ignores: st.Ignores(),
 	}
 	e.throughViews(cat, s.settings.db, st)
