@@ -156,7 +156,8 @@ type Session struct {
 	multi      bool        // COM_SET_OPTION: multi-statements on
 	next       txn.Options // SET TRANSACTION, for the next transaction only
 	tx         *txn.Tx[*backend.Conn]
-	staging    bool // the statement is a part of a staged write
+	staging    bool                         // the statement is a part of a staged write
+	movable    map[plan.TableName]time.Time // when a table's rows were found to be movable
 	// answersBinary: such a part's rows are a prepared statement's answer.
 	answersBinary bool
 	lookups       bool            // lookup tables may be asked where rows are

@@ -2,38 +2,52 @@ package session
 
 import (
 	"context"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/router/plan"
 )
+
+// movableFor is how long a session takes a table for one without triggers: as
+// long as definitions made past it take to be known at most.
+const movableFor = 10 * time.Second
 
 // mayMove refuses to move rows of a table where that would show: a move is a
 // DELETE and an INSERT, for which other triggers run than for an UPDATE, and
 // which foreign keys follow by deleting the rows that refer to it.
 func (w *stagedWrites) mayMove(ctx context.Context) error {
 	s := w.session
-	t := s.deps.Catalog.Load().Table(s.schemaOr(w.now.Table.Schema), w.now.Table.Table)
+	name := plan.TableName{Schema: s.schemaOr(w.now.Table.Schema), Table: w.now.Table.Table}
+	t := s.deps.Catalog.Load().Table(name.Schema, name.Table)
 	if t == nil || t.Placement == nil {
 		return nil
 	}
-	questions := map[string][]string{} // by cluster
-	for _, shard := range t.Placement.Shards {
-		database, table := quoteText(shard.Database), quoteText(shard.Table)
-		// One SELECT a table: by constants a server need not open all others.
-		questions[shard.Cluster] = append(questions[shard.Cluster],
-			"(SELECT CONCAT('the trigger ', TRIGGER_NAME, ' of a shard would run for a DELETE and an INSERT') FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = "+
-				database+" AND EVENT_OBJECT_TABLE = "+table+")",
-			"(SELECT CONCAT('the foreign key ', CONSTRAINT_NAME, ' of a shard would change the rows that refer to it') FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE CONSTRAINT_SCHEMA = "+
-				database+" AND REFERENCED_TABLE_NAME = "+table+" AND DELETE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT'))")
+	if at, asked := s.movable[name]; asked && time.Since(at) < movableFor {
+		return nil
 	}
-	for cluster, list := range questions {
+	databases, tables := map[string][]string{}, map[string][]string{} // by cluster
+	for _, shard := range t.Placement.Shards {
+		c := shard.Cluster
+		databases[c], tables[c] = append(databases[c], quoteText(shard.Database)), append(tables[c], quoteText(shard.Table))
+	}
+	for cluster := range databases {
+		in := " IN (" + strings.Join(databases[cluster], ", ") + ")"
+		named := " IN (" + strings.Join(tables[cluster], ", ") + ")"
+		if !slices.ContainsFunc(tables[cluster], func(other string) bool { return other != tables[cluster][0] }) {
+			named = " = " + tables[cluster][0] // by which MariaDB opens no other tables
+		}
 		conns, err := s.deps.Fleet.Acquire(ctx, s.wantPrimary(cluster, 1))
 		if err != nil {
 			return err
 		}
 		conns[0].Want(&backend.State{})
-		_, rows, err := conns[0].Select(ctx, strings.Join(list, " UNION ALL ")+" LIMIT 1")
+		_, rows, err := conns[0].Select(ctx, "SELECT CONCAT('the trigger ', TRIGGER_NAME, ' of a shard would run for a DELETE and an INSERT') FROM information_schema.TRIGGERS"+
+			" WHERE EVENT_OBJECT_SCHEMA"+in+" AND EVENT_OBJECT_TABLE"+named+
+			" UNION ALL SELECT CONCAT('the foreign key ', CONSTRAINT_NAME, ' of a shard would change the rows that refer to it') FROM information_schema.REFERENTIAL_CONSTRAINTS"+
+			" WHERE CONSTRAINT_SCHEMA"+in+" AND REFERENCED_TABLE_NAME"+named+" AND DELETE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT') LIMIT 1")
 		conns[0].Release(err)
 		if err != nil {
 			return err
@@ -43,5 +57,9 @@ func (w *stagedWrites) mayMove(ctx context.Context) error {
 				"delete the row and insert it with its new key, if that is what you want")
 		}
 	}
+	if s.movable == nil || len(s.movable) > 100 {
+		s.movable = map[plan.TableName]time.Time{}
+	}
+	s.movable[name] = time.Now()
 	return nil
 }
