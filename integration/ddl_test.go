@@ -272,3 +272,18 @@ func TestDriftIsFoundAndRepaired(t *testing.T) {
 		require.NoError(t, err, out)
 	})
 }
+
+// Tables of a schema with a character set of its own have it on every shard.
+func TestShardsHaveTheSchemasCharacterSet(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *serverSet) {
+		const schema = "ddlcharset"
+		dropSchema(t, s.Clusters(t), schema)
+		t.Cleanup(func() { dropSchema(t, s.Clusters(t), schema) })
+		p := startServal(t, s, settings{Schema: schema, Tables: "t: {shard: hash(id), shards: 4, on: [c0, c1]}"})
+		db := p.open(t, "")
+		mustExec(t, db, "CREATE DATABASE ddlcharset CHARACTER SET latin1 COLLATE latin1_bin", "CREATE TABLE ddlcharset.t (id INT PRIMARY KEY, name VARCHAR(10))",
+			"INSERT INTO ddlcharset.t VALUES (1, 'a'), (2, 'A'), (3, 'b'), (4, 'B')")
+		require.Equal(t, "latin1_bin", one(t, db, "SELECT MAX(COLLATION(name)) FROM ddlcharset.t"))
+		require.Equal(t, "a", one(t, db, "SELECT name FROM ddlcharset.t ORDER BY name LIMIT 2, 1"))
+	})
+}

@@ -353,11 +353,11 @@ func checkColumnChange(s *ast.AlterTableSpec, t *catalog.Table, key string) erro
 
 // databases plans CREATE and DROP DATABASE of a schema with rules.
 func databases(p *planning) (*plan.Plan, error) {
-	var name string
-	var sql string
+	var name, sql, options string
 	switch n := p.st.Node.(type) {
 	case *ast.CreateDatabaseStmt:
 		name, sql = p.sc.fold(n.Name), "CREATE DATABASE IF NOT EXISTS "
+		options = databaseOptions(n.Options)
 	case *ast.DropDatabaseStmt:
 		name, sql = p.sc.fold(n.Name), "DROP DATABASE IF EXISTS "
 	case *ast.AlterDatabaseStmt:
@@ -377,7 +377,7 @@ func databases(p *planning) (*plan.Plan, error) {
 	for _, places := range schemaPlaces(schema, name, p.cat.HomeOf(name)) {
 		seq.Steps = append(seq.Steps, &plan.Route{
 			Choice: plan.Choice{Kind: plan.ChooseClusters, Clusters: places.clusters},
-			SQL:    text(sql + quoteName(places.database)),
+			SQL:    text(sql + quoteName(places.database) + options),
 		})
 	}
 	last := &plan.Route{
@@ -390,6 +390,23 @@ func databases(p *planning) (*plan.Plan, error) {
 		pl.Effects.Schema = append(pl.Effects.Schema, plan.TableName{Schema: name, Table: t.Name})
 	}
 	return pl, nil
+}
+
+// databaseOptions are what the shards' databases have from the schema's: tables
+// take their character set from it.
+func databaseOptions(options []*ast.DatabaseOption) (sql string) {
+	for _, o := range options {
+		switch o.Tp {
+		case ast.DatabaseOptionCharset:
+			sql += " CHARACTER SET " + quoteText(o.Value)
+		case ast.DatabaseOptionCollate:
+			sql += " COLLATE " + quoteText(o.Value)
+		case ast.DatabaseOptionEncryption:
+			sql += " ENCRYPTION " + quoteText(o.Value)
+		default: // of TiDB alone: the server that gets the text says so
+		}
+	}
+	return sql
 }
 
 func hasSpread(s *catalog.Schema) bool {
