@@ -1,0 +1,317 @@
+package session
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/router/plan"
+)
+
+// INSERT and REPLACE into a table with lookup tables; see kept.go.
+
+// addKept inserts the rows. Those of a plain INSERT may meet no other; else each
+// that does is a case of its own.
+func (w *stagedWrites) addKept(ctx context.Context, rows [][]string) error {
+	now := *w.now
+	now.Keys = now.Kept.By // of the rows that are met
+	if auto := now.Kept.Number; auto == len(now.Columns) {
+		now.Columns = append(slices.Clone(now.Columns), plan.StagedColumn{Name: now.Kept.NumberName})
+	}
+	w.now = &now
+	if err := w.number(ctx, rows); err != nil {
+		return err
+	}
+	if !w.n.Ignore && !w.n.Replace && w.n.Tail == "" {
+		return w.addPlain(ctx, rows)
+	}
+	if len(rows) > 1 {
+		switch met, err := w.try(ctx, func() (bool, error) { return w.addAll(ctx, rows) }); {
+		case err != nil:
+			return err
+		case !met:
+			return nil
+		}
+	}
+	for _, row := range rows {
+		if err := w.addOne(ctx, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// number gives the rows that want one an auto-increment number.
+func (w *stagedWrites) number(ctx context.Context, rows [][]string) error {
+	at := w.now.Kept.Number
+	if at < 0 {
+		return nil
+	}
+	var wanting []int
+	for i, row := range rows {
+		if at == len(row) && len(row) == len(w.now.Columns)-1 {
+			rows[i] = append(row, nullText)
+		}
+		if len(rows[i]) != len(w.now.Columns) {
+			return columnCount(i)
+		}
+		if w.wantsNumber(rows[i][at]) {
+			wanting = append(wanting, i)
+		}
+	}
+	if len(wanting) == 0 {
+		return nil
+	}
+	first, err := w.session.reserve(ctx, &plan.ErrNeedNumbers{Table: w.now.Table, Column: w.now.Kept.NumberName, Rows: len(wanting)})
+	if err != nil {
+		return err
+	}
+	for i, row := range wanting {
+		rows[row][at] = strconv.FormatUint(first+uint64(i), 10)
+	}
+	w.sum.LastInsertID = first
+	return nil
+}
+
+func columnCount(row int) error {
+	return sqlerr.New(sqlerr.ColumnCount, "Column count doesn't match value count at row %d", row+1)
+}
+
+// wantsNumber: as MySQL numbers a row.
+func (w *stagedWrites) wantsNumber(sql string) bool {
+	if isNull(sql) || isDefault(sql) {
+		return true
+	}
+	f, err := strconv.ParseFloat(strings.Trim(sql, "'"), 64)
+	return err == nil && f == 0 && !w.session.settings.zeroIsValue
+}
+
+// columns are the names of what is inserted.
+func (w *stagedWrites) columns() []string {
+	var names []string
+	for _, c := range w.now.Columns {
+		names = append(names, quoteName(c.Name))
+	}
+	return names
+}
+
+// insertRows inserts rows into the table itself.
+func (w *stagedWrites) insertRows(ctx context.Context, rows [][]string, ignore bool, tail string) error {
+	var b strings.Builder
+	b.WriteString("INSERT ")
+	if ignore {
+		b.WriteString("IGNORE ")
+	}
+	b.WriteString("INTO " + w.table() + " (" + strings.Join(w.columns(), ", ") + ") VALUES ")
+	for i, row := range rows {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString("(" + strings.Join(row, ", ") + ")")
+	}
+	b.WriteString(tail)
+	return w.one(ctx, b.String())
+}
+
+// addPlain inserts the rows and their lookup rows, many at once.
+func (w *stagedWrites) addPlain(ctx context.Context, rows [][]string) error {
+	return w.batches(rows, func(batch [][]string) error {
+		if err := w.insertRows(ctx, batch, false, ""); err != nil {
+			return err
+		}
+		_, err := w.remember(ctx, batch, nil, false)
+		return err
+	}, len(w.now.Columns))
+}
+
+// addAll is addPlain with what IGNORE bends; met: a row was left out.
+func (w *stagedWrites) addAll(ctx context.Context, rows [][]string) (met bool, err error) {
+	if !w.n.Ignore {
+		return false, w.addPlain(ctx, rows)
+	}
+	err = w.batches(rows, func(batch [][]string) error {
+		before := w.sum.AffectedRows
+		if err := w.insertRows(ctx, batch, true, ""); err != nil {
+			return err
+		}
+		all := w.sum.AffectedRows-before == uint64(len(batch))
+		if all {
+			all, err = w.remember(ctx, batch, nil, true)
+		}
+		met = met || !all
+		return err
+	}, len(w.now.Columns))
+	return met, err
+}
+
+// try does something that may meet another row, which is then undone.
+func (w *stagedWrites) try(ctx context.Context, do func() (met bool, err error)) (met bool, err error) {
+	s := w.session
+	if err := s.tx.Savepoint(ctx, keptPoint); err != nil {
+		return false, err
+	}
+	sum, counts, diag := w.sum, w.counts, s.diag
+	diag.rows = slices.Clone(diag.rows)
+	met, err = do()
+	if err != nil && sqlerr.From(err).Code != errDuplicate {
+		return false, err
+	}
+	if !met && err == nil {
+		return false, s.tx.ReleaseSavepoint(ctx, keptPoint)
+	}
+	w.met = err
+	w.sum, w.counts, s.diag = sum, counts, diag
+	return true, s.tx.RollbackTo(ctx, keptPoint)
+}
+
+// addOne inserts a row that may meet others.
+func (w *stagedWrites) addOne(ctx context.Context, row []string) error {
+	if len(row) != len(w.now.Columns) {
+		return columnCount(0)
+	}
+	one := [][]string{row}
+	if w.n.Ignore {
+		return w.addIgnored(ctx, one)
+	}
+	for range keptAttempts {
+		switch met, err := w.try(ctx, func() (bool, error) { return false, w.addPlain(ctx, one) }); {
+		case err != nil:
+			return err
+		case !met:
+			return nil
+		}
+		other, err := w.metBy(ctx, row)
+		if err != nil {
+			return err
+		}
+		if other == nil {
+			continue // it has just gone
+		}
+		w.counts[1]++
+		if !w.n.Replace {
+			return w.changeMet(ctx, row, other)
+		}
+		if err := w.byKeys(ctx, "DELETE FROM "+w.table(), [][]string{other}); err != nil {
+			return err
+		}
+		if err := w.forget(ctx, w.oldValues([][]string{other})); err != nil {
+			return err
+		}
+	}
+	return w.met
+}
+
+// addIgnored leaves the row out, with a warning, where it meets another one.
+func (w *stagedWrites) addIgnored(ctx context.Context, one [][]string) error {
+	before := w.sum.AffectedRows
+	left := false // by a lookup table; its warning stays
+	var warned diagnostics
+	met, err := w.try(ctx, func() (bool, error) {
+		if err := w.insertRows(ctx, one, true, ""); err != nil || w.sum.AffectedRows == before {
+			return false, err
+		}
+		all, err := w.remember(ctx, one, nil, true)
+		left, warned = !all, w.session.diag
+		return !all, err
+	})
+	if err == nil && met && left {
+		w.session.diag = warned
+	}
+	if err == nil && (met || w.sum.AffectedRows == before) {
+		w.counts[1]++
+	}
+	return err
+}
+
+// metBy is the row that a row to be inserted meets first, by its keys and kept
+// columns; nil for none.
+func (w *stagedWrites) metBy(ctx context.Context, row []string) ([]string, error) {
+	for i := range w.now.Kept.Keys {
+		k := &w.now.Kept.Keys[i]
+		values := written(k, row, nil)
+		if slices.ContainsFunc(values, func(v string) bool { return isNull(v) || isDefault(v) }) {
+			continue
+		}
+		rows, err := w.readKept(ctx, equals(k.Columns, values))
+		if err != nil || len(rows) > 0 {
+			return first(rows), err
+		}
+	}
+	return nil, nil
+}
+
+func first(rows [][]string) []string {
+	if len(rows) == 0 {
+		return nil
+	}
+	return rows[0]
+}
+
+// readKept reads keys and kept columns of the rows that satisfy the condition,
+// and locks them.
+func (w *stagedWrites) readKept(ctx context.Context, where string) ([][]string, error) {
+	names := make([]string, 0, len(w.now.Keys)+len(w.now.Kept.Old))
+	for _, c := range append(slices.Clone(w.now.Keys), w.now.Kept.Old...) {
+		names = append(names, quoteName(c))
+	}
+	to := &stagedRowset{left: w.rows.left, noBackslash: w.rows.noBackslash}
+	n := &plan.BoundStaged{Staged: &plan.Staged{Writes: []plan.StagedWrite{{Kind: plan.StagedRemove, Keys: names}}}}
+	err := w.session.readStaged(ctx, n, "SELECT "+strings.Join(names, ", ")+" FROM "+w.table()+" WHERE "+where+" FOR UPDATE", to)
+	return to.rows, err
+}
+
+// changeMet is ON DUPLICATE KEY UPDATE of the row that was met. The INSERT is
+// sent to its shard, where it meets it again.
+func (w *stagedWrites) changeMet(ctx context.Context, row, other []string) error {
+	s := w.session
+	sharding := w.now.Kept.Uniques[0].Columns
+	name := sharding[len(sharding)-1]
+	at := slices.IndexFunc(w.now.Keys, func(k string) bool { return strings.EqualFold(k, name) })
+	shard, err := s.shardOf(ctx, "SELECT 1 FROM "+w.table()+" WHERE "+equals([]string{name}, []string{other[at]}))
+	if err != nil {
+		return err
+	}
+	s.onto = shard + 1
+	err = w.insertRows(ctx, [][]string{row}, false, " "+w.n.Tail)
+	s.onto = 0
+	if err != nil || !w.now.Kept.Reassigns {
+		return err
+	}
+	now, err := w.readKept(ctx, w.where([][]string{other}))
+	if err != nil || len(now) != 1 || slices.Equal(now[0], other) {
+		return err
+	}
+	return w.renew(ctx, w.oldValues([][]string{other})[0], w.oldValues(now)[0])
+}
+
+// renew puts the lookup rows of one row's new values in the place of the old
+// ones'.
+func (w *stagedWrites) renew(ctx context.Context, old, now map[string]string) error {
+	if err := w.forget(ctx, []map[string]string{old}); err != nil {
+		return err
+	}
+	kept := *w.now.Kept
+	defer func(k *plan.Kept) { w.now.Kept = k }(w.now.Kept) // now is ours
+	w.now.Kept = &kept
+	kept.Uniques = slices.Clone(kept.Uniques)
+	for i := range kept.Uniques {
+		u := &kept.Uniques[i]
+		u.At = slices.Repeat([]int{-1}, len(u.Columns))
+	}
+	_, err := w.remember(ctx, [][]string{nil}, now, false)
+	return err
+}
+
+// shardOf is the one shard a query over a table goes to.
+func (s *Session) shardOf(ctx context.Context, sql string) (int, error) {
+	_, bound, err := s.bindInner(ctx, []byte(sql))
+	if err != nil {
+		return 0, err
+	}
+	if tasks(bound) != 1 {
+		return 0, sqlerr.Refuse("this write", "the shard of a row that it meets is not certain", "update the row by its key")
+	}
+	return bound.Tasks[0].Tasks[0].Shard, nil
+}
