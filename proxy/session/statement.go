@@ -289,7 +289,7 @@ func (s *Session) attempt(ctx context.Context, e *planned, bound *plan.Bound, pa
 		Bound: bound, Conns: l, Out: s.out, DeprecateEOF: s.c.Capabilities&wire.CapDeprecateEOF != 0,
 		Status: s.status(), MemoryBudget: s.deps.Limits.MemoryBudget, MaxRows: s.options.maxRows, FinishBytes: s.deps.Limits.FinishBytes, PadWeight: s.padWeight,
 		EndOfResult: s.endOfResult, KeepConns: s.tx.State() == txn.Open || len(s.pinned) > 0 || l.pins != "",
-		Undone: s.tx.Guarded() || s.enclosed, InTurn: s.enclosed, Apart: s.apartFor(e, bound),
+		Undone: s.tx.Guarded() || s.enclosed || s.staging, InTurn: s.enclosed, Apart: s.apartFor(e, bound),
 	}
 	if params != nil {
 		req.Params = params
