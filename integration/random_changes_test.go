@@ -269,6 +269,9 @@ func (r *changesRun) compare(c change, want, got outcome, after string) (diff st
 		}
 		return "", true
 	}
+	if c.returns && want.columns == nil && len(got.rows) == 0 && want.errno == got.errno {
+		return "", true // MariaDB answers without a result set where it sees that no row can be meant
+	}
 	if counter, same := r.known(c, want, got); counter != nil {
 		*counter++
 		return "", same
@@ -322,7 +325,8 @@ func (r *changesRun) compareWarnings(c change, want, got *outcome) {
 		got.warnings = slices.DeleteFunc(got.warnings, func(w string) bool { return strings.HasPrefix(w, "there are") })
 	}
 	if got.affected == 0 && len(got.rows) == 0 {
-		want.warnings = slices.DeleteFunc(want.warnings, func(w string) bool { return strings.HasPrefix(w, "Warning 1364 ") }) // of no row
+		ofNone := func(w string) bool { return strings.HasPrefix(w, "Warning 1364 ") }
+		want.warnings, got.warnings = slices.DeleteFunc(want.warnings, ofNone), slices.DeleteFunc(got.warnings, ofNone)
 	}
 	if moved := regexp.MustCompile(`^Warning 1265 Data truncated for column '(en|st)'`); strings.HasPrefix(c.sql, "UPDATE") {
 		got.warnings = slices.DeleteFunc(got.warnings, moved.MatchString) // of a row that moves with a value that was bent before
