@@ -166,9 +166,6 @@ func (h *residents) count(what string) {
 // and the lookup tables say the same.
 func (h *residents) check(t *testing.T, p *serval) {
 	t.Helper()
-	for _, c := range h.clusters {
-		require.NoError(t, c.Sync(t.Context()))
-	}
 	c := oneConn(t, p.open(t, h.schema))
 	mustExec(t, c, "SET serval_consistency = 'global'")
 	there, taken := map[string]string{}, map[string]string{}
@@ -209,7 +206,6 @@ func TestUniqueAmongManySessions(t *testing.T) {
 		h.rows = map[int64]string{}
 		takeOver(t, p, h.schema)
 		c := oneConn(t, p.open(t, h.schema))
-		s.sync(t)
 		mustExec(t, c, "SET serval_consistency = 'global'")
 		requireKept(t, c, "rows were taken over")
 		emails := allRows(t, c, "SELECT email FROM members WHERE email IS NOT NULL")
