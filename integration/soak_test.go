@@ -120,3 +120,8 @@ func requireSysbenchRows(t *testing.T, p *serval, clusters []*mysqlproc.Cluster)
 func TestSoakStreamingSelect(t *testing.T) { streaming(t, 1_000_000) }
 
 func TestSoakNoAcknowledgedWriteIsLost(t *testing.T) { acknowledged(t, 60*time.Second) }
+
+// TestSoakOracle is TestOracle on 8 shards in every way a statement is sent.
+func TestSoakOracle(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *serverSet) { runOracle(t, s, 8, false) })
+}
