@@ -333,12 +333,22 @@ func dropSchema(t *testing.T, clusters []*mysqlproc.Cluster, schema string) {
 	}
 }
 
+// handedOut are the addresses freeAddr gave: the kernel may give a port again as
+// soon as it is free.
+var handedOut sync.Map
+
+// freeAddr is an address nobody listens on, and given only once.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
+	for {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		require.NoError(t, err)
+		addr := l.Addr().String()
+		require.NoError(t, l.Close())
+		if _, given := handedOut.LoadOrStore(addr, true); !given {
+			return addr
+		}
+	}
 }
 
 // eventually waits for another process to get somewhere.
