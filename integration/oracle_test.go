@@ -39,6 +39,8 @@ type statementCase struct {
 	// untyped: the types of columns are not compared; MySQL widens an
 	// expression's where it puts it into a temporary table.
 	untyped bool
+	// clock: times are told by each server's own clock: any is any other.
+	clock bool
 	// database is the current one; empty means the schema.
 	database string
 	// only is the engine that knows the statement; empty means both.
@@ -77,6 +79,7 @@ func readCases(t *testing.T, patterns ...string) []statementCase {
 					notCompared: servalOnly.MatchString(sql),
 					random:      d.HasArg("random"),
 					untyped:     d.HasArg("untyped"),
+					clock:       d.HasArg("clock"),
 				}
 				d.MaybeScanArgs(t, "db", &c.database)
 				d.MaybeScanArgs(t, "only", &c.only)
@@ -244,6 +247,10 @@ func (o *oracle) runCase(t *testing.T, c statementCase, m mode) {
 	if c.untyped {
 		want.forgetTypes()
 		got.forgetTypes()
+	}
+	if c.clock {
+		want.forgetTimes()
+		got.forgetTimes()
 	}
 	if diff := compare(m.sql, want, got); diff != "" {
 		o.fail(t, c, m, diff)
