@@ -34,6 +34,7 @@ type Deadlocks struct {
 
 	waiting map[uint32]bool // since the last look
 	old     map[string]bool // clusters that answer to the old query only
+	blind   map[string]bool // clusters that were warned of, see guess
 }
 
 // lookEvery is how often waiting transactions are looked at: a wait is one
@@ -41,12 +42,13 @@ type Deadlocks struct {
 const lookEvery = 500 * time.Millisecond
 
 // waitQueries ask who waits for whom, by thread: MySQL 8 and later (manual,
-// "The data_lock_waits Table"; it needs performance_schema), and MariaDB
-// (information_schema.INNODB_LOCK_WAITS).
+// "The data_lock_waits Table"; without performance_schema it is empty, which the
+// row with 0 tells), and MariaDB (information_schema.INNODB_LOCK_WAITS).
 var waitQueries = [2]string{
-	"SELECT r.trx_mysql_thread_id, b.trx_mysql_thread_id FROM performance_schema.data_lock_waits w" +
+	"(SELECT r.trx_mysql_thread_id, b.trx_mysql_thread_id FROM performance_schema.data_lock_waits w" +
 		" JOIN information_schema.INNODB_TRX r ON r.trx_id = w.REQUESTING_ENGINE_TRANSACTION_ID" +
-		" JOIN information_schema.INNODB_TRX b ON b.trx_id = w.BLOCKING_ENGINE_TRANSACTION_ID LIMIT 10000",
+		" JOIN information_schema.INNODB_TRX b ON b.trx_id = w.BLOCKING_ENGINE_TRANSACTION_ID LIMIT 10000)" +
+		" UNION ALL SELECT 0, @@performance_schema",
 	"SELECT r.trx_mysql_thread_id, b.trx_mysql_thread_id FROM information_schema.INNODB_LOCK_WAITS w" +
 		" JOIN information_schema.INNODB_TRX r ON r.trx_id = w.requesting_trx_id" +
 		" JOIN information_schema.INNODB_TRX b ON b.trx_id = w.blocking_trx_id LIMIT 10000",
@@ -54,7 +56,7 @@ var waitQueries = [2]string{
 
 // Run looks until ctx ends.
 func (d *Deadlocks) Run(ctx context.Context) {
-	d.old = map[string]bool{}
+	d.old, d.blind = map[string]bool{}, map[string]bool{}
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
@@ -94,23 +96,33 @@ func (d *Deadlocks) look(ctx context.Context) {
 			threads[cluster][thread] = h.Session
 		}
 	}
-	edges := map[uint32][]uint32{}
+	sure, maybe := map[uint32][]uint32{}, map[uint32][]uint32{}
 	for cluster, sessions := range threads {
-		for _, w := range d.waits(ctx, cluster) {
+		pairs, guessed := d.waits(ctx, cluster)
+		for _, w := range pairs {
 			from, to := sessions[w[0]], sessions[w[1]]
-			if from != 0 && to != 0 && from != to {
-				edges[from] = append(edges[from], to)
+			if from == 0 || to == 0 || from == to {
+				continue
+			}
+			maybe[from] = append(maybe[from], to)
+			if !guessed {
+				sure[from] = append(sure[from], to)
 			}
 		}
 	}
-	for _, victim := range victims(holders, edges) {
+	gone := victims(holders, sure)
+	if len(gone) == 0 { // one at a time, the next look may find none
+		gone = victims(holders, maybe)
+		gone = gone[:min(len(gone), 1)]
+	}
+	for _, victim := range gone {
 		d.Log.Info("a deadlock over several clusters was broken", "session", victim)
 		d.Break(victim)
 	}
 }
 
 // waits are pairs of waiting and blocking thread on one cluster.
-func (d *Deadlocks) waits(ctx context.Context, cluster string) (out [][2]uint32) {
+func (d *Deadlocks) waits(ctx context.Context, cluster string) (out [][2]uint32, guessed bool) {
 	i := 0
 	if d.old[cluster] {
 		i = 1
@@ -120,10 +132,45 @@ func (d *Deadlocks) waits(ctx context.Context, cluster string) (out [][2]uint32)
 		d.old[cluster] = true
 		rows, err = d.Servers.Select(ctx, cluster, waitQueries[1])
 	}
+	out = numberPairs(rows)
+	if err == nil && !slices.Contains(out, [2]uint32{0, 0}) {
+		return out, false
+	}
+	return d.guess(ctx, cluster, err), true
+}
+
+// guessQuery asks which threads hold locks of rows, and which of them wait for one
+// since two seconds or more. A row that is waited for counts as locked.
+const guessQuery = "SELECT trx_mysql_thread_id, trx_state = 'LOCK WAIT' AND trx_wait_started <= NOW() - INTERVAL 2 SECOND FROM information_schema.INNODB_TRX" +
+	" WHERE trx_rows_locked > 0 AND trx_mysql_thread_id > 0 LIMIT 1000"
+
+// guess is waits where the server does not say who waits for whom: it may be any
+// transaction that holds locks there. A circle of such waits is most likely
+// one, since each of its transactions waits for long on one cluster and holds
+// locks on another; where it is none, a transaction was ended in vain.
+func (d *Deadlocks) guess(ctx context.Context, cluster string, why error) (out [][2]uint32) {
+	rows, err := d.Servers.Select(ctx, cluster, guessQuery)
 	if err != nil {
 		d.Log.Debug("lock waits are not to be had", "cluster", cluster, "err", err)
 		return nil
 	}
+	if !d.blind[cluster] {
+		d.blind[cluster] = true
+		d.Log.Warn("the server does not say who waits for whom (performance_schema is off, or the backend account may not read it): "+
+			"after two seconds a deadlock over clusters is guessed", "cluster", cluster, "err", why)
+	}
+	lockers := numberPairs(rows)
+	for _, w := range lockers {
+		for _, l := range lockers {
+			if w[1] != 0 && w[0] != l[0] {
+				out = append(out, [2]uint32{w[0], l[0]})
+			}
+		}
+	}
+	return out
+}
+
+func numberPairs(rows [][][]byte) (out [][2]uint32) {
 	for _, r := range rows {
 		if len(r) != 2 {
 			continue
