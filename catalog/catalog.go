@@ -275,21 +275,44 @@ func (s *Store) Subscribe() <-chan struct{} {
 	return ch
 }
 
-// Hold keeps new statements waiting while it is not known which rules are in
-// effect.
+// Hold keeps statements waiting: because it is not known which rules are in
+// effect, or because tables change their place.
 type Hold struct {
 	// Why is for those who wait too long.
 	Why string
-	// Over is closed when statements may go on, with the Catalog as it is then.
+	// Writes: only new transactions and changes outside of one wait; what reads
+	// outside of a transaction goes on, and so do transactions that are open.
+	Writes bool
+	// Over is closed when those who wait look again: there may be another Hold,
+	// or a Catalog to plan by anew.
 	Over chan struct{}
 }
 
 // Held is the hold there is, nil for none. It takes no lock.
 func (s *Store) Held() *Hold { return s.held.Load() }
 
-// Hold begins one, if there is none. Only the control plane calls it.
+// Hold begins one of everything, or makes one of writes that. Only the control
+// plane calls it.
 func (s *Store) Hold(why string) {
-	s.held.CompareAndSwap(nil, &Hold{Why: why, Over: make(chan struct{})})
+	next := &Hold{Why: why, Over: make(chan struct{})}
+	for {
+		h := s.held.Load()
+		if h != nil && !h.Writes {
+			return
+		}
+		if s.held.CompareAndSwap(h, next) {
+			if h != nil {
+				close(h.Over)
+			}
+			return
+		}
+	}
+}
+
+// HoldWrites begins a hold of writes, if there is none of any kind. Only the
+// control plane calls it.
+func (s *Store) HoldWrites(why string) {
+	s.held.CompareAndSwap(nil, &Hold{Why: why, Writes: true, Over: make(chan struct{})})
 }
 
 // Release ends the hold, if there is one.

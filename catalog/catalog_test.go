@@ -101,6 +101,21 @@ func TestAHoldEndsForAllWhoWait(t *testing.T) {
 	require.Nil(t, s.Held())
 }
 
+func TestAHoldOfWritesBecomesOneOfEverything(t *testing.T) {
+	s := NewStore(&Catalog{})
+	s.HoldWrites("tables move")
+	writes := s.Held()
+	require.True(t, writes.Writes)
+	s.Hold("they are renamed")
+	<-writes.Over // who waits looks again
+	all := s.Held()
+	require.False(t, all.Writes)
+	s.HoldWrites("again")
+	require.Same(t, all, s.Held(), "less is no reason to let go")
+	s.Release()
+	<-all.Over
+}
+
 func BenchmarkTable(b *testing.B) {
 	for _, fold := range []bool{false, true} {
 		c := shop(fold)

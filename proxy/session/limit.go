@@ -64,8 +64,10 @@ func (s *Session) begin(ctx context.Context, command string, text []byte) contex
 
 // end is behind a command: a KILL QUERY from here on finds nothing to end.
 func (s *Session) end() {
+	s.reading.Store(nil)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.participantsLocked()
 	s.mu.cancel, s.mu.limit.at = nil, time.Time{}
 }
 

@@ -33,6 +33,9 @@ func (s *Session) lockStatement(ctx context.Context, tokens []token) (bool, erro
 	if err := s.freeLocks(ctx); err != nil {
 		return true, err
 	}
+	if err := s.awaitAll(ctx); err != nil {
+		return true, err
+	}
 	for _, cluster := range slices.Sorted(maps.Keys(byCluster)) {
 		if err := s.lockOn(ctx, cluster, byCluster[cluster]); err != nil {
 			_ = s.freeLocks(ctx) // all or none

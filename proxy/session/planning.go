@@ -164,28 +164,6 @@ func (s *Session) planKey(dst []byte, cat *catalog.Catalog, key []byte) []byte {
 	return append(dst, key...)
 }
 
-// heldFor bounds the wait of a statement for the rules to be known again.
-const heldFor = 10 * time.Second
-
-// awaitRules waits while it is not known which rules are in effect: the moment
-// in which several Servals change over.
-func (s *Session) awaitRules(ctx context.Context) error {
-	h := s.deps.Catalog.Held()
-	if h == nil {
-		return nil
-	}
-	timer := time.NewTimer(heldFor)
-	defer timer.Stop()
-	select {
-	case <-h.Over:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return sqlerr.New(sqlerr.OfflineMode, "Serval holds statements: %s; try again, or another Serval", h.Why)
-	}
-}
-
 // plan finds the plan of a statement, whose fingerprint is in fp, or makes it.
 func (s *Session) plan(text []byte, fp *parser.Fingerprint) (e *planned, hit bool, err error) {
 	cat := s.deps.Catalog.Load()

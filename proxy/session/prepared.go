@@ -329,6 +329,11 @@ func (s *Session) executePrepared(ctx context.Context, p *prepared) error {
 	if p.plan.session {
 		return s.executeText(ctx, p)
 	}
+	if waited, err := s.heldBack(ctx, p.plan); err != nil {
+		return err
+	} else if waited {
+		return s.executePrepared(ctx, p)
+	}
 	return s.dispatch(ctx, p.plan, &p.args, &p.args)
 }
 
@@ -367,6 +372,11 @@ func (s *Session) executeText(ctx context.Context, p *prepared) error {
 	}
 	if q.plan, err = s.planSpliced(q.text, &q.fp); err != nil {
 		return s.failed(ctx, err)
+	}
+	if waited, err := s.heldBack(ctx, q.plan); err != nil {
+		return s.failed(ctx, err)
+	} else if waited {
+		return s.executeText(ctx, p)
 	}
 	return s.dispatch(ctx, q.plan, &q.args, &q.args)
 }

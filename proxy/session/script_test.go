@@ -23,6 +23,7 @@ import (
 	"github.com/servaldb/serval/executor/txn"
 	"github.com/servaldb/serval/internal/mysqltest"
 	"github.com/servaldb/serval/internal/wire"
+	"github.com/servaldb/serval/router/plan"
 	"github.com/servaldb/serval/shardrule"
 	"github.com/servaldb/serval/topology"
 )
@@ -54,6 +55,7 @@ type world struct {
 	servers  [2]*mysqltest.Server
 	shown    [2]int
 	fleet    *backend.Fleet
+	store    *catalog.Store
 	registry *Registry
 	conn     net.Conn
 	in       *wire.Reader
@@ -101,6 +103,7 @@ func newWorld(t *testing.T, d *datadriven.TestData) *world {
 		user = &catalog.User{Name: "report", Schemas: []string{"shop"}, ReadOnly: true}
 	}
 	store := catalog.NewStore(scriptCatalog(t))
+	w.store = store
 	deps := Deps{
 		Catalog: store, Plans: NewPlans(100), Fleet: w.fleet, Weights: NewWeights(), Registry: w.registry,
 		Coordinator: coordinator{}, Limits: Limits{MaxPacket: 1 << 20, MaxStatements: 2, MaxLongData: 100},
@@ -337,6 +340,38 @@ func (w *world) run(line string) {
 		}
 	case "read": // what the server says unasked
 		w.in.SetSeq(0)
+	case "hold", "release":
+		map[string]func(){
+			"hold writes": func() { w.store.HoldWrites("tables move") },
+			"hold all":    func() { w.store.Hold("tables move") },
+			"release":     w.store.Release,
+		}[line]()
+		return
+	case "waits>": // a statement that is held
+		fmt.Fprintf(&w.out, "waits> %s\n", arg)
+		w.send(wire.ComQuery, []byte(arg))
+		w.waitHeld()
+		w.servers01()
+		return
+	case "waits-execute>":
+		w.execute(arg)
+		w.waitHeld()
+		w.servers01()
+		return
+	case "still": // it waits on, under another hold
+		time.Sleep(20 * time.Millisecond)
+		w.waitHeld()
+		w.servers01()
+		return
+	case "answer":
+	case "unsettled": // of table users: unsettled writes|all
+		w.waitRest()
+		var ids []uint32
+		for _, i := range w.registry.Unsettled([]plan.TableName{{Schema: "shop", Table: "users"}}, arg == "all") {
+			ids = append(ids, i.ID)
+		}
+		fmt.Fprintf(&w.out, "unsettled: %v\n", ids)
+		return
 	case "pins":
 		for _, i := range w.registry.List() {
 			fmt.Fprintf(&w.out, "pins: %v\n", i.Pins)
@@ -364,6 +399,22 @@ func (w *world) waitIdle() {
 	require.Eventually(w.t, func() bool {
 		l := w.registry.List()
 		return len(l) == 0 || l[0].Command == "Sleep"
+	}, 5*time.Second, time.Millisecond)
+}
+
+func (w *world) waitHeld() { w.waitFor(func(s *Session) bool { return s.mu.waiting }) }
+
+// waitRest waits until the session waits for something.
+func (w *world) waitRest() {
+	w.waitFor(func(s *Session) bool { return s.mu.waiting || s.mu.command == "Sleep" })
+}
+
+func (w *world) waitFor(is func(*Session) bool) {
+	require.Eventually(w.t, func() bool {
+		s := w.registry.all()[0]
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return is(s)
 	}, 5*time.Second, time.Millisecond)
 }
 

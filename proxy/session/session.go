@@ -218,6 +218,9 @@ type Session struct {
 	later []func()
 
 	statements atomic.Uint64
+	// reading is the running statement where it only reads, outside of a
+	// transaction.
+	reading atomic.Pointer[planned]
 
 	mu struct {
 		sync.Mutex
@@ -231,6 +234,7 @@ type Session struct {
 		began     time.Time         // when the transaction joined its first cluster
 		pins      map[string][]string
 		killed    bool
+		waiting   bool               // the running statement is held
 		cancel    context.CancelFunc // of the running statement, nil when idle
 		limit     timeLimit
 	}
@@ -336,11 +340,17 @@ func (s *Session) publish() {
 	defer s.mu.Unlock()
 	s.mu.db = s.settings.db
 	s.mu.inTx = s.tx.State() == txn.Open
-	if n := s.tx.Participants(); n != len(s.mu.clusters) {
-		s.mu.clusters = s.tx.Clusters()
-	}
+	s.participantsLocked()
 	if len(s.mu.clusters) == 0 {
 		clear(s.mu.threads)
+	}
+}
+
+// participantsLocked shows what the transaction holds, before the session shows
+// itself idle: Registry.Unsettled relies on it.
+func (s *Session) participantsLocked() {
+	if n := s.tx.Participants(); n != len(s.mu.clusters) {
+		s.mu.clusters = s.tx.Clusters()
 	}
 }
 

@@ -48,6 +48,11 @@ func (s *Session) text(ctx context.Context, text []byte, fp *parser.Fingerprint)
 	if fp.Flags&parser.HasMarker != 0 {
 		return sqlerr.New(sqlerr.Parse, "You have an error in your SQL syntax near '?'")
 	}
+	if waited, err := s.heldBack(ctx, e); err != nil {
+		return s.failed(ctx, err)
+	} else if waited {
+		return s.text(ctx, text, fp)
+	}
 	s.args = textArgs{text: text, literals: fp.Literals, mode: s.settings.mode}
 	return s.dispatch(ctx, e, &s.args, nil)
 }
@@ -68,6 +73,11 @@ func (s *Session) textWithSession(ctx context.Context, text string) error {
 	e, err := s.planSpliced(put, &fp)
 	if err != nil {
 		return s.failed(ctx, err)
+	}
+	if waited, err := s.heldBack(ctx, e); err != nil {
+		return s.failed(ctx, err)
+	} else if waited {
+		return s.textWithSession(ctx, text)
 	}
 	return s.dispatch(ctx, e, &textArgs{text: put, literals: fp.Literals, mode: s.settings.mode}, nil)
 }
@@ -101,6 +111,9 @@ func (s *Session) dispatch(ctx context.Context, e *planned, args plan.Args, para
 	alone, err := s.boundary(ctx, e)
 	if err != nil {
 		return err
+	}
+	if e.plan.ReadOnly && s.tx.State() == txn.Idle {
+		s.reading.Store(e)
 	}
 	if !s.onMariaDB() || e.kind != parser.KindSelect || len(e.tables) > 0 {
 		s.diag.reset() // MariaDB keeps them for what reads no table

@@ -35,6 +35,11 @@ func (s *Session) beginStatement(ctx context.Context, tokens []token) (bool, err
 	}
 	opts.Isolation = s.next.Isolation
 	s.next = txn.Options{}
+	if opts.Snapshot { // the servers' transactions begin now
+		if err := s.awaitAll(ctx); err != nil {
+			return true, err
+		}
+	}
 	if err := s.open(opts); err != nil {
 		return true, err
 	}
