@@ -60,7 +60,8 @@ func compareCommits(ctx context.Context, opt options, dir string) error {
 func compareEngine(ctx context.Context, opt options, engine mysqlproc.Engine, dir string) (err error) {
 	var servers []*mysqlproc.Server
 	for i := range 2 {
-		s, err := mysqlproc.Start(ctx, mysqlproc.Options{Engine: engine, Dir: filepath.Join(dir, fmt.Sprint("c", i)), ServerID: uint32(i + 1)})
+		s, err := mysqlproc.Start(ctx, mysqlproc.Options{Engine: engine, Dir: filepath.Join(dir, fmt.Sprint("c", i)), ServerID: uint32(i + 1),
+			Extra: []string{"--innodb-flush-method=fsync"}}) // with 1 a commit is to wait for the disk
 		if err != nil {
 			return err
 		}

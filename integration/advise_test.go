@@ -36,7 +36,7 @@ func adviseRun(t *testing.T, args ...string) (r adviseReport) {
 // The same workload, as a server logs it and as Serval counts it, leads to the
 // same keys: orders by their user, users by id.
 func TestAdvise(t *testing.T) {
-	eachEngine(t, func(t *testing.T, s *serverSet) {
+	eachEngineAlone(t, func(t *testing.T, s *serverSet) {
 		const schema = "advised"
 		clusters := s.Clusters(t)
 		dropSchema(t, clusters, schema)

@@ -19,7 +19,6 @@ import (
 // goes, or Serval is told to end: it is committed or rolled back as a whole,
 // the client is told the truth, and nothing stays prepared.
 func TestACommitThatIsDisturbedEndsWhole(t *testing.T) {
-	faulty := buildFaulty(t)
 	disturb := map[string]func(d *disturbed){
 		"KILL QUERY":      func(d *disturbed) { mustExec(d.t, d.other, "KILL QUERY "+d.id) },
 		"KILL CONNECTION": func(d *disturbed) { mustExec(d.t, d.other, "KILL "+d.id) },
@@ -27,9 +26,10 @@ func TestACommitThatIsDisturbedEndsWhole(t *testing.T) {
 		"SIGTERM":         func(d *disturbed) { require.NoError(d.t, d.p.cmd.Process.Signal(syscall.SIGTERM)) },
 	}
 	eachEngine(t, func(t *testing.T, s *serverSet) {
-		b := newBank(t, s.Clusters(t))
-		x := one(t, b.clusters[0].Primary.DB(), "SELECT MIN(id) FROM bank_0.account")
-		y := one(t, b.clusters[1].Primary.DB(), "SELECT MIN(id) FROM bank_2.account")
+		faulty := buildFaulty(t)
+		b := newBank(t, s.Clusters(t), "bankends")
+		x := one(t, b.clusters[0].Primary.DB(), "SELECT MIN(id) FROM bankends_0.account")
+		y := one(t, b.clusters[1].Primary.DB(), "SELECT MIN(id) FROM bankends_2.account")
 		for _, point := range faultPoints {
 			for name, do := range disturb {
 				t.Run(point+"/"+name, func(t *testing.T) {
@@ -59,7 +59,7 @@ func (d *disturbed) run(b *bank, program, point string, disturb func(*disturbed)
 	d.other = oneConn(t, db)
 	conn := oneConn(t, db)
 	d.id = one(t, conn, "SELECT CONNECTION_ID()")
-	before := one(t, d.other, "SELECT SUM(balance) FROM account WHERE id = "+d.x)
+	before := one(t, d.other, "SELECT /*+ SERVAL(primary) */ balance FROM account WHERE id = "+d.x)
 	mustExec(t, conn, "BEGIN", "UPDATE account SET balance = balance - 1 WHERE id = "+d.x, "UPDATE account SET balance = balance + 1 WHERE id = "+d.y)
 	ctx, cancel := context.WithCancel(t.Context())
 	d.vanish = cancel
@@ -81,7 +81,7 @@ func (d *disturbed) run(b *bank, program, point string, disturb func(*disturbed)
 	fresh := b.serve(t, binary)
 	defer fresh.stop(t)
 	after := fresh.open(t, b.schema)
-	moved := one(t, after, "SELECT balance FROM account WHERE id = "+d.x) != before
+	moved := one(t, after, "SELECT /*+ SERVAL(primary) */ balance FROM account WHERE id = "+d.x) != before
 	require.Equal(t, "40000", one(t, after, "SELECT SUM(balance) FROM account FOR UPDATE"), "half a transfer")
 	var server *mysql.MySQLError
 	switch {
@@ -97,7 +97,7 @@ func (d *disturbed) run(b *bank, program, point string, disturb func(*disturbed)
 // it is not forgotten; put back, the branch is ended.
 func TestABranchOnAClusterThatIsTakenOutIsTold(t *testing.T) {
 	eachEngine(t, func(t *testing.T, s *serverSet) {
-		clusters := s.Clusters(t)
+		clusters := s.Own(t)
 		cfg := settings{Schema: "gone", AllSchemas: true, Clusters: clusterLines(clusters)}
 		p := startServal(t, s, cfg)
 		all, err := os.ReadFile(p.Config)

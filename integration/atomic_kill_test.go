@@ -10,16 +10,14 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/servaldb/serval/internal/mysqlproc"
 )
 
 // No crash of a server leaves half a transaction either: a primary is killed
 // while Serval is at each step of the commit protocol, and goes on or is killed
 // too. (Random moments are TestSoakNoCrashLeavesHalfATransaction's.)
 func TestNoCrashOfAServerLeavesHalfATransaction(t *testing.T) {
-	faulty := buildFaulty(t)
 	eachEngine(t, func(t *testing.T, s *serverSet) {
+		faulty := buildFaulty(t)
 		m := newTorment(t, s, 1)
 		for i, point := range faultPoints {
 			m.at(faulty, point, i%2, i == 1 || i == 2)
@@ -41,14 +39,8 @@ type torment struct {
 
 func newTorment(t *testing.T, s *serverSet, seed uint64) *torment {
 	t.Helper()
-	var clusters []*mysqlproc.Cluster
-	for i, name := range []string{"c0", "c1"} {
-		c, err := mysqlproc.StartCluster(t.Context(), mysqlproc.ClusterOptions{Engine: s.engine, Dir: t.TempDir(), Name: name, FirstID: uint32(80 + i)})
-		require.NoError(t, err)
-		t.Cleanup(func() { _ = c.Close() })
-		clusters = append(clusters, c)
-	}
-	m := &torment{T: t, bank: newBank(t, clusters), r: rand.New(rand.NewPCG(seed, seed))}
+	clusters := s.Own(t)
+	m := &torment{T: t, bank: newBank(t, clusters, "bank"), r: rand.New(rand.NewPCG(seed, seed))}
 	m.serval = m.serve(t, binary)
 	ctx, cancel := context.WithCancel(t.Context())
 	db := m.serval.open(t, m.schema)

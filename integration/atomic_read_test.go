@@ -15,9 +15,11 @@ import (
 func TestASessionReadsItsAtomicWrites(t *testing.T) {
 	eachEngine(t, func(t *testing.T, s *serverSet) {
 		clusters := s.Clusters(t)
-		p := startServal(t, s, settings{Schema: "ryw", Clusters: clusterLines(clusters), Tables: "t: {shard: hash(id), shards: 4, on: [c0, c1]}"})
+		dropSchema(t, clusters, "rywatomic")
+		t.Cleanup(func() { dropSchema(t, clusters, "rywatomic") })
+		p := startServal(t, s, settings{Schema: "rywatomic", Clusters: clusterLines(clusters), Tables: "t: {shard: hash(id), shards: 4, on: [c0, c1]}"})
 		db := p.open(t, "")
-		mustExec(t, oneConn(t, db), "CREATE DATABASE ryw", "USE ryw", "CREATE TABLE t (id BIGINT PRIMARY KEY, n INT NOT NULL)")
+		mustExec(t, oneConn(t, db), "CREATE DATABASE rywatomic", "USE rywatomic", "CREATE TABLE t (id BIGINT PRIMARY KEY, n INT NOT NULL)")
 		s.sync(t)
 		const sessions, rows = 16, 6
 		stop := time.Now().Add(readFor)
@@ -29,7 +31,7 @@ func TestASessionReadsItsAtomicWrites(t *testing.T) {
 			conn := oneConn(t, db)
 			workers.Go(func() {
 				for n := 1; time.Now().Before(stop); n++ {
-					insert := "REPLACE INTO ryw.t VALUES "
+					insert := "REPLACE INTO rywatomic.t VALUES "
 					for k := range rows {
 						insert += fmt.Sprintf("(%d, %d),", w*1000+k, n)
 					}
@@ -41,7 +43,7 @@ func TestASessionReadsItsAtomicWrites(t *testing.T) {
 						return
 					}
 					var seen int
-					err := conn.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM ryw.t WHERE n = ? AND id BETWEEN ? AND ?", n, w*1000, w*1000+rows).Scan(&seen)
+					err := conn.QueryRowContext(t.Context(), "SELECT COUNT(*) FROM rywatomic.t WHERE n = ? AND id BETWEEN ? AND ?", n, w*1000, w*1000+rows).Scan(&seen)
 					if err == nil && seen != rows {
 						err = fmt.Errorf("session %d reads %d of the %d rows it has just written (round %d)", w, seen, rows, n)
 					}

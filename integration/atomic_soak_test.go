@@ -10,8 +10,8 @@ import (
 // TestSoakNoCrashLeavesHalfATransaction is the acceptance run: 200 kills of
 // Serval and of primaries, the first of them at every step of the protocol.
 func TestSoakNoCrashLeavesHalfATransaction(t *testing.T) {
-	faulty := buildFaulty(t)
 	eachEngine(t, func(t *testing.T, s *serverSet) {
+		faulty := buildFaulty(t)
 		m := newTorment(t, s, 2)
 		for _, point := range faultPoints {
 			for i := range 4 {

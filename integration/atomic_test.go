@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -31,9 +32,9 @@ func TestNoCrashLeavesHalfATransaction(t *testing.T) { transfers(t, 3) }
 // transfers kills Serval once at each fault point and kills times at random,
 // then asks a fresh one.
 func transfers(t *testing.T, kills int) {
-	faulty := buildFaulty(t)
 	eachEngine(t, func(t *testing.T, s *serverSet) {
-		b := newBank(t, s.Clusters(t))
+		faulty := buildFaulty(t)
+		b := newBank(t, s.Clusters(t), "bank")
 		for _, point := range faultPoints {
 			p := b.serve(t, faulty, "SERVAL_FAULT="+point)
 			b.work(t, p, 20*time.Second)
@@ -53,15 +54,21 @@ func transfers(t *testing.T, kills int) {
 	})
 }
 
-// buildFaulty builds a Serval with the fault points in it.
+// faulty is a Serval with the fault points in it.
+var faulty part[string]
+
 func buildFaulty(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "serval-faulty")
-	build := exec.Command("go", "build", "-tags", "fault", "-o", path, "./cmd/serval")
-	build.Dir = ".."
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	return path
+	return faulty.start(t, "serval with fault points", func() (string, error) {
+		path := filepath.Join(tempDir, "serval-faulty")
+		build := exec.Command("go", "build", "-tags", "fault", "-o", path, "./cmd/serval")
+		build.Dir = ".."
+		out, err := build.CombinedOutput()
+		if err != nil {
+			return "", fmt.Errorf("%w: %s", err, out)
+		}
+		return path, nil
+	})
 }
 
 const (
@@ -87,9 +94,9 @@ type bank struct {
 	next  int64
 }
 
-func newBank(t *testing.T, clusters []*mysqlproc.Cluster) *bank {
+func newBank(t *testing.T, clusters []*mysqlproc.Cluster, schema string) *bank {
 	t.Helper()
-	b := &bank{clusters: clusters, schema: "bank", acked: map[int64]bool{}, listen: freeAddr(t), admin: freeAddr(t)}
+	b := &bank{clusters: clusters, schema: schema, acked: map[int64]bool{}, listen: freeAddr(t), admin: freeAddr(t)}
 	dropSchema(t, b.clusters, b.schema)
 	t.Cleanup(func() { dropSchema(t, b.clusters, b.schema) })
 	cfg := settings{Schema: b.schema, Tables: bankTables, Clusters: clusterLines(b.clusters)}
@@ -97,11 +104,11 @@ func newBank(t *testing.T, clusters []*mysqlproc.Cluster) *bank {
 	require.NoError(t, os.WriteFile(b.config, []byte(cfg.yaml(b.listen, b.admin)), 0o600))
 	p := b.serve(t, binary)
 	db := p.open(t, "")
-	mustExec(t, oneConn(t, db), "CREATE DATABASE bank", "USE bank",
+	mustExec(t, oneConn(t, db), "CREATE DATABASE "+schema, "USE "+schema,
 		"CREATE TABLE account (id BIGINT PRIMARY KEY, balance BIGINT NOT NULL)",
 		"CREATE TABLE transfer (id BIGINT PRIMARY KEY, payer BIGINT NOT NULL, payee BIGINT NOT NULL, amount BIGINT NOT NULL)")
 	for id := range accounts {
-		mustExec(t, db, fmt.Sprintf("INSERT INTO bank.account VALUES (%d, %d)", id, firstRich))
+		mustExec(t, db, fmt.Sprintf("INSERT INTO %s.account VALUES (%d, %d)", schema, id, firstRich))
 	}
 	p.stop(t)
 	return b
@@ -221,27 +228,37 @@ func (b *bank) check(t *testing.T) {
 	t.Logf("%d transfers acknowledged, %d more committed without the client hearing of it", len(b.acked), len(there)-len(b.acked))
 }
 
-// awaitRecovery waits until no primary has a prepared branch.
+// awaitRecovery waits until no primary has a branch any more that was prepared
+// when the wait began; those of the tests beside this one come and go.
 func (b *bank) awaitRecovery(t *testing.T) {
 	t.Helper()
-	deadline := time.Now().Add(40 * time.Second)
-	for {
-		left := 0
-		for _, c := range b.clusters {
-			rows, err := c.Primary.DB().QueryContext(t.Context(), "XA RECOVER")
-			require.NoError(t, err)
-			for rows.Next() {
-				left++
-			}
-			require.NoError(t, rows.Err())
-			require.NoError(t, rows.Close())
+	left := b.branches(t)
+	eventually(t, 40*time.Second, func() error {
+		now := b.branches(t)
+		maps.DeleteFunc(left, func(id string, _ bool) bool { return !now[id] })
+		if len(left) > 0 {
+			return fmt.Errorf("%d branches are still prepared", len(left))
 		}
-		if left == 0 {
-			return
+		return nil
+	})
+}
+
+// branches are the prepared ones of all primaries.
+func (b *bank) branches(t *testing.T) map[string]bool {
+	t.Helper()
+	all := map[string]bool{}
+	for _, c := range b.clusters {
+		rows, err := c.Primary.DB().QueryContext(t.Context(), "XA RECOVER")
+		require.NoError(t, err)
+		for rows.Next() {
+			var format, gtrid, bqual int
+			var id string
+			require.NoError(t, rows.Scan(&format, &gtrid, &bqual, &id))
+			all[c.Name+" "+id] = true
 		}
-		require.True(t, time.Now().Before(deadline), "%d branches are still prepared", left)
-		time.Sleep(100 * time.Millisecond) // recovery is another process's
+		require.NoError(t, rows.Err())
 	}
+	return all
 }
 
 func eachRow(t *testing.T, db *sql.DB, query string, columns int, f func([]int64)) {

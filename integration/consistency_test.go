@@ -16,7 +16,7 @@ import (
 // A session reads what it wrote even when no replica has it yet; others may
 // read the past from a replica.
 func TestReadYourWrites(t *testing.T) {
-	eachEngine(t, func(t *testing.T, s *serverSet) {
+	eachEngineAlone(t, func(t *testing.T, s *serverSet) {
 		clusters := s.Clusters(t)
 		dropSchema(t, clusters, "ryw")
 		t.Cleanup(func() { dropSchema(t, clusters, "ryw") })
@@ -80,7 +80,7 @@ func TestReadYourWritesUnderLoad(t *testing.T) {
 
 // Plain reads go to replicas; writes and transactions to the primary.
 func TestReadsGoToReplicas(t *testing.T) {
-	eachEngine(t, func(t *testing.T, s *serverSet) {
+	eachEngineAlone(t, func(t *testing.T, s *serverSet) {
 		p := startWithT(t, s, "rwsplit")
 		conn := oneConn(t, p.open(t, "rwsplit"))
 		fillT(t, conn, 50)
@@ -130,25 +130,33 @@ func questions(t *testing.T, s *serverSet) selects {
 	return total
 }
 
-// A replica that dies takes no read with it but the one in its hands.
-func TestReplicaKilled(t *testing.T) {
+// What befalls a cluster that Serval has found the primary of by itself, one
+// after the other.
+func TestFailover(t *testing.T) {
 	eachEngine(t, func(t *testing.T, s *serverSet) {
-		p := startFailover(t, s, "replicakilled")
-		c := s.Failover(t)
-		db := p.open(t, "replicakilled")
-		mustExec(t, db, "CREATE TABLE t (id INT PRIMARY KEY, n INT)", "INSERT INTO t VALUES (1, 1)")
-		require.NoError(t, c.Sync(t.Context()))
-		require.NoError(t, c.Replicas[0].Kill9())
-		t.Cleanup(func() { require.NoError(t, c.Replicas[0].Restart(context.Background())) })
-		failed := 0
-		for range 200 {
-			var n int
-			if err := db.QueryRowContext(t.Context(), "SELECT n FROM t WHERE id = 1").Scan(&n); err != nil {
-				failed++
-			}
-		}
-		require.Zero(t, failed, "reads outside transactions are tried again elsewhere")
+		t.Run("a replica is killed", func(t *testing.T) { replicaKilled(t, s) })
+		t.Run("a promotion from outside", func(t *testing.T) { promotionFromOutside(t, s) })
+		t.Run("writes are held without a primary", func(t *testing.T) { writesAreHeld(t, s) })
 	})
+}
+
+// A replica that dies takes no read with it but the one in its hands.
+func replicaKilled(t *testing.T, s *serverSet) {
+	p := startFailover(t, s, "replicakilled")
+	c := s.Failover(t)
+	db := p.open(t, "replicakilled")
+	mustExec(t, db, "CREATE TABLE t (id INT PRIMARY KEY, n INT)", "INSERT INTO t VALUES (1, 1)")
+	require.NoError(t, c.Sync(t.Context()))
+	require.NoError(t, c.Replicas[0].Kill9())
+	t.Cleanup(func() { require.NoError(t, c.Replicas[0].Restart(context.Background())) })
+	failed := 0
+	for range 200 {
+		var n int
+		if err := db.QueryRowContext(t.Context(), "SELECT n FROM t WHERE id = 1").Scan(&n); err != nil {
+			failed++
+		}
+	}
+	require.Zero(t, failed, "reads outside transactions are tried again elsewhere")
 }
 
 // startFailover is a Serval for the cluster to break, its primary found by itself.
@@ -164,43 +172,41 @@ func startFailover(t *testing.T, s *serverSet, schema string) *serval {
 
 // A promotion done from outside is followed: writes wait for the new primary
 // instead of failing, and none is lost or written to two servers.
-func TestPromotionFromOutside(t *testing.T) {
-	eachEngine(t, func(t *testing.T, s *serverSet) {
-		p := startFailover(t, s, "promotion")
-		c := s.Failover(t)
-		db := p.open(t, "promotion")
-		mustExec(t, db, "CREATE TABLE t (id INT PRIMARY KEY)")
-		require.NoError(t, c.Sync(t.Context()))
+func promotionFromOutside(t *testing.T, s *serverSet) {
+	p := startFailover(t, s, "promotion")
+	c := s.Failover(t)
+	db := p.open(t, "promotion")
+	mustExec(t, db, "CREATE TABLE t (id INT PRIMARY KEY)")
+	require.NoError(t, c.Sync(t.Context()))
 
-		var acknowledged atomic.Int64
-		var errs errorList
-		ctx, cancel := context.WithCancel(t.Context())
-		var writers sync.WaitGroup
-		for w := range 4 {
-			writers.Go(func() {
-				for i := 0; ctx.Err() == nil; i++ {
-					if _, err := db.ExecContext(context.WithoutCancel(ctx), "INSERT INTO t VALUES (?)", w*1_000_000+i); err != nil {
-						errs.add(err)
-						continue
-					}
-					acknowledged.Add(1)
+	var acknowledged atomic.Int64
+	var errs errorList
+	ctx, cancel := context.WithCancel(t.Context())
+	var writers sync.WaitGroup
+	for w := range 4 {
+		writers.Go(func() {
+			for i := 0; ctx.Err() == nil; i++ {
+				if _, err := db.ExecContext(context.WithoutCancel(ctx), "INSERT INTO t VALUES (?)", w*1_000_000+i); err != nil {
+					errs.add(err)
+					continue
 				}
-			})
-		}
-		for range 2 { // there and back
-			reach(t, &acknowledged, 50)
-			require.NoError(t, c.Promote(t.Context(), c.Replicas[0]))
-			reach(t, &acknowledged, 50)
-		}
-		cancel()
-		writers.Wait()
-		require.NoError(t, c.Sync(t.Context()))
-		var rows int64
-		require.NoError(t, c.Primary.DB().QueryRowContext(t.Context(), "SELECT COUNT(*) FROM promotion.t").Scan(&rows))
-		require.GreaterOrEqual(t, rows, acknowledged.Load(), "no acknowledged write is lost")
-		t.Logf("%d writes acknowledged over two promotions, %d failed: %v", acknowledged.Load(), errs.len(), errs.first())
-		require.LessOrEqual(t, errs.len(), 16, "writes are held while there is no primary: only those in flight may fail")
-	})
+				acknowledged.Add(1)
+			}
+		})
+	}
+	for range 2 { // there and back
+		reach(t, &acknowledged, 50)
+		require.NoError(t, c.Promote(t.Context(), c.Replicas[0]))
+		reach(t, &acknowledged, 50)
+	}
+	cancel()
+	writers.Wait()
+	require.NoError(t, c.Sync(t.Context()))
+	var rows int64
+	require.NoError(t, c.Primary.DB().QueryRowContext(t.Context(), "SELECT COUNT(*) FROM promotion.t").Scan(&rows))
+	require.GreaterOrEqual(t, rows, acknowledged.Load(), "no acknowledged write is lost")
+	t.Logf("%d writes acknowledged over two promotions, %d failed: %v", acknowledged.Load(), errs.len(), errs.first())
+	require.LessOrEqual(t, errs.len(), 16, "writes are held while there is no primary: only those in flight may fail")
 }
 
 // reach waits until the counter has grown by n.
@@ -243,39 +249,37 @@ func (l *errorList) first() error {
 }
 
 // While there is no primary, a write waits; it is done when one is there.
-func TestWritesAreHeldWithoutPrimary(t *testing.T) {
-	eachEngine(t, func(t *testing.T, s *serverSet) {
-		p := startFailover(t, s, "held")
-		c := s.Failover(t)
-		db := p.open(t, "held")
-		mustExec(t, db, "CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)")
-		require.NoError(t, c.Sync(t.Context()))
-		old := c.Primary
-		require.NoError(t, old.Kill9())
-		t.Cleanup(func() {
-			ctx := context.Background()
-			require.NoError(t, old.Restart(ctx))
-			require.NoError(t, old.SetReadOnly(ctx, true))
-			require.NoError(t, old.Follow(ctx, c.Primary))
-		})
-		require.Equal(t, "1", one(t, db, "SELECT COUNT(*) FROM t"), "reads go on")
-		written := make(chan error, 1)
-		go func() {
-			_, err := db.ExecContext(t.Context(), "INSERT INTO t VALUES (2)")
-			written <- err
-		}()
-		select {
-		case err := <-written:
-			t.Fatalf("the write did not wait for a primary: %v", err)
-		case <-time.After(1500 * time.Millisecond): // it must not end: there is nothing to wait on
-		}
-		require.NoError(t, c.Promote(t.Context(), c.Replicas[0]))
-		select {
-		case err := <-written:
-			require.NoError(t, err, "the held write is done on the new primary")
-		case <-time.After(20 * time.Second):
-			t.Fatal("the held write did not go on")
-		}
-		require.Equal(t, "2", one(t, db, "SELECT COUNT(*) FROM t"))
+func writesAreHeld(t *testing.T, s *serverSet) {
+	p := startFailover(t, s, "held")
+	c := s.Failover(t)
+	db := p.open(t, "held")
+	mustExec(t, db, "CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1)")
+	require.NoError(t, c.Sync(t.Context()))
+	old := c.Primary
+	require.NoError(t, old.Kill9())
+	t.Cleanup(func() {
+		ctx := context.Background()
+		require.NoError(t, old.Restart(ctx))
+		require.NoError(t, old.SetReadOnly(ctx, true))
+		require.NoError(t, old.Follow(ctx, c.Primary))
 	})
+	require.Equal(t, "1", one(t, db, "SELECT COUNT(*) FROM t"), "reads go on")
+	written := make(chan error, 1)
+	go func() {
+		_, err := db.ExecContext(t.Context(), "INSERT INTO t VALUES (2)")
+		written <- err
+	}()
+	select {
+	case err := <-written:
+		t.Fatalf("the write did not wait for a primary: %v", err)
+	case <-time.After(1500 * time.Millisecond): // it must not end: there is nothing to wait on
+	}
+	require.NoError(t, c.Promote(t.Context(), c.Replicas[0]))
+	select {
+	case err := <-written:
+		require.NoError(t, err, "the held write is done on the new primary")
+	case <-time.After(20 * time.Second):
+		t.Fatal("the held write did not go on")
+	}
+	require.Equal(t, "2", one(t, db, "SELECT COUNT(*) FROM t"))
 }

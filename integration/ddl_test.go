@@ -143,7 +143,7 @@ func TestDefinitionIsFinishedByTheNextServal(t *testing.T) {
 			require.NoError(t, err)
 			one(t, tx, "SELECT COUNT(*) FROM "+shards[7].name)
 			go func() { _, _ = db.ExecContext(context.Background(), statement) }()
-			eventually(t, 10*time.Second, func() error { return runs(t, s, strings.Fields(statement)[0]+" ") })
+			eventually(t, 10*time.Second, func() error { return runs(t, s, "ddlkill", strings.Fields(statement)[0]+" ") })
 			second := p
 			if statement == "CREATE INDEX by_name ON people (name)" { // one that is running already takes it up, too
 				second = startServal(t, s, settings{Schema: "ddlkill", Tables: ddlTables})

@@ -17,18 +17,9 @@ import (
 // can see that, and innodb_lock_wait_timeout is 50 seconds.
 func TestDeadlockOverClusters(t *testing.T) {
 	eachEngine(t, func(t *testing.T, s *serverSet) {
-		var clusters []*mysqlproc.Cluster
-		for i, name := range []string{"d0", "d1"} {
-			c, err := mysqlproc.StartCluster(t.Context(), mysqlproc.ClusterOptions{
-				Engine: s.engine, Dir: t.TempDir(), Name: name, FirstID: uint32(70 + i),
-				// Lock waits are shown there; off in the other tests to start faster.
-				Extra: []string{"--performance-schema=ON"},
-			})
-			require.NoError(t, err)
-			t.Cleanup(func() { _ = c.Close() })
-			clusters = append(clusters, c)
-		}
-		p := startServal(t, s, settings{Schema: "dead", Home: "d0", Clusters: clusterLines(clusters), Tables: "t: {shard: hash(id), shards: 2, on: [d0, d1]}"})
+		// Lock waits are shown there; off in the other tests to start faster.
+		clusters := s.Own(t, "--performance-schema=ON")
+		p := startServal(t, s, settings{Schema: "dead", Clusters: clusterLines(clusters), Tables: "t: {shard: hash(id), shards: 2, on: [c0, c1]}"})
 		db := p.open(t, "")
 		admin := oneConn(t, db)
 		mustExec(t, admin, "CREATE DATABASE dead", "USE dead", "CREATE TABLE t (id BIGINT PRIMARY KEY, n INT NOT NULL)")

@@ -2,11 +2,8 @@ package integration
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"testing"
-
-	"github.com/stretchr/testify/require"
 )
 
 // dialogs are statements whose answers depend on those before them: what a
@@ -169,26 +166,21 @@ SELECT COUNT(DISTINCT id) FROM users
 SHOW COUNT(*) WARNINGS`,
 }
 
-// TestDialogs: what a session keeps between statements is what one server keeps.
-func TestDialogs(t *testing.T) {
-	schema, err := os.ReadFile(schemaFile)
-	require.NoError(t, err)
-	eachEngine(t, func(t *testing.T, s *serverSet) {
-		o := newOracle(t, s, splitStatements(string(schema)), 4)
-		for name, text := range dialogs {
-			for _, prepared := range []bool{false, true} {
-				t.Run(fmt.Sprintf("%s prepared=%v", name, prepared), func(t *testing.T) { o.dialog(t, s, text, prepared) })
-			}
+// runDialogs: what a session keeps between statements is what one server keeps.
+func (o *oracle) runDialogs(t *testing.T) {
+	for name, text := range dialogs {
+		for _, prepared := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s prepared=%v", name, prepared), func(t *testing.T) { o.dialog(t, text, prepared) })
 		}
-	})
+	}
 }
 
 // dialog says the lines to both sides. With prepared, those that read are
 // prepared statements.
-func (o *oracle) dialog(t *testing.T, s *serverSet, text string, prepared bool) {
+func (o *oracle) dialog(t *testing.T, text string, prepared bool) {
 	for i, line := range strings.Split(strings.TrimSpace(text), "\n") {
 		if engine, rest, ok := strings.Cut(line, ": "); ok && (engine == "mysql" || engine == "mariadb") {
-			if line = rest; engine != s.engine.String() {
+			if line = rest; engine != o.engine {
 				continue
 			}
 		}

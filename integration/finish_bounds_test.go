@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 	"testing"
@@ -16,8 +17,8 @@ import (
 
 // boundedShop starts Serval with a table on cluster c0 only and the finishing
 // on c1, which has none of its databases, and fills n rows of about 100 bytes.
-func boundedShop(t *testing.T, s *serverSet, n int, extra ...string) *serval {
-	const schema = "bounded"
+func boundedShop(t *testing.T, s *serverSet, schema string, n int, extra ...string) *serval {
+	t.Helper()
 	clusters := s.Clusters(t)
 	dropSchema(t, clusters, schema)
 	t.Cleanup(func() { dropSchema(t, clusters, schema) })
@@ -50,7 +51,7 @@ func boundedShop(t *testing.T, s *serverSet, n int, extra ...string) *serval {
 func TestFinishIsBounded(t *testing.T) {
 	eachEngine(t, func(t *testing.T, s *serverSet) {
 		const n = 20_000
-		proxy := boundedShop(t, s, n)
+		proxy := boundedShop(t, s, "bounded", n)
 		c := oneConn(t, proxy.open(t, "bounded"))
 		const count = "SELECT COUNT(DISTINCT b.id) * 10 + COUNT(DISTINCT s.id) FROM big b LEFT JOIN small s ON s.v = b.v"
 		whole := strconv.Itoa(n*10 + 3)
@@ -153,16 +154,32 @@ func finishLeft(t *testing.T, proxy *serval) {
 	}
 }
 
-// noFinishing waits until no server runs anything over temporary tables.
+// noFinishing waits until each connection that runs something over temporary
+// tables has been seen without; other tests' connections come and go.
 func noFinishing(t *testing.T, s *serverSet) {
+	t.Helper()
+	left := finishing(t, s)
+	require.Eventually(t, func() bool {
+		now := finishing(t, s)
+		maps.DeleteFunc(left, func(id string, _ bool) bool { return !now[id] })
+		return len(left) == 0
+	}, 20*time.Second, 20*time.Millisecond)
+}
+
+// finishing are the connections of all servers that run such a statement.
+func finishing(t *testing.T, s *serverSet) map[string]bool {
+	all := map[string]bool{}
 	for _, c := range s.Clusters(t) {
 		for _, server := range c.Servers() {
-			db := openDB(t, server.Addr(), "")
-			require.Eventually(t, func() bool {
-				var n int
-				require.NoError(t, db.QueryRow("SELECT COUNT(*) FROM information_schema.processlist WHERE info LIKE '%serval\\_f%' AND id <> CONNECTION_ID()").Scan(&n))
-				return n == 0
-			}, 10*time.Second, 20*time.Millisecond, "on %s", server.Addr())
+			rows, err := server.DB().QueryContext(t.Context(), "SELECT id FROM information_schema.processlist WHERE info LIKE '%serval\\_f%' AND id <> CONNECTION_ID()")
+			require.NoError(t, err)
+			for rows.Next() {
+				var id string
+				require.NoError(t, rows.Scan(&id))
+				all[server.Addr()+" "+id] = true
+			}
+			require.NoError(t, rows.Err())
 		}
 	}
+	return all
 }

@@ -17,9 +17,9 @@ import (
 func TestManySessionsFinishAtOnce(t *testing.T) {
 	eachEngine(t, func(t *testing.T, s *serverSet) {
 		const sessions, rows = 64, 400
-		proxy := boundedShop(t, s, rows, "pool: {max: 8, acquire_timeout: 60s}\n")
+		proxy := boundedShop(t, s, "boundedmany", rows, "pool: {max: 8, acquire_timeout: 60s}\n")
 		round := func() {
-			db := proxy.open(t, "bounded")
+			db := proxy.open(t, "boundedmany")
 			var all errgroup.Group
 			for range sessions {
 				all.Go(func() error {

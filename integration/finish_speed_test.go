@@ -96,7 +96,7 @@ func TestSoakFinishMemory(t *testing.T) {
 	for _, e := range mysqlproc.Engines {
 		t.Run(e.String(), func(t *testing.T) {
 			const n = 1_000_000
-			proxy := boundedShop(t, sets[e], n)
+			proxy := boundedShop(t, sets[e], "bounded", n)
 			c := oneConn(t, proxy.open(t, "bounded"))
 			require.Equal(t, "1", one(t, c, "SELECT COUNT(DISTINCT v) FROM small WHERE id = 1"))
 			status := fmt.Sprintf("/proc/%d/status", proxy.cmd.Process.Pid)

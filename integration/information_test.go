@@ -185,7 +185,7 @@ func informationDump(t *testing.T, proxy *serval, conn *sql.Conn, s *serverSet) 
 	require.NotContains(t, complaint.String(), "rror", "the dump complains")
 	require.NotRegexp(t, physicalName, text.String())
 	plain := oneConn(t, openDB(t, s.Plain(t).Addr(), "", func(c *mysql.Config) { c.MultiStatements = true }))
-	mustExec(t, plain, "DROP DATABASE IF EXISTS dumped", "CREATE DATABASE dumped", "USE dumped")
+	mustExec(t, plain, "DROP DATABASE IF EXISTS infodumped", "CREATE DATABASE infodumped", "USE infodumped")
 	sandbox := strings.TrimPrefix(text.String(), "/*M!999999\\- enable the sandbox mode */ \n")
 	mustExec(t, plain, strings.ReplaceAll(sandbox, "/*!999999\\- enable the sandbox mode */", ""))
 	for _, table := range []string{"users", "notes", "logs", "pieces", "colours", "stock", "plain"} {

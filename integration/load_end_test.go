@@ -206,13 +206,7 @@ func TestLoadDataAllOrNothing(t *testing.T) {
 func TestLoadDataWithoutAPrimary(t *testing.T) {
 	eachEngine(t, func(t *testing.T, s *serverSet) {
 		const schema = "lddead"
-		var clusters []*mysqlproc.Cluster
-		for i, name := range []string{"c0", "c1"} {
-			c, err := mysqlproc.StartCluster(t.Context(), mysqlproc.ClusterOptions{Engine: s.engine, Dir: t.TempDir(), Name: name, FirstID: uint32(70 + i)})
-			require.NoError(t, err)
-			t.Cleanup(func() { _ = c.Close() })
-			clusters = append(clusters, c)
-		}
+		clusters := s.Own(t)
 		p := startServal(t, s, settings{Schema: schema, Tables: simpleTables, Extra: "local_infile: true", Clusters: clusterLines(clusters)})
 		mustExec(t, oneConn(t, p.open(t, "")), "CREATE DATABASE "+schema, "USE "+schema, createT)
 		conn := oneConn(t, p.open(t, schema))

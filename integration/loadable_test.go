@@ -78,13 +78,7 @@ func TestLoadableFunctions(t *testing.T) {
 	require.NoError(t, err, "%s", out)
 	eachEngine(t, func(t *testing.T, s *serverSet) {
 		const schema = "udf"
-		var clusters []*mysqlproc.Cluster
-		for i, name := range []string{"c0", "c1"} {
-			c, err := mysqlproc.StartCluster(t.Context(), mysqlproc.ClusterOptions{Engine: s.engine, Dir: t.TempDir(), Name: name, FirstID: uint32(60 + i), Extra: []string{"--plugin-dir=" + dir}})
-			require.NoError(t, err)
-			t.Cleanup(func() { _ = c.Close() })
-			clusters = append(clusters, c)
-		}
+		clusters := s.Own(t, "--plugin-dir="+dir)
 		p := startServal(t, s, settings{Schema: schema, Tables: simpleTables, Clusters: clusterLines(clusters), AllSchemas: true})
 		conn := oneConn(t, p.open(t, ""))
 		mustExec(t, conn, "CREATE FUNCTION twice RETURNS INT SONAME 'functions.so'", "CREATE AGGREGATE FUNCTION spread RETURNS INT SONAME 'functions.so'",

@@ -6,8 +6,6 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/stretchr/testify/require"
-
-	"github.com/servaldb/serval/internal/mysqlproc"
 )
 
 // With innodb_rollback_on_timeout a server rolls back its part of a transaction
@@ -15,16 +13,8 @@ import (
 // testdata/talks/locks.txt.)
 func TestALockWaitThatRollsBackTakesAllClusters(t *testing.T) {
 	eachEngine(t, func(t *testing.T, s *serverSet) {
-		var clusters []*mysqlproc.Cluster
-		for i, name := range []string{"d0", "d1"} {
-			c, err := mysqlproc.StartCluster(t.Context(), mysqlproc.ClusterOptions{
-				Engine: s.engine, Dir: t.TempDir(), Name: name, FirstID: uint32(75 + i), Extra: []string{"--innodb-rollback-on-timeout=ON", "--innodb-lock-wait-timeout=1"},
-			})
-			require.NoError(t, err)
-			t.Cleanup(func() { _ = c.Close() })
-			clusters = append(clusters, c)
-		}
-		p := startServal(t, s, settings{Schema: "dead", Home: "d0", Clusters: clusterLines(clusters), Tables: "t: {shard: hash(id), shards: 2, on: [d0, d1]}"})
+		clusters := s.Own(t, "--innodb-rollback-on-timeout=ON", "--innodb-lock-wait-timeout=1")
+		p := startServal(t, s, settings{Schema: "dead", Clusters: clusterLines(clusters), Tables: "t: {shard: hash(id), shards: 2, on: [c0, c1]}"})
 		db := p.open(t, "")
 		mustExec(t, oneConn(t, db), "CREATE DATABASE dead", "USE dead", "CREATE TABLE t (id BIGINT PRIMARY KEY, n INT NOT NULL)",
 			"INSERT INTO t (id, n) WITH RECURSIVE r AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM r WHERE i < 50) SELECT i, 0 FROM r")

@@ -3,15 +3,18 @@ package integration
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/servaldb/serval/internal/mysqlproc"
 )
@@ -23,7 +26,20 @@ func TestMain(m *testing.M) {
 	os.Exit(run(m))
 }
 
+// atOnce is how many tests run beside each other, each engine counted, where
+// -parallel does not say: most of a test's time is waiting for others' clocks.
+const atOnce = "6"
+
 func run(m *testing.M) int {
+	flag.Parse()
+	chosen := false
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
+	if !chosen {
+		if err := flag.Set("test.parallel", atOnce); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+	}
 	dir, err := mysqlproc.NewTempDir()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -128,6 +144,26 @@ func (s *serverSet) Failover(t *testing.T) *mysqlproc.Cluster {
 	})
 }
 
+// Own are two clusters of one primary each, for a test that kills servers, looks
+// at all that is on them or wants other settings. They are named c0 and c1.
+func (s *serverSet) Own(t *testing.T, extra ...string) []*mysqlproc.Cluster {
+	t.Helper()
+	clusters := make([]*mysqlproc.Cluster, 2)
+	t.Cleanup(func() { require.NoError(t, mysqlproc.CloseAll(clusters)) })
+	dir := t.TempDir()
+	var starts errgroup.Group
+	for i := range clusters {
+		starts.Go(func() (err error) {
+			clusters[i], err = mysqlproc.StartCluster(t.Context(), mysqlproc.ClusterOptions{
+				Engine: s.engine, Dir: dir, Name: fmt.Sprintf("c%d", i), FirstID: uint32(70 + i), Extra: extra,
+			})
+			return err
+		})
+	}
+	require.NoError(t, starts.Wait())
+	return clusters
+}
+
 func (s *serverSet) close() error {
 	errs := []error{mysqlproc.CloseAll(s.clusters.value)}
 	if s.plain.value != nil {
@@ -139,12 +175,46 @@ func (s *serverSet) close() error {
 	return errors.Join(errs...)
 }
 
-// eachEngine runs f on both engines at once; they share nothing.
+// eachEngine runs f on both engines at once, beside other tests (see the
+// package's comment). It is called once in a test, before anything slow.
 func eachEngine(t *testing.T, f func(t *testing.T, s *serverSet)) {
+	t.Parallel()
+	eachEngineAlone(t, f)
+}
+
+// eachEngineAlone is eachEngine for a test that changes or counts what all tests
+// of a server share: nothing else runs on the engine's servers meanwhile.
+func eachEngineAlone(t *testing.T, f func(t *testing.T, s *serverSet)) {
 	for _, e := range mysqlproc.Engines {
 		t.Run(e.String(), func(t *testing.T) {
 			t.Parallel()
 			f(t, sets[e])
 		})
 	}
+}
+
+// schemaOf is a schema of the test's own, named after it.
+func schemaOf(t *testing.T) string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(t.Name(), "Test"), "/")
+	return strings.ToLower(name[:min(len(name), 40)])
+}
+
+// owners are the tests that have a schema just now, by server and schema.
+var owners sync.Map
+
+// own waits while another test has the schema: two that share one are slow, not
+// wrong.
+func own(t *testing.T, server, schema string) {
+	t.Helper()
+	name, _, _ := strings.Cut(t.Name(), "/")
+	key := server + " " + schema
+	eventually(t, 10*time.Minute, func() error {
+		owner, taken := owners.LoadOrStore(key, name)
+		if !taken {
+			t.Cleanup(func() { owners.Delete(key) })
+		} else if owner != name {
+			return fmt.Errorf("the schema %s is also that of %s, which goes on", schema, owner)
+		}
+		return nil
+	})
 }

@@ -96,54 +96,68 @@ func readCases(t *testing.T, patterns ...string) []statementCase {
 	return cases
 }
 
-// TestOracle runs every statement on Serval (4 and 8 shards over two clusters)
+// TestOracle runs every statement, and the dialogs, on Serval (4 and 8 shards over two clusters)
 // and on one plain server, as text and, on 4 shards, prepared too, and compares
 // what a client can see. The soak run does all on 8.
 func TestOracle(t *testing.T) {
 	eachEngine(t, func(t *testing.T, s *serverSet) {
-		t.Run("4 shards", func(t *testing.T) { runOracle(t, s, 4, false) })
+		t.Run("4 shards", func(t *testing.T) {
+			o := runOracle(t, s, 4, false)
+			o.plain, o.serval = o.another(t, o.plainDB), o.another(t, o.servalDB)
+			t.Run("dialogs", o.runDialogs)
+		})
 		t.Run("8 shards", func(t *testing.T) { runOracle(t, s, 8, true) })
 	})
 }
 
-func runOracle(t *testing.T, s *serverSet, shards int, textOnly bool) {
+func runOracle(t *testing.T, s *serverSet, shards int, textOnly bool) *oracle {
 	t.Helper()
 	cases := readCases(t, planFiles, ownFiles)
 	schema, err := os.ReadFile(schemaFile)
 	require.NoError(t, err)
-	o := newOracle(t, s, splitStatements(string(schema)), shards)
+	o := newOracle(t, s, "shop", splitStatements(string(schema)), shards)
 	o.textOnly = textOnly
 	o.runAll(t, cases)
+	return o
+}
+
+// another is one more session, in the schema.
+func (o *oracle) another(t *testing.T, db *sql.DB) *sql.Conn {
+	t.Helper()
+	conn := oneConn(t, db)
+	mustExec(t, conn, "USE "+o.schema)
+	return conn
 }
 
 // oracle is one comparison: Serval and the plain server, one session each.
 type oracle struct {
 	serval, plain *sql.Conn
-	schema        string
-	engine        string
-	create        map[string]string // table: its CREATE TABLE
-	tables        []string          // in order of creation
-	seeds         map[string]string // table: its INSERT
+	// servalDB and plainDB are where further sessions come from.
+	servalDB, plainDB *sql.DB
+	schema            string
+	engine            string
+	create            map[string]string // table: its CREATE TABLE
+	tables            []string          // in order of creation
+	seeds             map[string]string // table: its INSERT
 	// textOnly leaves prepared statements out.
 	textOnly bool
 	// counts for the report
 	compared, refused, failed int
 }
 
-func newOracle(t *testing.T, s *serverSet, statements []string, shards int) *oracle {
+func newOracle(t *testing.T, s *serverSet, schema string, statements []string, shards int) *oracle {
 	t.Helper()
-	const schema = "shop"
 	clusters := s.Clusters(t)
 	dropSchema(t, clusters, schema)
 	proxy := startServal(t, s, settings{Schema: schema, Tables: oracleTables(shards), AllSchemas: true})
 	t.Cleanup(func() { dropSchema(t, clusters, schema) })
 	o := &oracle{
-		schema: schema,
-		engine: s.engine.String(),
-		serval: oneConn(t, proxy.open(t, "")),
-		plain:  oneConn(t, openDB(t, s.Plain(t).Addr(), "")),
+		schema:   schema,
+		engine:   s.engine.String(),
+		servalDB: proxy.open(t, ""), plainDB: openDB(t, s.Plain(t).Addr(), ""),
 		create: map[string]string{}, seeds: map[string]string{},
 	}
+	o.serval, o.plain = oneConn(t, o.servalDB), oneConn(t, o.plainDB)
 	began := time.Now()
 	mustExec(t, o.plain, "DROP DATABASE IF EXISTS "+schema)
 	mustExec(t, o.plain, "CREATE DATABASE IF NOT EXISTS other")

@@ -43,7 +43,7 @@ func TestOwnTables(t *testing.T) {
 		mustExec(t, other, "BEGIN", "UPDATE own.t SET n = 5 WHERE id = 1")
 		require.Equal(t, "1", open(), "a prepared statement sees what is now")
 		require.NotEqual(t, "NULL", one(t, c, "SELECT clusters FROM serval.transactions WHERE state = 'open'"))
-		mustExec(t, other, "SELECT GET_LOCK('x', 1)", "ROLLBACK")
+		mustExec(t, other, "SELECT GET_LOCK('own', 1)", "ROLLBACK")
 		require.Contains(t, strings.ToLower(one(t, c, "SELECT MAX(pinned) FROM serval.pins")), "lock", "serval.pins says why")
 
 		_, err = c.ExecContext(t.Context(), "SELECT * FROM serval.nothing")

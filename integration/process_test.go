@@ -77,7 +77,7 @@ func TestDrain(t *testing.T) {
 			answered <- slow.QueryRowContext(t.Context(), "SELECT SLEEP(1.5) FROM t WHERE id = 1").Scan(&n)
 		}()
 		<-begun
-		eventually(t, 5*time.Second, func() error { return runs(t, s, "SLEEP(1.5)") })
+		eventually(t, 5*time.Second, func() error { return runs(t, s, "drain", "SLEEP(1.5)") })
 		require.NoError(t, p.cmd.Process.Signal(syscall.SIGTERM))
 		require.NoError(t, <-answered, "the running statement is answered")
 		select {
@@ -91,13 +91,15 @@ func TestDrain(t *testing.T) {
 	})
 }
 
-// runs is nil when one of the servers runs a statement with this text.
-func runs(t *testing.T, s *serverSet, text string) error {
+// runs is nil when one of the servers runs a statement with this text in the
+// schema or one of its shards.
+func runs(t *testing.T, s *serverSet, schema, text string) error {
 	t.Helper()
 	for _, c := range s.Clusters(t) {
 		for _, server := range c.Servers() {
 			var n int
-			err := server.DB().QueryRowContext(t.Context(), "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND INFO LIKE ?", "%"+text+"%").Scan(&n)
+			err := server.DB().QueryRowContext(t.Context(), "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND INFO LIKE ?"+
+				" AND CONCAT_WS(' ', DB, INFO) LIKE ?", "%"+text+"%", "%"+schema+"%").Scan(&n)
 			if err != nil {
 				return err
 			}

@@ -57,7 +57,7 @@ func TestRandomRules(t *testing.T) {
 				for _, table := range tables {
 					set.apply(table)
 				}
-				r := newRandomRunOf(t, s, tables, rand.NewPCG(seed, uint64(100+i)))
+				r := newRandomRunOf(t, s, "rndrules", tables, rand.NewPCG(seed, uint64(100+i)))
 				r.run(t, count)
 				t.Logf("seed %d: %d statements compared (%d with an error on both sides), %d refused, %d differ", seed, r.compared, r.errors, r.refused, r.failed)
 				r.logRefused(t)

@@ -13,7 +13,7 @@ import (
 func TestRandomSeveral(t *testing.T) {
 	seed, count := randomSeed(t, 100)
 	eachEngine(t, func(t *testing.T, s *serverSet) {
-		r := newRandomRun(t, s, 4, seed)
+		r := newRandomRun(t, s, "rndseveral", 4, seed)
 		for n := range count {
 			st, other := r.g.several()
 			if r.stepStaged(t, st, mode{"text", n%3 == 0, st.sql, nil}) {

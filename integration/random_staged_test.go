@@ -18,7 +18,7 @@ import (
 func TestRandomStaged(t *testing.T) {
 	seed, count := randomSeed(t, 240)
 	eachEngine(t, func(t *testing.T, s *serverSet) {
-		r := newRandomRun(t, s, 4, seed)
+		r := newRandomRun(t, s, "rndstaged", 4, seed)
 		for _, mode := range []string{"", "ANSI_QUOTES,STRICT_TRANS_TABLES", "NO_BACKSLASH_ESCAPES", "STRICT_ALL_TABLES,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO"} {
 			r.mode(t, mode)
 			r.runStaged(t, count/4)

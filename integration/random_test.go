@@ -25,7 +25,7 @@ func TestRandom(t *testing.T) {
 	eachEngine(t, func(t *testing.T, s *serverSet) {
 		for _, shards := range []int{4, 8} {
 			t.Run(fmt.Sprintf("%d shards", shards), func(t *testing.T) {
-				r := newRandomRun(t, s, shards, seed)
+				r := newRandomRun(t, s, "rnd", shards, seed)
 				for _, mode := range []string{"", "ANSI_QUOTES,STRICT_TRANS_TABLES", "NO_BACKSLASH_ESCAPES", ""} {
 					r.mode(t, mode)
 					r.run(t, count/4)
@@ -64,15 +64,14 @@ type randomRun struct {
 	why                                        map[string]int
 }
 
-func newRandomRun(t *testing.T, s *serverSet, shards int, seed uint64) *randomRun {
+func newRandomRun(t *testing.T, s *serverSet, schema string, shards int, seed uint64) *randomRun {
 	t.Helper()
-	return newRandomRunOf(t, s, randomTables(s.engine, shards), rand.NewPCG(seed, uint64(shards)))
+	return newRandomRunOf(t, s, schema, randomTables(s.engine, shards), rand.NewPCG(seed, uint64(shards)))
 }
 
 // newRandomRunOf is newRandomRun over other tables.
-func newRandomRunOf(t *testing.T, s *serverSet, tables []*randomTable, source rand.Source) *randomRun {
+func newRandomRunOf(t *testing.T, s *serverSet, schema string, tables []*randomTable, source rand.Source) *randomRun {
 	t.Helper()
-	const schema = "rnd"
 	clusters := s.Clusters(t)
 	dropSchema(t, clusters, schema)
 	proxy := startServal(t, s, settings{Schema: schema, Tables: randomRules(tables)})

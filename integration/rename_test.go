@@ -92,7 +92,7 @@ func TestRenameIsFinishedByTheNextServal(t *testing.T) {
 		go func() {
 			_, _ = db.ExecContext(context.Background(), "RENAME TABLE people TO swap, humans TO people, swap TO humans")
 		}()
-		eventually(t, 10*time.Second, func() error { return runs(t, s, "RENAME ") })
+		eventually(t, 10*time.Second, func() error { return runs(t, s, schema, "RENAME ") })
 		require.NoError(t, p.cmd.Process.Signal(syscall.SIGKILL))
 		p.awaitKilled(t)
 		require.Regexp(t, "^running ", jobState(t, s, schema))

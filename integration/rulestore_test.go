@@ -105,13 +105,13 @@ type servedAt struct {
 func TestTwoServalsNeverServeTwoVersionsForLong(t *testing.T) {
 	eachEngine(t, func(t *testing.T, s *serverSet) {
 		etcd := etcdtest.Start(t)
-		dropSchema(t, s.Clusters(t), "shared")
-		t.Cleanup(func() { dropSchema(t, s.Clusters(t), "shared") })
-		cfg := settings{Schema: "shared", Tables: "t: {shard: hash(id), shards: 4, on: [c0, c1]}", Extra: "store: " + etcd.URL + "/serval/shared"}
+		dropSchema(t, s.Clusters(t), "tworules")
+		t.Cleanup(func() { dropSchema(t, s.Clusters(t), "tworules") })
+		cfg := settings{Schema: "tworules", Tables: "t: {shard: hash(id), shards: 4, on: [c0, c1]}", Extra: "store: " + etcd.URL + "/serval/shared"}
 		servals := []*serval{startServal(t, s, cfg), startServal(t, s, cfg)}
-		mustExec(t, servals[0].open(t, ""), "CREATE DATABASE shared", "CREATE TABLE shared.t (id INT PRIMARY KEY)")
+		mustExec(t, servals[0].open(t, ""), "CREATE DATABASE tworules", "CREATE TABLE tworules.t (id INT PRIMARY KEY)")
 		eventually(t, 15*time.Second, func() error {
-			_, err := servals[1].open(t, "shared").ExecContext(t.Context(), "SELECT COUNT(*) FROM t")
+			_, err := servals[1].open(t, "tworules").ExecContext(t.Context(), "SELECT COUNT(*) FROM t")
 			return err
 		})
 		h := watchRules(t, servals)
@@ -192,7 +192,7 @@ func crashed(t *testing.T, servals []*serval, on, off string) {
 	out, ok = rulesRun(t, "apply", "-c", on, "--to", off)
 	require.True(t, ok, out)
 	again := startServe(t, servals[1].Addr, servals[1].Admin, "-c", servals[1].Config)
-	_, err := again.open(t, "shared").ExecContext(t.Context(), "SELECT COUNT(*) FROM t")
+	_, err := again.open(t, "tworules").ExecContext(t.Context(), "SELECT COUNT(*) FROM t")
 	require.ErrorContains(t, err, "scatter: off", "the store's rules go before the file's")
 }
 
@@ -208,7 +208,7 @@ func watchRules(t *testing.T, servals []*serval) *ruleHistory {
 	ctx, cancel := context.WithCancel(t.Context())
 	h := &ruleHistory{cancel: cancel}
 	for i, p := range servals {
-		db := p.open(t, "shared")
+		db := p.open(t, "tworules")
 		for range 2 {
 			h.done.Go(func() { h.ask(ctx, t, i, db) })
 		}

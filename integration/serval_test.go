@@ -312,11 +312,12 @@ func one(t *testing.T, db execer, query string, args ...any) string {
 }
 
 // dropSchema removes a test's databases from the servers themselves: the
-// schema's, and its shards'.
+// schema's, and its shards'. No other test may have that schema meanwhile.
 func dropSchema(t *testing.T, clusters []*mysqlproc.Cluster, schema string) {
 	t.Helper()
 	ctx := context.Background() // also called when the test's own has ended
 	for _, c := range clusters {
+		own(t, c.Primary.Addr(), schema)
 		rows, err := c.Primary.DB().QueryContext(ctx, "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = ? OR SCHEMA_NAME RLIKE ?",
 			schema, "^"+schema+"_[0-9w]+$")
 		require.NoError(t, err)

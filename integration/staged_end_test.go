@@ -17,14 +17,14 @@ const unread = 250 * time.Millisecond
 // A staged write that ends while it writes (KILL QUERY, KILL, its client gone)
 // leaves nothing half done: no row, or all, and no open transaction.
 func TestStagedEnds(t *testing.T) {
-	eachEngine(t, func(t *testing.T, s *serverSet) {
+	eachEngineAlone(t, func(t *testing.T, s *serverSet) {
 		clusters := s.Clusters(t)
-		const schema = "staged"
+		const schema = "stagedends"
 		dropSchema(t, clusters, schema)
 		t.Cleanup(func() { dropSchema(t, clusters, schema) })
 		p := startServal(t, s, settings{Schema: schema, Tables: stagedTables})
 		c := oneConn(t, p.open(t, ""))
-		mustExec(t, c, "CREATE DATABASE staged", "USE staged", "CREATE TABLE big (id BIGINT PRIMARY KEY)", "CREATE TABLE kinds (id BIGINT PRIMARY KEY)",
+		mustExec(t, c, "CREATE DATABASE "+schema, "USE "+schema, "CREATE TABLE big (id BIGINT PRIMARY KEY)", "CREATE TABLE kinds (id BIGINT PRIMARY KEY)",
 			"INSERT INTO big WITH RECURSIVE r AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM r WHERE i < 200) SELECT i FROM r")
 		var servers []*sql.Conn
 		for _, cl := range clusters {
@@ -42,7 +42,7 @@ func TestStagedEnds(t *testing.T) {
 			"the client goes": func(_ string, cancel func()) { cancel() },
 		} {
 			t.Run(name, func(t *testing.T) {
-				holder, writer := oneConn(t, p.open(t, "staged")), oneConn(t, p.open(t, "staged"))
+				holder, writer := oneConn(t, p.open(t, schema)), oneConn(t, p.open(t, schema))
 				mustExec(t, holder, "BEGIN", "INSERT INTO kinds VALUES (777)")
 				id := one(t, writer, "SELECT CONNECTION_ID()")
 				ctx, cancel := context.WithCancel(t.Context())

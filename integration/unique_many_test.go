@@ -30,7 +30,7 @@ type residents struct {
 
 func newResidents(t *testing.T, s *serverSet) *residents {
 	t.Helper()
-	h := &residents{bank: &bank{clusters: s.Clusters(t), schema: "uniqmany", listen: freeAddr(t), admin: freeAddr(t)},
+	h := &residents{bank: &bank{clusters: s.Clusters(t), schema: schemaOf(t), listen: freeAddr(t), admin: freeAddr(t)},
 		rows: map[int64]string{}, unsure: map[int64]bool{}, counts: map[string]int{}}
 	dropSchema(t, h.clusters, h.schema)
 	t.Cleanup(func() { dropSchema(t, h.clusters, h.schema) })
@@ -226,8 +226,8 @@ func takeOver(t *testing.T, p *serval, schema string) {
 
 // No crash of Serval parts a row from its lookup rows.
 func TestNoCrashPartsARowFromItsLookupRows(t *testing.T) {
-	faulty := buildFaulty(t)
 	eachEngine(t, func(t *testing.T, s *serverSet) {
+		faulty := buildFaulty(t)
 		h := newResidents(t, s)
 		for i, point := range faultPoints {
 			p := h.serve(t, faulty, "SERVAL_FAULT="+point)

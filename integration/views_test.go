@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"strings"
 	"testing"
@@ -128,7 +130,8 @@ func TestViews(t *testing.T) {
 		drop := func() {
 			dropSchema(t, clusters, schema)
 			dropSchema(t, clusters, "elsewhere")
-			dropSchema(t, clusters, "serval_meta")
+			// The table comes with the first view.
+			_ = clusters[0].Primary.Exec(context.Background(), "DELETE FROM serval_meta.views WHERE schema_name IN ('"+schema+"', 'elsewhere')")
 		}
 		drop()
 		cfg := settings{Schema: schema, AllSchemas: true, Tables: oracleTables(4)}
@@ -158,7 +161,12 @@ func TestViews(t *testing.T) {
 		o.serval = oneConn(t, startServal(t, s, cfg).open(t, schema))
 		viewsAnswer(t, o)
 		viewsChange(t, o)
-		require.Zero(t, scratchLeft(t, clusters[0].Primary.DB()))
+		eventually(t, 10*time.Second, func() error { // other tests define, too
+			if n := scratchLeft(t, clusters[0].Primary.DB()); n > 0 {
+				return fmt.Errorf("%d scratch databases are left", n)
+			}
+			return nil
+		})
 	})
 }
 

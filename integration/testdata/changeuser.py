@@ -16,7 +16,7 @@ def connect():
     db = pointer(lib.mysql_init(None))
     off = ctypes.c_char(b"\0")
     lib.mysql_options(db, 21, ctypes.byref(off))  # MYSQL_OPT_SSL_VERIFY_SERVER_CERT
-    ok = lib.mysql_real_connect(db, b"127.0.0.1", b"app", b"s3cret", b"talk", ctypes.c_uint(int(sys.argv[1])), None, ctypes.c_ulong(0))
+    ok = lib.mysql_real_connect(db, b"127.0.0.1", b"app", b"s3cret", b"chuser", ctypes.c_uint(int(sys.argv[1])), None, ctypes.c_ulong(0))
     assert ok, lib.mysql_error(db)
     return db
 
@@ -52,7 +52,7 @@ for step in ("change", "reset"):
     for sql in STATE:
         say(db, sql)
     if step == "change":
-        change(db, "report", "r3port", "talk")
+        change(db, "report", "r3port", "chuser")
     else:
         print("reset ->", lib.mysql_reset_connection(db))
     for sql in LOOK:
@@ -62,8 +62,8 @@ for step in ("change", "reset"):
         change(db, "app", "s3cret", None)
         say(db, "SELECT CURRENT_USER(), DATABASE()")
         say(db, "SELECT * FROM t")
-        change(db, "app", "s3cret", "talk")
-change(db, "app", "wrong", "talk")
+        change(db, "app", "s3cret", "chuser")
+change(db, "app", "wrong", "chuser")
 print("then", query(db, "SELECT 1").split()[0])
 db = connect()
 change(db, "app", "s3cret", "not_there_at_all")
