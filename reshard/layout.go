@@ -28,6 +28,16 @@ type Table struct {
 	Targets []Target
 	// Stays are the shards of To, by index, whose rows are in place already.
 	Stays []int
+	// Aside are the physical tables of From that are none of To: at the cut over
+	// they get their names beside.
+	Aside []Aside
+}
+
+// Aside is a physical table that serves until the cut over, and Old its name
+// then, in the same database.
+type Aside struct {
+	Shard topology.Shard
+	Old   string
 }
 
 // Target is one physical table that is filled beside what serves now.
