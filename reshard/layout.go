@@ -47,4 +47,6 @@ type Target struct {
 	Shard topology.Shard
 	// New is the table's name while it is filled, in Shard's database.
 	New string
+	// Replaces: a table of the logical table has Shard's place now, and gives way.
+	Replaces bool
 }

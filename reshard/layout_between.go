@@ -160,7 +160,7 @@ func (b *between) shards(t *Table) {
 			t.Stays = append(t.Stays, j)
 			continue
 		}
-		t.Targets = append(t.Targets, Target{Index: j, Shard: at, New: NewName(at.Table)})
+		t.Targets = append(t.Targets, Target{Index: j, Shard: at, New: NewName(at.Table), Replaces: i >= 0})
 	}
 	for i, at := range p.Shards {
 		if !kept[i] {

@@ -50,6 +50,6 @@ Start here:
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(serveCommand(), demoCommand(), checkCommand(), explainCommand(), rulesCommand(), adviseCommand(), importCommand(), versionCommand())
+	cmd.AddCommand(serveCommand(), demoCommand(), checkCommand(), explainCommand(), rulesCommand(), adviseCommand(), reshardCommand(), importCommand(), versionCommand())
 	return cmd
 }

@@ -1,0 +1,198 @@
+package reshard
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/servaldb/serval/internal/sqlval"
+	"github.com/servaldb/serval/shardrule"
+	"github.com/servaldb/serval/topology"
+)
+
+// quote is text as an SQL string that any sql_mode reads alike.
+func quote(text string) string {
+	return string(sqlval.StringValue(text).AppendSQL(nil, !strings.Contains(text, `\`)))
+}
+
+func quoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
+
+func tableSQL(s topology.Shard) string { return quoteName(s.Database) + "." + quoteName(s.Table) }
+
+// inspect looks at the physical tables of a table: those that are read or put
+// aside, and whether the names are free that are to be made.
+func (p *planner) inspect(ctx context.Context, t *Table) error {
+	var old []topology.Shard
+	old = append(old, t.Sources...)
+	for _, a := range t.Aside {
+		if !slices.Contains(old, a.Shard) {
+			old = append(old, a.Shard)
+		}
+	}
+	said := map[string]bool{} // each obstacle once, not for each shard
+	for _, s := range old {
+		found, err := p.physical(ctx, t, s)
+		if err != nil {
+			return fmt.Errorf("%s: %w", physical(s), err)
+		}
+		for _, o := range found {
+			if !said[o.What] {
+				said[o.What] = true
+				p.obstacles = append(p.obstacles, o)
+			}
+		}
+	}
+	return p.names(ctx, t)
+}
+
+// physical is what speaks against moving one physical table; its size is noted.
+func (p *planner) physical(ctx context.Context, t *Table, s topology.Shard) (out []Obstacle, err error) {
+	add := func(what, do string) {
+		out = append(out, Obstacle{Schema: t.Schema, Table: t.Name, What: what, Do: do})
+	}
+	database, table := quote(s.Database), quote(s.Table)
+	rows, err := p.servers.Select(ctx, s.Cluster, "SELECT /*+ SET_VAR(information_schema_stats_expiry = 0) */ TABLE_TYPE, ENGINE, TABLE_ROWS, DATA_LENGTH + INDEX_LENGTH"+
+		" FROM information_schema.TABLES WHERE TABLE_SCHEMA = "+database+" AND TABLE_NAME = "+table)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case len(rows) == 0:
+		add("its table "+physical(s)+" is missing", "serval check --live --repair makes it")
+		return out, nil
+	case string(rows[0][0]) != "BASE TABLE":
+		add("it is a "+strings.ToLower(string(rows[0][0]))+", not a table", "take its rule out")
+		return out, nil
+	case !strings.EqualFold(string(rows[0][1]), "InnoDB"):
+		add("its engine is "+string(rows[0][1])+", and rows can be followed of InnoDB's tables only", "ALTER TABLE … ENGINE = InnoDB")
+	}
+	p.sizes[s] = size{number(rows[0][2]), number(rows[0][3])}
+	if rows, err = p.servers.Select(ctx, s.Cluster, "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = "+database+
+		" AND EVENT_OBJECT_TABLE = "+table+" ORDER BY 1"); err != nil {
+		return nil, err
+	}
+	for _, r := range rows {
+		add("it has the trigger "+string(r[0])+", which would run again for copied rows or be left behind", "drop it before, and create it again after the cut over")
+	}
+	if rows, err = p.servers.Select(ctx, s.Cluster, "SELECT CONSTRAINT_NAME, TABLE_NAME, REFERENCED_TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS"+
+		" WHERE CONSTRAINT_SCHEMA = "+database+" AND TABLE_NAME = "+table+" OR UNIQUE_CONSTRAINT_SCHEMA = "+database+" AND REFERENCED_TABLE_NAME = "+table+" ORDER BY 1"); err != nil {
+		return nil, err
+	}
+	for _, r := range rows {
+		add(fmt.Sprintf("the foreign key %s refers from %s to %s, and a key cannot follow its tables", r[0], r[1], r[2]), "drop it before, and add it again after the cut over")
+	}
+	if rows, err = p.servers.Select(ctx, s.Cluster, "SELECT DISTINCT INDEX_NAME, SUB_PART IS NOT NULL, COLUMN_NAME IS NULL FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = "+database+
+		" AND TABLE_NAME = "+table+" AND NON_UNIQUE = 0 AND (INDEX_NAME = 'PRIMARY' AND SUB_PART IS NOT NULL OR COLUMN_NAME IS NULL) ORDER BY 1"); err != nil {
+		return nil, err
+	}
+	for _, r := range rows {
+		if string(r[2]) == "1" {
+			add("its unique key "+string(r[0])+" has an expression, so it is not known which rows it keeps apart", "drop it before, and add it again after the cut over")
+		} else {
+			add("its primary key has only the beginning of a column, so it does not name rows exactly", "make it of whole columns")
+		}
+	}
+	return out, nil
+}
+
+func number(text []byte) int64 {
+	n, _ := strconv.ParseInt(string(text), 10, 64) // NULL: nothing is known, so nothing is counted
+	return n
+}
+
+// names: what is to be made must not be there yet, but for the table's own that
+// give way.
+func (p *planner) names(ctx context.Context, t *Table) error {
+	type database struct{ cluster, name string }
+	wanted := map[database][]string{}
+	for _, x := range t.Targets {
+		at := database{x.Shard.Cluster, x.Shard.Database}
+		wanted[at] = append(wanted[at], x.New)
+		if !x.Replaces {
+			wanted[at] = append(wanted[at], x.Shard.Table)
+		}
+	}
+	for _, a := range t.Aside {
+		at := database{a.Shard.Cluster, a.Shard.Database}
+		wanted[at] = append(wanted[at], a.Old)
+	}
+	for at, names := range wanted {
+		quoted := make([]string, len(names))
+		for i, n := range names {
+			quoted[i] = quote(n)
+		}
+		rows, err := p.servers.Select(ctx, at.cluster, "SELECT TABLE_NAME FROM information_schema.TABLES WHERE TABLE_SCHEMA = "+quote(at.name)+
+			" AND TABLE_NAME IN ("+strings.Join(quoted, ", ")+") ORDER BY 1")
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			name := at.name + "." + string(r[0]) + " on " + at.cluster
+			if Beside(string(r[0])) {
+				p.refuse(t, name+" is there already: another job's, or left by one", "serval reshard status, cancel or finish; if there is none, drop the table")
+			} else {
+				p.refuse(t, name+" is there already, and no table of Serval's", "move it away, or give the new rule other places")
+			}
+		}
+	}
+	return nil
+}
+
+// shares is how many of a source's rows each target gets; counted, where that is
+// asked for and servers can compute the new rule.
+func (p *planner) shares(ctx context.Context, t *Table, s topology.Shard, have *size) ([]int64, error) {
+	shares := make([]int64, len(t.Targets))
+	expr := ""
+	if twin, ok := t.To.Algorithm.(shardrule.SQLTwin); ok && t.To.Kind == shardrule.Sharded && t.To.Column.Type != shardrule.TypeOther {
+		expr = twin.ShardExpr(quoteName(t.To.Column.Name), t.To.Column)
+	}
+	if p.opt.Exact && (t.To.Kind != shardrule.Sharded || expr == "") {
+		rows, err := p.servers.Select(ctx, s.Cluster, "SELECT COUNT(*) FROM "+tableSQL(s))
+		if err != nil || len(rows) != 1 {
+			return nil, err
+		}
+		have.rows = number(rows[0][0])
+	}
+	switch {
+	case t.To.Kind != shardrule.Sharded:
+		for i := range shares {
+			shares[i] = have.rows
+		}
+		return shares, nil
+	case !p.opt.Exact || expr == "":
+		for i := range shares {
+			shares[i] = have.rows / int64(len(shares))
+			if int64(i) < have.rows%int64(len(shares)) {
+				shares[i]++
+			}
+		}
+		return shares, nil
+	}
+	rows, err := p.servers.Select(ctx, s.Cluster, "SELECT "+expr+", COUNT(*), MIN("+quoteName(t.To.Column.Name)+") FROM "+tableSQL(s)+" GROUP BY 1")
+	if err != nil {
+		return nil, err
+	}
+	have.rows = 0
+	for _, r := range rows {
+		n := number(r[1])
+		have.rows += n
+		at, err := strconv.Atoi(string(r[0]))
+		i := slices.IndexFunc(t.Targets, func(x Target) bool { return x.Index == at })
+		if err != nil || i < 0 {
+			p.refuse(t, fmt.Sprintf("%d rows of %s have no shard by the new rule, the first with %s = %s", n, physical(s), t.To.Column.Name, strings.ToValidUTF8(orNull(r[2]), "?")),
+				"give the rule a place for them, or change the rows")
+			continue
+		}
+		shares[i] += n
+	}
+	return shares, nil
+}
+
+func orNull(text []byte) string {
+	if text == nil {
+		return "NULL"
+	}
+	return string(text)
+}
