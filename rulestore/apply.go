@@ -15,10 +15,17 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// Refused: a Serval could not serve the proposed rules.
-type Refused struct{ Member, Why string }
+// Refused: a Serval could not serve the proposed rules, or hold its statements
+// for a cut over in time.
+type Refused struct {
+	Member, Why string
+	Round       Round
+}
 
 func (e *Refused) Error() string {
+	if e.Round > Asked {
+		return fmt.Sprintf("serval %s: %s; nothing was changed", e.Member, e.Why)
+	}
 	return fmt.Sprintf("serval %s cannot serve these rules: %s; nothing was changed", e.Member, e.Why)
 }
 
@@ -72,7 +79,7 @@ func (e *Etcd) Apply(ctx context.Context, base int64, v Version) (Version, error
 		return Version{}, err
 	}
 	defer withdraw()
-	if err := e.agreed(ctx, p.ID); err != nil {
+	if err := e.agreed(ctx, &p, answerWithin); err != nil {
 		return Version{}, err
 	}
 	if err := e.putInEffect(ctx, v, headRevision, revision); err != nil {
@@ -102,6 +109,7 @@ func (e *Etcd) propose(ctx context.Context, p *proposal, headRevision int64) (re
 	resp, err := e.client.Txn(ctx).If(
 		clientv3.Compare(clientv3.ModRevision(e.key("head")), "=", headRevision),
 		clientv3.Compare(clientv3.CreateRevision(e.key("proposal")), "=", 0),
+		clientv3.Compare(clientv3.CreateRevision(e.key("sealed")), "=", 0),
 	).Then(clientv3.OpPut(e.key("proposal"), string(data), clientv3.WithLease(lease.ID))).
 		Else(clientv3.OpGet(e.key("proposal"))).Commit()
 	if err != nil {
@@ -119,9 +127,13 @@ func (e *Etcd) propose(ctx context.Context, p *proposal, headRevision int64) (re
 	return 0, nil, errors.New("the rules were changed at this moment; look at the difference again (serval rules diff)")
 }
 
-// agreed waits until every member has said yes.
-func (e *Etcd) agreed(ctx context.Context, id string) error {
-	deadline := e.now().Add(answerWithin)
+// agreed waits until every member has said yes to the proposal's round.
+func (e *Etcd) agreed(ctx context.Context, p *proposal, within time.Duration) error {
+	deadline := e.now().Add(within)
+	pause := 50 * time.Millisecond
+	if p.Round > Asked {
+		pause = pollRound
+	}
 	for {
 		members, err := e.Members(ctx)
 		if err != nil {
@@ -130,26 +142,36 @@ func (e *Etcd) agreed(ctx context.Context, id string) error {
 		if lost := namesOf(members, func(m Member) bool { return !m.Alive }); len(lost) > 0 {
 			return &Silent{Members: lost, Lost: true}
 		}
-		answers, err := e.answers(ctx, id)
+		answers, err := e.answers(ctx, p.ID)
 		if err != nil {
 			return err
 		}
-		for _, name := range slices.Sorted(maps.Keys(answers)) {
-			if answers[name] != yes {
-				return &Refused{Member: name, Why: answers[name]}
-			}
-		}
-		missing := namesOf(members, func(m Member) bool { return answers[m.Name] == "" })
-		if len(missing) == 0 {
-			return nil
+		missing, err := judge(p.Round, answers, namesOf(members, func(Member) bool { return true }))
+		if err != nil || len(missing) == 0 {
+			return err
 		}
 		if e.now().After(deadline) {
 			return &Silent{Members: missing}
 		}
-		if err := wait(ctx, 50*time.Millisecond); err != nil {
+		if err := wait(ctx, pause); err != nil {
 			return err
 		}
 	}
+}
+
+// judge says who has not said yes to the round yet; *Refused: somebody said no.
+func judge(r Round, answers map[string]string, members []string) (missing []string, err error) {
+	for _, name := range slices.Sorted(maps.Keys(answers)) {
+		if answer := answers[name]; !strings.HasPrefix(answer, yes) {
+			return nil, &Refused{Member: name, Why: answer, Round: r}
+		}
+	}
+	for _, name := range members {
+		if answers[name] != yesTo(r) {
+			missing = append(missing, name)
+		}
+	}
+	return missing, nil
 }
 
 // yes is a member's agreement; any other answer says why not.

@@ -20,6 +20,10 @@ type proxy struct {
 	serves int64
 	held   bool
 	refuse error
+	// busy is why it cannot hold its statements.
+	busy     error
+	paused   []pausedFor
+	finished []string
 	// checked, if not nil, is told of each Check.
 	checked chan struct{}
 }
@@ -42,6 +46,26 @@ func (p *proxy) Take(_ context.Context, v Version) error {
 
 func (p *proxy) Hold(string) { p.set(true) }
 func (p *proxy) Release()    { p.set(false) }
+
+func (p *proxy) Pause(ctx context.Context, tables []string, everything bool) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.held = true
+	p.paused = append(p.paused, pausedFor{tables, everything})
+	return p.busy
+}
+
+func (p *proxy) Finish(_ context.Context, finish []byte) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.finished = append(p.finished, string(finish))
+	return nil
+}
+
+type pausedFor struct {
+	tables     []string
+	everything bool
+}
 
 func (p *proxy) set(held bool) {
 	p.mu.Lock()

@@ -151,10 +151,7 @@ func (f *Folder) Record(ctx context.Context, v Version) (Version, error) {
 }
 
 func (f *Folder) apply(ctx context.Context, base int64, v Version, replace bool) (Version, error) {
-	if err := os.Mkdir(f.dir(), 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return Version{}, err
-	}
-	unlock, err := f.lock(ctx)
+	unlock, err := f.lockFree(ctx)
 	if err != nil {
 		return Version{}, err
 	}
@@ -169,25 +166,30 @@ func (f *Folder) apply(ctx context.Context, base int64, v Version, replace bool)
 	if v, err = complete(base, v, f.now()); err != nil {
 		return Version{}, err
 	}
+	return v, f.put(v, replace)
+}
+
+// put stores a complete version, which is in effect then.
+func (f *Folder) put(v Version, replace bool) error {
 	described := v
 	described.Text = ""
 	data, err := json.MarshalIndent(described, "", "  ")
 	if err != nil {
-		return Version{}, err
+		return err
 	}
 	if err := writeFile(f.path(v.Number, ".yaml"), []byte(v.Text), 0o600); err != nil {
-		return Version{}, err
+		return err
 	}
 	// The file first: a Serval that sees the new version reads it.
 	if replace {
 		if err := f.replace(v.Text); err != nil {
-			return Version{}, err
+			return err
 		}
 	}
 	if err := writeFile(f.path(v.Number, ".json"), data, 0o600); err != nil {
-		return Version{}, fmt.Errorf("%s holds the new rules, but their version could not be stored: %w", f.file, err)
+		return fmt.Errorf("%s holds the new rules, but their version could not be stored: %w", f.file, err)
 	}
-	return v, nil
+	return nil
 }
 
 // replace makes text the configuration file's, in one step. Where the file is

@@ -24,7 +24,13 @@ type proposal struct {
 	ID     string `json:"id"`
 	Number int64  `json:"version"`
 	By     string `json:"by"`
+	Note   string `json:"note,omitempty"`
 	Text   string `json:"text"`
+	// Of a cut over: how far it has come, see cutover.go.
+	Round  Round         `json:"round,omitempty"`
+	Tables []string      `json:"tables,omitempty"`
+	Within time.Duration `json:"within,omitempty"`
+	Finish []byte        `json:"finish,omitempty"`
 }
 
 // look is one look at the store. Asked is when it began, which is the time it
@@ -34,6 +40,8 @@ type look struct {
 	answered bool
 	head     int64
 	open     *proposal
+	// orphan: the tables of open are being renamed, and nobody is at it.
+	orphan bool
 }
 
 // action is what a member does after a look, in this order.
@@ -46,6 +54,10 @@ type action struct {
 	release bool
 	// answer: say whether the proposal could be served.
 	answer *proposal
+	// pause: hold what the proposal's round says, and say when that is so.
+	pause *proposal
+	// finish: end the renames in place of who began them.
+	finish *proposal
 }
 
 // member is what a Serval knows of the hand-over. It is changed by step and
@@ -60,6 +72,8 @@ type member struct {
 	heard time.Time
 	// held: new statements wait.
 	held bool
+	// round is the last one of agreed's that was paused for.
+	round Round
 }
 
 // step decides; it is pure but for m.
@@ -81,19 +95,29 @@ func (m *member) step(l look) action {
 	}
 	var a action
 	if m.agreed != "" && (l.open == nil || l.open.ID != m.agreed) {
-		m.agreed = ""
-		a.release, m.held = m.held, false
+		a.release = m.held || m.round > Asked
+		m.agreed, m.held, m.round = "", false, Asked
 	}
-	if l.open != nil && l.open.ID != m.replied {
-		a.answer = l.open
+	switch p := l.open; {
+	case p == nil:
+	case l.orphan:
+		a.finish = p
+	case p.ID != m.replied:
+		a.answer = p
+	case p.ID == m.agreed && p.Round > m.round && p.Round < Renaming:
+		a.pause = p
 	}
 	return a
 }
 
+// pausing notes the round before anybody is told: from its answer on the cut
+// over may go on.
+func (m *member) pausing(p *proposal) { m.round = p.Round }
+
 // took: the version is served now, and statements go on. Where it could not be
 // taken they wait until it can: the others serve it.
 func (m *member) took(number int64) {
-	m.serves, m.agreed, m.held = number, "", false
+	m.serves, m.agreed, m.held, m.round = number, "", false, Asked
 }
 
 // answering notes the answer before it is written: from then on the change may

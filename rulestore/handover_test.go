@@ -45,8 +45,11 @@ func handoverEvent(t *testing.T, m *member, now time.Time, word, rest string) st
 				_, err = fmt.Sscan(value, &l.head)
 			case "open":
 				id, number, _ := strings.Cut(value, ":")
-				l.open = &proposal{ID: id}
+				number, round, _ := strings.Cut(number, "/")
+				l.open = &proposal{ID: id, Round: rounds[round]}
 				_, err = fmt.Sscan(number, &l.open.Number)
+			case "maker":
+				l.orphan = value == "gone"
 			default:
 				t.Fatalf("unknown field %s", field)
 			}
@@ -62,12 +65,27 @@ func handoverEvent(t *testing.T, m *member, now time.Time, word, rest string) st
 		}
 		m.took(number)
 		return ""
+	case "paused":
+		id, round, _ := strings.Cut(rest, "/")
+		m.pausing(&proposal{ID: id, Round: rounds[round]})
+		return ""
 	case "yes", "no":
 		m.answering(&proposal{ID: rest}, word == "yes")
 		return ""
 	}
 	t.Fatalf("unknown event %s", word)
 	return ""
+}
+
+var rounds = map[string]Round{"writes": WritesHeld, "all": AllHeld, "renaming": Renaming}
+
+func roundName(r Round) string {
+	for name, round := range rounds {
+		if r == round {
+			return name
+		}
+	}
+	return "asked"
 }
 
 func actionText(a action) string {
@@ -83,6 +101,12 @@ func actionText(a action) string {
 	}
 	if a.answer != nil {
 		words = append(words, "answer "+a.answer.ID)
+	}
+	if a.pause != nil {
+		words = append(words, fmt.Sprintf("pause %s/%s", a.pause.ID, roundName(a.pause.Round)))
+	}
+	if a.finish != nil {
+		words = append(words, "finish "+a.finish.ID)
 	}
 	if len(words) == 0 {
 		return "nothing"

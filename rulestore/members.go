@@ -87,6 +87,12 @@ type Follower interface {
 	// wait too long.
 	Hold(why string)
 	Release()
+	// Pause holds for a cut over of these tables (schema.table): writes, or
+	// everything; it returns when nothing is under way any more that does not
+	// wait, or with what still is when ctx ends. The hold lasts until Release.
+	Pause(ctx context.Context, tables []string, everything bool) error
+	// Finish renames the tables of a cut over whose maker is gone.
+	Finish(ctx context.Context, finish []byte) error
 }
 
 // Membership is a Serval's part in the hand-over.
@@ -124,6 +130,7 @@ func (e *Etcd) Join(ctx context.Context, self Member, first Version, log *slog.L
 		resp, err := e.client.Txn(ctx).If(
 			clientv3.Compare(clientv3.ModRevision(e.key("head")), "=", revision),
 			clientv3.Compare(clientv3.CreateRevision(e.key("proposal")), "=", 0),
+			clientv3.Compare(clientv3.CreateRevision(e.key("sealed")), "=", 0),
 		).Then(clientv3.OpPut(e.key("members", self.Name), string(data))).Commit()
 		if err != nil {
 			return nil, Version{}, e.failed(err)
@@ -251,9 +258,9 @@ func (m *Membership) look(ctx context.Context) (look, error) {
 	within, cancel := context.WithTimeout(ctx, lookWithin)
 	defer cancel()
 	e := m.etcd
+	state := []clientv3.Op{clientv3.OpGet(e.key("head")), clientv3.OpGet(e.key("proposal")), clientv3.OpGet(e.key("sealed"))}
 	resp, err := e.client.Txn(within).If(clientv3.Compare(clientv3.LeaseValue(e.key("alive", m.self.Name)), "=", m.lease)).
-		Then(clientv3.OpGet(e.key("head")), clientv3.OpGet(e.key("proposal"))).
-		Else(clientv3.OpGet(e.key("head")), clientv3.OpGet(e.key("proposal"))).Commit()
+		Then(state...).Else(state...).Commit()
 	if err != nil {
 		return l, e.failed(err)
 	}
@@ -264,7 +271,12 @@ func (m *Membership) look(ctx context.Context) (look, error) {
 	if l.head, err = strconv.ParseInt(string(head[0].Value), 10, 64); err != nil {
 		return l, e.failed(err)
 	}
-	if kvs := resp.Responses[1].GetResponseRange().Kvs; len(kvs) > 0 {
+	kvs := resp.Responses[1].GetResponseRange().Kvs
+	if sealed := resp.Responses[2].GetResponseRange().Kvs; len(sealed) > 0 {
+		l.orphan = len(kvs) == 0
+		kvs = sealed
+	}
+	if len(kvs) > 0 {
 		l.open = &proposal{}
 		if err := json.Unmarshal(kvs[0].Value, l.open); err != nil {
 			return l, e.failed(err)
@@ -315,8 +327,13 @@ func (m *Membership) act(ctx context.Context, f Follower, l look) {
 	if a.release {
 		f.Release()
 	}
-	if a.answer != nil {
+	switch {
+	case a.answer != nil:
 		m.answer(ctx, f, a.answer)
+	case a.pause != nil:
+		m.pause(ctx, f, a.pause)
+	case a.finish != nil:
+		m.finish(ctx, f, a.finish)
 	}
 }
 
@@ -352,7 +369,53 @@ func (m *Membership) answer(ctx context.Context, f Follower, p *proposal) {
 	m.log.Info("a change of the rules was proposed", "version", p.Number, "by", p.By, "answer", text)
 	// Before the answer is written: from then on it may be in effect.
 	m.state.answering(p, text == yes)
-	if _, err := m.etcd.client.Put(within, m.etcd.key("answers", p.ID, m.self.Name), text, clientv3.WithLease(m.lease)); err != nil {
+	m.say(within, p, text)
+}
+
+func (m *Membership) say(ctx context.Context, p *proposal, text string) {
+	if _, err := m.etcd.client.Put(ctx, m.etcd.key("answers", p.ID, m.self.Name), text, clientv3.WithLease(m.lease)); err != nil {
 		m.log.Warn("the answer could not be written", "err", err)
+	}
+}
+
+// pause holds what the round says. Where that fails the hold stays until the cut
+// over is withdrawn, which the answer makes it.
+func (m *Membership) pause(ctx context.Context, f Follower, p *proposal) {
+	m.state.pausing(p)
+	m.say(ctx, p, paused(ctx, f, p))
+}
+
+// paused does what a round asks and is the answer to it.
+func paused(ctx context.Context, f Follower, p *proposal) string {
+	within, cancel := context.WithTimeout(ctx, p.Within)
+	defer cancel()
+	if err := f.Pause(within, p.Tables, p.Round == AllHeld); err != nil {
+		return err.Error()
+	}
+	return yesTo(p.Round)
+}
+
+// finish ends a cut over in place of its maker, unless another Serval does.
+func (m *Membership) finish(ctx context.Context, f Follower, p *proposal) {
+	e := m.etcd
+	resp, err := e.client.Txn(ctx).If(
+		clientv3.Compare(clientv3.CreateRevision(e.key("finisher")), "=", 0),
+		clientv3.Compare(clientv3.CreateRevision(e.key("proposal")), "=", 0),
+		clientv3.Compare(clientv3.CreateRevision(e.key("sealed")), "!=", 0),
+	).Then(clientv3.OpPut(e.key("finisher"), m.self.Name, clientv3.WithLease(m.lease))).Commit()
+	if err != nil || !resp.Succeeded {
+		return // the next look says how it stands
+	}
+	within, cancel := context.WithTimeout(ctx, renameWithin)
+	defer cancel()
+	m.log.Warn("a cut over whose maker is gone is ended", "version", p.Number, "by", p.By)
+	if err = f.Finish(within, p.Finish); err == nil {
+		err = e.effectSealed(within, p)
+	}
+	if err != nil {
+		m.log.Error("the cut over could not be ended yet; statements wait", "version", p.Number, "err", err)
+	}
+	if _, err := e.client.Delete(ctx, e.key("finisher")); err != nil {
+		m.log.Warn("the store could not be told", "err", err) // it ends with this Serval
 	}
 }
