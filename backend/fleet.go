@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -71,7 +72,10 @@ type Fleet struct {
 	cfg   FleetConfig
 	view  atomic.Pointer[topology.View]
 	pools atomic.Pointer[map[string]*server] // by address; replaced, never changed
-	holds atomic.Int64
+	// floors are what replicas must have executed for any read, by cluster; nil
+	// for nothing.
+	floors atomic.Pointer[map[string]string]
+	holds  atomic.Int64
 
 	mu struct {
 		sync.Mutex
@@ -198,8 +202,39 @@ func (f *Fleet) Publish(v *topology.View) {
 	old := f.view.Load()
 	f.view.Store(v)
 	f.followLocked(old, v)
+	f.raiseLocked(f.floors.Load(), v)
 	close(f.mu.changed)
 	f.mu.changed = make(chan struct{})
+}
+
+// SetFloors says what replicas must have executed before they answer anything,
+// by cluster, in place of what was said before: tables were renamed, and a
+// replica that has not done it yet has other rows under their names.
+func (f *Fleet) SetFloors(floors map[string]string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.raiseLocked(&floors, f.view.Load())
+}
+
+// raiseLocked leaves the floors out that all of a cluster's servers are above.
+func (f *Fleet) raiseLocked(floors *map[string]string, v *topology.View) {
+	if floors == nil {
+		return
+	}
+	left := map[string]string{}
+	for name, gtids := range *floors {
+		c := v.Cluster(name)
+		if c == nil || slices.ContainsFunc(c.Instances, func(in topology.InstanceView) bool {
+			return in.Addr != c.Primary && !topology.HasGTIDs(in.Executed, gtids)
+		}) {
+			left[name] = gtids
+		}
+	}
+	if len(left) == 0 {
+		f.floors.Store(nil)
+		return
+	}
+	f.floors.Store(&left)
 }
 
 // followLocked has the pools follow what the view says of their servers.
@@ -448,6 +483,9 @@ func (f *Fleet) replica(ctx context.Context, want Want) []*Conn {
 		return nil
 	}
 	now := time.Now().UnixNano()
+	if floors := f.floors.Load(); floors != nil {
+		want.GTID = topology.JoinGTIDs(want.GTID, (*floors)[want.Cluster])
+	}
 	need := topology.Need{
 		GTID: want.GTID, Zone: want.Zone, MaxLag: f.cfg.MaxLag,
 		Skip: func(addr string) bool {

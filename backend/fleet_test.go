@@ -128,6 +128,17 @@ func TestFleetReadsOwnWrites(t *testing.T) {
 		pr.publish(pr.p.Addr)
 		require.Equal(t, pr.p.Addr, pr.goes(t, read("40")))
 	})
+	t.Run("nor does one that has not renamed the tables answer anything", func(t *testing.T) {
+		pr := newPair(t, nil)
+		pr.gtidWait = "1"
+		pr.publish(pr.p.Addr)
+		pr.f.SetFloors(map[string]string{"c0": gtidUUID + ":1-11", "c1": gtidUUID + ":1-99"})
+		require.Equal(t, pr.p.Addr, pr.goes(t, Want{Target: topology.TargetReplica}))
+		require.Equal(t, pr.p.Addr, pr.goes(t, read("1-5")))
+		pr.f.SetFloors(map[string]string{"c0": gtidUUID + ":1-10"})
+		require.Nil(t, pr.f.floors.Load(), "it has, so nobody needs to look any more")
+		require.Equal(t, pr.r.Addr, pr.goes(t, Want{Target: topology.TargetReplica}))
+	})
 	t.Run("what is no GTID never becomes SQL", func(t *testing.T) {
 		pr := newPair(t, nil)
 		pr.publish(pr.p.Addr)

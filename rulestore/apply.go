@@ -73,6 +73,13 @@ func (e *Etcd) Apply(ctx context.Context, base int64, v Version) (Version, error
 	if v, err = complete(base, v, e.now()); err != nil {
 		return Version{}, err
 	}
+	if base > 0 {
+		before, err := e.Version(ctx, base)
+		if err != nil {
+			return Version{}, err
+		}
+		v.Floors = before.Floors
+	}
 	p := proposal{ID: rand.Text(), Number: v.Number, By: v.By, Text: v.Text}
 	revision, withdraw, err := e.propose(ctx, &p, headRevision)
 	if err != nil {

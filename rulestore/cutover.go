@@ -43,9 +43,9 @@ type Cutover struct {
 	// Caught is called once writes are held everywhere, and returns when the new
 	// tables have all there is.
 	Caught func(context.Context) error
-	// Rename is called when nobody uses the tables. It may be called again, and by
-	// others at the same time.
-	Rename func(context.Context) error
+	// Rename is called when nobody uses the tables, and returns Version.Floors. It
+	// may be called again, and by others at the same time.
+	Rename func(context.Context) (floors map[string]string, err error)
 	// Undo takes back what a Rename that failed has done.
 	Undo func(context.Context) error
 	// Progress, if not nil, is told of each round that is reached.
@@ -62,8 +62,11 @@ type Cutter interface {
 	// EndOrphan ends a cut over that was left in the middle of its renames by its
 	// maker, and that no Serval has ended yet; where there is none it does
 	// nothing. finish is given the new rules and what Cutover.Finish was.
-	EndOrphan(ctx context.Context, finish func(ctx context.Context, text string, finish []byte) error) error
+	EndOrphan(ctx context.Context, finish Finisher) error
 }
+
+// Finisher renames the tables of an orphan and returns Version.Floors.
+type Finisher func(ctx context.Context, text string, finish []byte) (floors map[string]string, err error)
 
 var _, _ Cutter = (*Etcd)(nil), (*Folder)(nil)
 
@@ -128,13 +131,15 @@ func cutOver(ctx context.Context, b board, p *proposal, c Cutover) error {
 	if err := b.post(ctx, p); err != nil {
 		return err
 	}
-	if err := c.Rename(ctx); err != nil {
+	floors, err := c.Rename(ctx)
+	if err != nil {
 		if undone := c.undo(ctx, b); undone != nil {
 			left = true
 			return &Interrupted{errors.Join(err, undone)}
 		}
 		return err
 	}
+	p.Floors = floors
 	if err := b.effect(ctx, p); err != nil {
 		left = true
 		return &Interrupted{err}

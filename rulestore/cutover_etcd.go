@@ -34,7 +34,7 @@ func (e *Etcd) Cutover(ctx context.Context, base int64, v Version, c Cutover) (V
 }
 
 // EndOrphan implements Cutter.
-func (e *Etcd) EndOrphan(ctx context.Context, finish func(ctx context.Context, text string, finish []byte) error) error {
+func (e *Etcd) EndOrphan(ctx context.Context, finish Finisher) error {
 	resp, err := e.client.Txn(ctx).Then(clientv3.OpGet(e.key("sealed")), clientv3.OpGet(e.key("proposal"))).Commit()
 	if err != nil {
 		return e.failed(err)
@@ -47,7 +47,7 @@ func (e *Etcd) EndOrphan(ctx context.Context, finish func(ctx context.Context, t
 	if err := json.Unmarshal(sealed[0].Value, p); err != nil {
 		return e.failed(err)
 	}
-	if err := finish(ctx, p.Text, p.Finish); err != nil {
+	if p.Floors, err = finish(ctx, p.Text, p.Finish); err != nil {
 		return err
 	}
 	return e.effectSealed(ctx, p)
@@ -155,7 +155,7 @@ func (b *etcdBoard) leave() {
 // effectSealed puts a cut over in effect whose tables are renamed; once is
 // enough, whoever does it.
 func (e *Etcd) effectSealed(ctx context.Context, p *proposal) error {
-	v, err := complete(p.Number-1, Version{By: p.By, Note: p.Note, Text: p.Text}, e.now())
+	v, err := complete(p.Number-1, Version{By: p.By, Note: p.Note, Text: p.Text, Floors: p.Floors}, e.now())
 	if err != nil {
 		return err
 	}

@@ -44,12 +44,12 @@ func (f *Folder) Cutover(ctx context.Context, base int64, v Version, c Cutover) 
 }
 
 // EndOrphan implements Cutter.
-func (f *Folder) EndOrphan(ctx context.Context, finish func(ctx context.Context, text string, finish []byte) error) error {
+func (f *Folder) EndOrphan(ctx context.Context, finish Finisher) error {
 	p, err := f.open()
 	if err != nil || p == nil || p.Round != Renaming {
 		return err
 	}
-	return f.endOrphan(ctx, p.ID, func(ctx context.Context, data []byte) error { return finish(ctx, p.Text, data) })
+	return f.endOrphan(ctx, p.ID, finish)
 }
 
 // lockFree locks the folder when no cut over is left in the middle.
@@ -154,7 +154,7 @@ func (b folderBoard) leave() {}
 // effectSealed puts a cut over in effect whose tables are renamed. The lock is
 // held.
 func (f *Folder) effectSealed(p *proposal) error {
-	v, err := complete(p.Number-1, Version{By: p.By, Note: p.Note, Text: p.Text}, f.now())
+	v, err := complete(p.Number-1, Version{By: p.By, Note: p.Note, Text: p.Text, Floors: p.Floors}, f.now())
 	if err != nil {
 		return err
 	}
@@ -242,6 +242,9 @@ func (m *FolderMember) Leave() {
 // Serves says which version is served, taken otherwise than by Step.
 func (m *FolderMember) Serves(number int64) { m.state.serves = number }
 
+// Busy: it has agreed to a cut over, whose version Step takes.
+func (m *FolderMember) Busy() bool { return m.state.agreed != "" || m.state.held }
+
 // Step does what the folder asks of this Serval: what becomes of a change without
 // a cut over is the caller's. It returns the version it took, nil for none, and
 // after how long it is to be called again.
@@ -267,7 +270,7 @@ func (m *FolderMember) Step(ctx context.Context, f Follower) (took *Version, aga
 	case a.finish != nil:
 		m.finish(ctx, f, a.finish)
 	}
-	if m.state.agreed != "" || m.state.held {
+	if m.Busy() {
 		return took, pollRound
 	}
 	return took, pollOpen
@@ -346,7 +349,7 @@ func (m *FolderMember) finish(ctx context.Context, f Follower, p *proposal) {
 }
 
 // endOrphan ends a cut over in place of its maker, where nobody else has.
-func (f *Folder) endOrphan(ctx context.Context, id string, finish func(context.Context, []byte) error) error {
+func (f *Folder) endOrphan(ctx context.Context, id string, finish Finisher) error {
 	unlock, err := f.lock(ctx)
 	if err != nil {
 		return err
@@ -356,7 +359,7 @@ func (f *Folder) endOrphan(ctx context.Context, id string, finish func(context.C
 	if err != nil || p == nil || p.ID != id {
 		return err
 	}
-	if err := finish(ctx, p.Finish); err != nil {
+	if p.Floors, err = finish(ctx, p.Text, p.Finish); err != nil {
 		return err
 	}
 	return f.effectSealed(p)

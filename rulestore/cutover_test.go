@@ -115,7 +115,8 @@ func (r *rig) requireAll(t *testing.T, serves int64, held bool) {
 // plain is a cut over in which nothing goes wrong.
 func plain() Cutover {
 	nothing := func(context.Context) error { return nil }
-	return Cutover{Tables: []string{"shop.users"}, Within: 5 * time.Second, Finish: []byte("renames"), Caught: nothing, Rename: nothing, Undo: nothing}
+	return Cutover{Tables: []string{"shop.users"}, Within: 5 * time.Second, Finish: []byte("renames"), Caught: nothing, Undo: nothing,
+		Rename: func(context.Context) (map[string]string, error) { return map[string]string{"c0": "0-1-9"}, nil }}
 }
 
 func TestACutOverHoldsInRoundsAndEndsWithTheNewRules(t *testing.T) {
@@ -130,14 +131,14 @@ func TestACutOverHoldsInRoundsAndEndsWithTheNewRules(t *testing.T) {
 			}
 			return nil
 		}
-		c.Rename = func(context.Context) error {
+		c.Rename = func(context.Context) (map[string]string, error) {
 			for _, p := range r.servals {
 				p.mu.Lock()
 				require.Equal(t, []pausedFor{{[]string{"shop.users"}, false}, {[]string{"shop.users"}, true}}, p.paused)
 				require.EqualValues(t, 1, p.serves)
 				p.mu.Unlock()
 			}
-			return nil
+			return map[string]string{"c0": "0-1-9"}, nil
 		}
 		v, err := r.store.Cutover(t.Context(), 1, Version{Text: "two", By: "me"}, c)
 		require.NoError(t, err)
@@ -147,8 +148,10 @@ func TestACutOverHoldsInRoundsAndEndsWithTheNewRules(t *testing.T) {
 		head, err := r.store.Head(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, "two", head.Text)
-		_, err = r.store.Apply(t.Context(), 2, Version{Text: "three"})
+		require.Equal(t, map[string]string{"c0": "0-1-9"}, head.Floors)
+		v, err = r.store.Apply(t.Context(), 2, Version{Text: "three"})
 		require.NoError(t, err, "nothing is in its way")
+		require.Equal(t, head.Floors, v.Floors, "a replica may be as far behind by later rules")
 	})
 }
 
@@ -162,7 +165,9 @@ func TestACutOverThatFailsBeforeTheRenamesChangesNothing(t *testing.T) {
 			c.Within = 50 * time.Millisecond
 			c.Caught = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 		},
-		"a rename fails and is taken back": func(_ *rig, c *Cutover) { c.Rename = func(context.Context) error { return broken } },
+		"a rename fails and is taken back": func(_ *rig, c *Cutover) {
+			c.Rename = func(context.Context) (map[string]string, error) { return nil, broken }
+		},
 	}
 	for name, spoil := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -186,8 +191,8 @@ func TestACutOverThatFailsBeforeTheRenamesChangesNothing(t *testing.T) {
 func TestRenamesThatCannotBeTakenBackAreEndedByAServal(t *testing.T) {
 	eachStore(t, func(t *testing.T, r *rig) {
 		c := plain()
-		c.Rename = func(context.Context) error { return errors.New("lost") }
-		c.Undo = c.Rename
+		c.Rename = func(context.Context) (map[string]string, error) { return nil, errors.New("lost") }
+		c.Undo = func(context.Context) error { return errors.New("lost too") }
 		_, err := r.store.Cutover(t.Context(), 1, Version{Text: "two"}, c)
 		var interrupted *Interrupted
 		require.ErrorAs(t, err, &interrupted)
@@ -212,9 +217,9 @@ func TestAMakerThatDiesWhileTablesAreRenamedIsReplaced(t *testing.T) {
 		r.abandon(t, &proposal{ID: "x", Number: 2, Text: "two", Round: Renaming, Finish: []byte("renames"), Within: time.Second})
 		r.requireAll(t, 2, false)
 		requireFinishedOnce(t, r)
-		require.NoError(t, r.store.EndOrphan(t.Context(), func(context.Context, string, []byte) error {
+		require.NoError(t, r.store.EndOrphan(t.Context(), func(context.Context, string, []byte) (map[string]string, error) {
 			t.Fatal("there is none any more")
-			return nil
+			return nil, nil
 		}))
 	})
 }
@@ -246,10 +251,10 @@ func TestAnOrphanThatNoServalSeesIsEndedByHand(t *testing.T) {
 		_, err := store.Apply(t.Context(), 1, Version{Text: "other"})
 		require.Error(t, err, "the tables have the new names already, maybe")
 		var calls atomic.Int32
-		require.NoError(t, store.EndOrphan(t.Context(), func(_ context.Context, text string, finish []byte) error {
+		require.NoError(t, store.EndOrphan(t.Context(), func(_ context.Context, text string, finish []byte) (map[string]string, error) {
 			calls.Add(1)
 			require.Equal(t, "two renames", text+" "+string(finish))
-			return nil
+			return map[string]string{"c0": "0-1-9"}, nil
 		}))
 		require.EqualValues(t, 1, calls.Load())
 		v, err := store.Head(t.Context())

@@ -166,6 +166,13 @@ func (f *Folder) apply(ctx context.Context, base int64, v Version, replace bool)
 	if v, err = complete(base, v, f.now()); err != nil {
 		return Version{}, err
 	}
+	if base > 0 {
+		before, err := f.described(base)
+		if err != nil {
+			return Version{}, err
+		}
+		v.Floors = before.Floors
+	}
 	return v, f.put(v, replace)
 }
 
@@ -251,13 +258,21 @@ func writeFile(path string, data []byte, mode fs.FileMode) error {
 	return nil
 }
 
+// Newer is the newest version where that is newer than known, else 0.
+func (f *Folder) Newer(known int64) int64 {
+	if n, err := f.head(); err == nil && n > known {
+		return n
+	}
+	return 0
+}
+
 // Changed waits until a version newer than known is stored, and returns its
 // number. Known is 0 for none. It looks twice a second; the error is ctx's.
 func (f *Folder) Changed(ctx context.Context, known int64) (int64, error) {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		if n, err := f.head(); err == nil && n > known {
+		if n := f.Newer(known); n > 0 {
 			return n, nil
 		}
 		select {

@@ -31,6 +31,8 @@ type proposal struct {
 	Tables []string      `json:"tables,omitempty"`
 	Within time.Duration `json:"within,omitempty"`
 	Finish []byte        `json:"finish,omitempty"`
+	// Floors are Version.Floors, once they are known.
+	Floors map[string]string `json:"-"`
 }
 
 // look is one look at the store. Asked is when it began, which is the time it

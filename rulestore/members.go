@@ -92,7 +92,7 @@ type Follower interface {
 	// wait, or with what still is when ctx ends. The hold lasts until Release.
 	Pause(ctx context.Context, tables []string, everything bool) error
 	// Finish renames the tables of a cut over whose maker is gone.
-	Finish(ctx context.Context, finish []byte) error
+	Finish(ctx context.Context, text string, finish []byte) (floors map[string]string, err error)
 }
 
 // Membership is a Serval's part in the hand-over.
@@ -409,7 +409,7 @@ func (m *Membership) finish(ctx context.Context, f Follower, p *proposal) {
 	within, cancel := context.WithTimeout(ctx, renameWithin)
 	defer cancel()
 	m.log.Warn("a cut over whose maker is gone is ended", "version", p.Number, "by", p.By)
-	if err = f.Finish(within, p.Finish); err == nil {
+	if p.Floors, err = f.Finish(within, p.Text, p.Finish); err == nil {
 		err = e.effectSealed(within, p)
 	}
 	if err != nil {

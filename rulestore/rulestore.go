@@ -26,6 +26,10 @@ type Version struct {
 	Sum string `json:"sum"`
 	// Text is the YAML. History leaves it out.
 	Text string `json:"text,omitempty"`
+	// Floors are the GTID sets, by cluster, that a replica must have executed
+	// before it may answer by these rules: tables were renamed with them, or with
+	// rules before.
+	Floors map[string]string `json:"floors,omitempty"`
 }
 
 // SumOf is the Sum of a text.

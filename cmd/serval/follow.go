@@ -23,6 +23,8 @@ type ruleSource interface {
 	start(ctx context.Context, log *slog.Logger) (*config.Config, error)
 	// follow applies what comes anew, until ctx ends.
 	follow(ctx context.Context, p *process)
+	// floors are those of the version that start gave.
+	floors() map[string]string
 	// leave is called when nobody is served any more.
 	leave(ctx context.Context, log *slog.Logger)
 }
@@ -32,6 +34,7 @@ type fixedRules struct{ cfg *config.Config }
 
 func (f fixedRules) start(context.Context, *slog.Logger) (*config.Config, error) { return f.cfg, nil }
 func (f fixedRules) follow(ctx context.Context, _ *process)                      { <-ctx.Done() }
+func (f fixedRules) floors() map[string]string                                   { return nil }
 func (f fixedRules) leave(context.Context, *slog.Logger)                         {}
 
 // fileRules are a file's, read again at a signal or when serval rules apply
@@ -41,6 +44,9 @@ type fileRules struct {
 	signals <-chan os.Signal
 	folder  *rulestore.Folder
 	served  rulestore.Version
+	// member is this Serval's part in cut overs; nil where the folder may not be
+	// written.
+	member *rulestore.FolderMember
 }
 
 func newFileRules(file string, signals <-chan os.Signal) *fileRules {
@@ -50,9 +56,28 @@ func newFileRules(file string, signals <-chan os.Signal) *fileRules {
 func (f *fileRules) start(ctx context.Context, log *slog.Logger) (*config.Config, error) {
 	cfg, text, err := f.read()
 	if err == nil {
-		f.record(ctx, log, text, "found at start")
+		err = f.folder.EndOrphan(ctx, func(ctx context.Context, text string, finish []byte) (map[string]string, error) {
+			log.Warn("a cut over of tables was left in the middle; it is ended")
+			to, err := config.Parse(f.file, []byte(text))
+			if err != nil {
+				return nil, err
+			}
+			return finishRenames(ctx, cfg, to, finish)
+		})
 	}
-	return cfg, err
+	if err != nil {
+		return nil, err
+	}
+	if cfg, text, err = f.read(); err != nil { // an orphan's rules may be in effect now
+		return nil, err
+	}
+	f.record(ctx, log, text, "found at start")
+	if f.served.Number > 0 {
+		if f.member, err = f.folder.Attend(nameOf(cfg), f.served.Number, log); err != nil {
+			return nil, err
+		}
+	}
+	return cfg, nil
 }
 
 func (f *fileRules) read() (*config.Config, string, error) {
@@ -79,6 +104,10 @@ func (f *fileRules) record(ctx context.Context, log *slog.Logger, text, note str
 
 func (f *fileRules) follow(ctx context.Context, p *process) {
 	p.rulesServed(f.served)
+	if f.member != nil {
+		f.attend(ctx, p)
+		return
+	}
 	for {
 		changed := make(chan int64, 1)
 		waiting, stop := context.WithCancel(ctx)
@@ -100,6 +129,31 @@ func (f *fileRules) follow(ctx context.Context, p *process) {
 			return
 		}
 		f.again(ctx, p, number)
+	}
+}
+
+// attend follows a folder in which tables may be cut over.
+func (f *fileRules) attend(ctx context.Context, p *process) {
+	follower := fileFollower{f, p}
+	for {
+		took, pause := f.member.Step(ctx, follower)
+		if took != nil {
+			f.served = *took
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-f.signals:
+			f.again(ctx, p, 0)
+		case <-timer.C:
+			if n := f.folder.Newer(f.served.Number); n > 0 && !f.member.Busy() {
+				f.again(ctx, p, n)
+			}
+		}
+		timer.Stop()
+		f.member.Serves(f.served.Number)
 	}
 }
 
@@ -131,7 +185,50 @@ func (f *fileRules) again(ctx context.Context, p *process, number int64) {
 	p.log.Info("configuration reloaded", "file", cfg.Path, "version", f.served.Number)
 }
 
-func (f *fileRules) leave(context.Context, *slog.Logger) {}
+func (f *fileRules) floors() map[string]string { return f.served.Floors }
+
+func (f *fileRules) leave(context.Context, *slog.Logger) {
+	if f.member != nil {
+		f.member.Leave()
+	}
+}
+
+// fileFollower takes part in a folder's cut overs for a process.
+type fileFollower struct {
+	*fileRules
+	p *process
+}
+
+func (f fileFollower) Check(_ context.Context, v rulestore.Version) error {
+	cfg, err := config.Parse(f.file, []byte(v.Text))
+	if err != nil {
+		return err
+	}
+	return servable(cfg)
+}
+
+func (f fileFollower) Take(_ context.Context, v rulestore.Version) error {
+	cfg, err := config.Parse(f.file, []byte(v.Text))
+	if err == nil {
+		err = f.p.adopt(cfg, v)
+	}
+	return err
+}
+
+func (f fileFollower) Hold(why string) { f.p.store.Hold(why) }
+func (f fileFollower) Release()        { f.p.store.Release() }
+
+func (f fileFollower) Pause(ctx context.Context, tables []string, everything bool) error {
+	return f.p.pause(ctx, tables, everything)
+}
+
+func (f fileFollower) Finish(ctx context.Context, text string, finish []byte) (map[string]string, error) {
+	to, err := config.Parse(f.file, []byte(text))
+	if err != nil {
+		return nil, err
+	}
+	return finishRenames(ctx, f.p.current.Load(), to, finish)
+}
 
 // etcdRules are those that several Servals share.
 type etcdRules struct {
@@ -160,6 +257,25 @@ func (e *etcdRules) start(ctx context.Context, log *slog.Logger) (*config.Config
 	}
 	within, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
+	err = e.etcd.EndOrphan(within, func(ctx context.Context, text string, finish []byte) (map[string]string, error) {
+		log.Warn("a cut over of tables was left in the middle; it is ended")
+		head, err := e.etcd.Head(ctx)
+		if err != nil {
+			return nil, err
+		}
+		from, err := e.config(head)
+		if err != nil {
+			return nil, err
+		}
+		to, err := e.config(rulestore.Version{Text: text})
+		if err != nil {
+			return nil, err
+		}
+		return finishRenames(ctx, from, to, finish)
+	})
+	if err != nil {
+		return nil, errors.Join(err, e.etcd.Close())
+	}
 	self := rulestore.Member{Name: nameOf(own), Listen: strings.Join(own.Listen, ", ")}
 	if e.member, e.served, err = e.etcd.Join(within, self, first, log); err != nil {
 		return nil, errors.Join(err, e.etcd.Close())
@@ -218,6 +334,8 @@ func (e *etcdRules) again(ctx context.Context, p *process) {
 	p.log.Info("configuration reloaded", "file", e.file, "version", v.Version)
 }
 
+func (e *etcdRules) floors() map[string]string { return e.served.Floors }
+
 func (e *etcdRules) leave(ctx context.Context, log *slog.Logger) {
 	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
@@ -237,6 +355,11 @@ func (f follower) Check(_ context.Context, v rulestore.Version) error {
 	if err != nil {
 		return err
 	}
+	return servable(cfg)
+}
+
+// servable: this Serval could serve the configuration.
+func servable(cfg *config.Config) error {
 	if _, err := clusterConfigs(cfg); err != nil {
 		return err
 	}
@@ -247,22 +370,41 @@ func (f follower) Check(_ context.Context, v rulestore.Version) error {
 func (f follower) Take(_ context.Context, v rulestore.Version) error {
 	cfg, err := f.config(v)
 	if err == nil {
-		err = f.p.servers.update(cfg)
+		err = f.p.adopt(cfg, v)
 	}
+	return err
+}
+
+// adopt makes a version the rules at once, without asking a server.
+func (p *process) adopt(cfg *config.Config, v rulestore.Version) error {
+	err := p.servers.update(cfg)
 	if err == nil {
-		err = f.p.control.Adopt(cfg)
+		p.servers.fleet.SetFloors(v.Floors)
+		err = p.control.Adopt(cfg)
 	}
 	if err != nil {
-		f.p.rulesRefused(err)
+		p.rulesRefused(err)
 		return err
 	}
-	f.p.current.Store(cfg)
-	f.p.rulesServed(v)
+	p.current.Store(cfg)
+	p.rulesServed(v)
 	return nil
 }
 
 func (f follower) Hold(why string) { f.p.store.Hold(why) }
 func (f follower) Release()        { f.p.store.Release() }
+
+func (f follower) Pause(ctx context.Context, tables []string, everything bool) error {
+	return f.p.pause(ctx, tables, everything)
+}
+
+func (f follower) Finish(ctx context.Context, text string, finish []byte) (map[string]string, error) {
+	to, err := f.config(rulestore.Version{Text: text})
+	if err != nil {
+		return nil, err
+	}
+	return finishRenames(ctx, f.p.current.Load(), to, finish)
+}
 
 // rulesServed and rulesRefused note what became of a version, for the admin
 // side.

@@ -42,6 +42,7 @@ func serve(ctx context.Context, source ruleSource, w io.Writer, ready func()) er
 		return err
 	}
 	defer srv.close()
+	srv.fleet.SetFloors(source.floors())
 	p := &process{cfg: cfg, log: log, servers: srv, metrics: admin.NewMetrics(), digests: admin.NewDigests(), registry: session.NewRegistry(),
 		store: catalog.NewStore(&catalog.Catalog{}), started: time.Now()}
 	first, cancel := context.WithTimeout(ctx, startTimeout)
