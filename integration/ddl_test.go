@@ -161,6 +161,7 @@ func TestDefinitionIsFinishedByTheNextServal(t *testing.T) {
 				}
 				return nil
 			})
+			s.sync(t)
 			p, db = second, second.open(t, "ddlkill")
 			switch strings.Fields(statement)[0] {
 			case "ALTER":

@@ -104,6 +104,7 @@ func TestRenameIsFinishedByTheNextServal(t *testing.T) {
 			}
 			return nil
 		})
+		s.sync(t)
 		c := oneConn(t, next.open(t, schema))
 		require.Equal(t, "0 6", one(t, c, "SELECT CONCAT((SELECT COUNT(*) FROM people), ' ', (SELECT COUNT(*) FROM humans))"))
 	})
