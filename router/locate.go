@@ -50,6 +50,9 @@ func (p *planning) locate() (*location, error) {
 	if h := p.st.Hints; h.HasShard {
 		return p.byHint(sharded)
 	}
+	if p.aggregatesOutside() {
+		return nil, refuseScatter("an aggregate in a subquery over columns of the query around it", "it is over rows of all shards")
+	}
 	if l := p.scatterLocal(sharded); l != nil {
 		return l, nil
 	}

@@ -130,6 +130,7 @@ func planAll(cat *catalog.Catalog, db string, visible []string, st *parser.State
 		}
 		p.finishSpread(pl)
 		p.stageSpread(pl)
+		p.meet(pl)
 		return p.finish(pl)
 	}
 	return nil, sqlerr.Refuse("this statement", "no rule is for it", "")

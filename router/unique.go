@@ -238,10 +238,22 @@ func (p *planning) lookedUp(root *ref) plan.Cond {
 	if root.entry == nil || len(root.entry.Uniques) == 0 || !p.showsNoRow() {
 		return nil
 	}
+	c := p.uniqueCond(root)
+	if c == nil {
+		c = p.listedCond(root)
+	}
+	p.looks = p.looks || c != nil
+	return c
+}
+
+// uniqueCond is lookedUp whatever the answer shows.
+func (p *planning) uniqueCond(root *ref) plan.Cond {
+	if root.entry == nil {
+		return nil
+	}
 	for i := range root.entry.Uniques {
 		if u := &root.entry.Uniques[i]; u.Ready {
 			if c := p.lookedUpBy(root, u); c != nil {
-				p.looks = true
 				return c
 			}
 		}
@@ -259,7 +271,8 @@ func (p *planning) showsNoRow() bool {
 		}
 		var f aggregateFinder
 		n.Fields.Accept(&f)
-		return len(f.found)+len(f.windows) == 0
+		own, within := p.outputAggregates()
+		return own+within+len(f.windows) == 0
 	case *ast.UpdateStmt, *ast.DeleteStmt:
 		return len(p.block0().refs) == 1
 	}
@@ -269,6 +282,7 @@ func (p *planning) showsNoRow() bool {
 func (p *planning) lookedUpBy(root *ref, u *catalog.Unique) plan.Cond {
 	lookup := u.Lookup.Placement
 	values := map[string]plan.Template{}
+	var keys []plan.LookedKey
 	var cond plan.Cond
 	for _, c := range p.sc.conjuncts {
 		if c.group != root.group {
@@ -285,6 +299,7 @@ func (p *planning) lookedUpBy(root *ref, u *catalog.Unique) plan.Cond {
 				continue
 			}
 			values[name] = sql
+			keys = append(keys, plan.LookedKey{Column: root.column(name).Column, Value: op})
 			if foldEqual(name, lookup.Column.Name) {
 				cond = plan.Equal{Column: name, Value: op}
 			}
@@ -293,14 +308,60 @@ func (p *planning) lookedUpBy(root *ref, u *catalog.Unique) plan.Cond {
 	if len(values) < len(u.Columns) || cond == nil {
 		return nil
 	}
-	sql := append(text("SELECT "+quoteName(root.placement().Column.Name)+" FROM "), plan.Chunk{Kind: plan.ChunkTable})
+	var sql plan.Template
 	for i, name := range u.Columns {
-		word := pick(i == 0, " WHERE ", " AND ")
+		word := pick(i == 0, "", " AND ")
 		sql = append(append(sql, text(word+quoteName(name)+" = ")...), values[name]...)
 	}
+	return looked(root, u, cond, sql, keys)
+}
+
+// looked asks u's lookup table for the sharding keys of the rows that where is
+// about; of cond the table's own shards are.
+func looked(root *ref, u *catalog.Unique, cond plan.Cond, where plan.Template, keys []plan.LookedKey) *plan.Looked {
+	lookup := u.Lookup.Placement
+	sql := append(text("SELECT "+quoteName(root.placement().Column.Name)+" FROM "), plan.Chunk{Kind: plan.ChunkTable})
+	sql = append(append(sql, text(" WHERE ")...), where...)
 	read := &plan.Route{Choice: plan.Choice{Kind: plan.ChooseByKey, Placement: lookup, Cond: cond}, Target: topology.TargetReplica,
 		SQL: compact(sql), Tables: []plan.TableRef{{Placement: lookup}}}
-	return &plan.Looked{Read: &plan.Plan{Root: read, ReadOnly: true}, Columns: u.Columns, Table: u.Lookup.Name}
+	return &plan.Looked{Read: &plan.Plan{Root: read, ReadOnly: true}, Keys: keys, Rows: 1, Columns: u.Columns, Table: u.Lookup.Name}
+}
+
+// listedCond is the condition that a unique column of the root is one of a few
+// values, and nothing else is asked: then the number of rows shows whether all were
+// met. More values than a quarter of the shards are as well asked of all.
+func (p *planning) listedCond(root *ref) plan.Cond {
+	if _, ok := p.st.Node.(*ast.SelectStmt); !ok || p.sel.Limit != nil || p.sel.Distinct || len(p.sc.conjuncts) != 1 || len(p.sc.refs) != 1 {
+		return nil
+	}
+	in, ok := strip(p.sc.conjuncts[0].expr).(*ast.PatternInExpr)
+	if !ok || in.Not || in.Sel != nil || len(in.List) > len(root.placement().Shards)/4 {
+		return nil
+	}
+	col, ok := strip(in.Expr).(*ast.ColumnNameExpr)
+	if !ok || p.sc.conjuncts[0].block.resolve(col.Name) != root {
+		return nil
+	}
+	for i := range root.entry.Uniques {
+		u := &root.entry.Uniques[i]
+		if !u.Ready || len(u.Columns) != 1 || !foldEqual(u.Columns[0], col.Name.Name.L) {
+			continue
+		}
+		values, keys := make([]plan.Operand, len(in.List)), make([]plan.LookedKey, len(in.List))
+		var sql plan.Template
+		for j, e := range in.List {
+			item, ok := exprSQL(p.st, strip(e))
+			if values[j] = operand(p.st, strip(e)); values[j].Unknown || !ok {
+				return nil
+			}
+			keys[j] = plan.LookedKey{Column: root.column(u.Columns[0]).Column, Value: values[j]}
+			sql = append(append(sql, text(pick(j == 0, quoteName(u.Columns[0])+" IN (", ", "))...), item...)
+		}
+		c := looked(root, u, plan.In{Column: u.Columns[0], Values: values}, append(sql, text(")")...), keys)
+		c.Rows = len(values)
+		return c
+	}
+	return nil
 }
 
 // equalTo is what the conjunct says the column of root equals, nil if nothing.

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
 	"github.com/servaldb/serval/shardrule"
@@ -79,16 +81,30 @@ func TestUniquePlans(t *testing.T) {
 	})
 }
 
-// asked is the question to the lookup table, whose answer a test cannot have.
+// asked is the question to the lookup table, whose answer a test cannot have, and
+// what is done where it tells of ids 1 and up.
 func asked(t *testing.T, p *plan.Plan, args plan.Args) string {
 	_, err := p.Bind(args, plan.Options{Found: plan.Lookups{}, Weigher: plainWeights{}})
 	var need *plan.ErrNeedLookup
-	require.ErrorAs(t, err, &need)
+	if !errors.As(err, &need) {
+		require.NoError(t, err)
+		return "asks nothing\n"
+	}
 	b, err := need.Looked.Read.Bind(args, plan.Options{Weigher: plainWeights{}})
 	if err != nil {
 		return "asks: " + err.Error() + "\n"
 	}
-	return "asks: " + string(b.Tasks[0].Tasks[0].SQL) + "\n"
+	out := "asks: " + string(b.Tasks[0].Tasks[0].SQL) + "\n"
+	if p.Met == nil && need.Looked.Rows == 1 {
+		return out
+	}
+	told := []sqlval.Value{{Kind: sqlval.Int, Text: []byte("1")}}
+	for i := 1; i < need.Looked.Rows; i++ {
+		told = append(told, sqlval.Value{Kind: sqlval.Int, Text: strconv.AppendInt(nil, int64(i+1), 10)})
+	}
+	b, err = p.Bind(args, plan.Options{Found: plan.Lookups{need.Looked: told}, Weigher: plainWeights{}})
+	require.NoError(t, err)
+	return out + fmt.Sprintf("if it says %d ids, and unless fewer than %d rows come back:\n", len(told), b.Looked) + plan.Format(p, b)
 }
 
 // plainWeights takes a text's bytes for its weights.

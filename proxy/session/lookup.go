@@ -31,11 +31,14 @@ func (s *Session) lookUp(ctx context.Context, c *plan.Looked, args plan.Args, pa
 		return err
 	}
 	opt.Found[c] = nil
-	if tasks(bound) != 1 {
-		return nil // a value that only servers can compare
+	for i := range bound.Tasks[0].Tasks {
+		keys, err := s.askLookup(ctx, &bound.Tasks[0].Tasks[i])
+		if err != nil {
+			return err
+		}
+		opt.Found[c] = append(opt.Found[c], keys...)
 	}
-	opt.Found[c], err = s.askLookup(ctx, &bound.Tasks[0].Tasks[0])
-	return err
+	return nil
 }
 
 // askLookup runs the question. Any replica will do, since what is not found
@@ -73,14 +76,14 @@ func (s *Session) askLookup(ctx context.Context, task *plan.Task) (keys []sqlval
 	return keys, err
 }
 
-// lookedInVain: a lookup table chose the shards, and no row was met there. The
-// row may be elsewhere, for the table was asked at another moment.
+// lookedInVain: a lookup table chose the shards, and not all rows were met there
+// that it told of. They may be elsewhere, for the table was asked at another moment.
 func lookedInVain(bound *plan.Bound, out *executor.Outcome) bool {
-	if !bound.Looked {
+	if bound.Looked == 0 {
 		return false
 	}
 	if out.Columns > 0 {
-		return out.Rows == 0
+		return out.Rows < int64(bound.Looked)
 	}
 	return out.OK.AffectedRows == 0
 }

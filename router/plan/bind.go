@@ -30,7 +30,7 @@ type Env struct {
 	Weigher   shardrule.Weigher
 	// Found is as in Options; looked is set where it decided.
 	Found  Lookups
-	looked *bool
+	looked *int
 }
 
 // Task is one statement for one shard.
@@ -115,9 +115,9 @@ type Bound struct {
 	Finish *BoundFinish
 	// Staged is what a plan that is a Staged does, else nil.
 	Staged *BoundStaged
-	// Looked: a lookup table chose the shards. If no row is met there, it is to
-	// be bound again without.
-	Looked bool
+	// Looked, if not 0, is how many rows are met on the shards that a lookup table
+	// chose. If fewer are, it is to be bound again without.
+	Looked int
 
 	weigher shardrule.Weigher // of the Bind
 
@@ -199,6 +199,11 @@ type binder struct {
 // *ErrNeedNumbers and *ErrNeedExprs for what the caller is to fetch before it
 // binds again; *ErrNeedLookup where Options.Found is not nil.
 func (p *Plan) Bind(args Args, opt Options) (*Bound, error) {
+	if p.Met != nil && opt.Found != nil {
+		if b, err := p.Met.Bind(args, opt); !errors.Is(err, ErrSpread) {
+			return b, err
+		}
+	}
 	b := binder{Bound: &Bound{Plan: p, Args: args, weigher: opt.Weigher}, opt: opt}
 	b.env = Env{Args: args, Weigher: opt.Weigher, Found: opt.Found, looked: &b.Looked}
 	b.Tasks = b.leaf[:0]

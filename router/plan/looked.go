@@ -7,16 +7,27 @@ import (
 	"github.com/servaldb/serval/shardrule"
 )
 
-// Looked is "unique columns = values", where a lookup table tells the sharding
-// key of the row. What it tells may be of another moment than the row: so where
-// it tells nothing all shards are left, and whoever runs the statement runs it
-// anew on all of them where it met no row (Bound.Looked).
+// Looked is "unique columns = values" or "unique column IN (values)", where a
+// lookup table tells the sharding keys of the rows. What it tells may be of
+// another moment than the rows: so where it tells of fewer than there may be all
+// shards are left, and whoever runs the statement runs it anew on all of them
+// where it met fewer (Bound.Looked).
 type Looked struct {
 	// Read asks the lookup table; its rows are sharding keys.
 	Read *Plan
+	// Keys are the values that its columns are to equal, Rows how many rows do, if
+	// each is there.
+	Keys []LookedKey
+	Rows int
 	// Columns and Table are for EXPLAIN.
 	Columns []string
 	Table   string
+}
+
+// LookedKey is one value of one column.
+type LookedKey struct {
+	Column shardrule.Column
+	Value  Operand
 }
 
 // ErrNeedLookup is returned by Bind for a Looked: the caller runs its Read and
@@ -34,9 +45,15 @@ func (c *Looked) Shards(env Env) (shardrule.Set, error) {
 	if env.Found == nil {
 		return shardrule.FullSet(n), nil
 	}
+	if !c.alone(env) {
+		return shardrule.FullSet(n), nil
+	}
 	keys, asked := env.Found[c]
 	if !asked {
 		return shardrule.EmptySet(n), &ErrNeedLookup{c}
+	}
+	if len(keys) != c.Rows {
+		return shardrule.FullSet(n), nil
 	}
 	set := shardrule.EmptySet(n)
 	for _, k := range keys {
@@ -45,12 +62,32 @@ func (c *Looked) Shards(env Env) (shardrule.Set, error) {
 			return shardrule.FullSet(n), err
 		}
 	}
-	if len(set.Members()) == 0 {
-		return shardrule.FullSet(n), nil
-	}
-	*env.looked = true
+	*env.looked = c.Rows
 	return set, nil
 }
 
+// alone: each value equals one value of its column only, so that one row has it at
+// most. Text that is 5 may be many, and then rows could be met without all being met.
+func (c *Looked) alone(env Env) bool {
+	for i := range c.Keys {
+		v, known := c.Keys[i].Value.Resolve(env.Args)
+		if !known {
+			return false
+		}
+		if _, match, err := c.Keys[i].Column.KeyToCompare(v, anyWeight{}); err != nil || match != shardrule.MatchKey {
+			return false
+		}
+	}
+	return true
+}
+
+// anyWeight is for those who do not look at the key.
+type anyWeight struct{}
+
+// Weight implements shardrule.Weigher.
+func (anyWeight) Weight(_ string, text []byte) ([]byte, bool) { return text, true }
+
 // String implements Cond.
-func (c *Looked) String() string { return strings.Join(c.Columns, ", ") + " looked up in " + c.Table }
+func (c *Looked) String() string {
+	return strings.Join(c.Columns, ", ") + pick(c.Rows == 1, "", " IN (…)") + " looked up in " + c.Table
+}

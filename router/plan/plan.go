@@ -34,6 +34,9 @@ type Plan struct {
 	// Spread is run instead where a route's key turns out to leave several
 	// shards: its Choice.Single is ErrSpread then.
 	Spread *Plan
+	// Met is run instead where a lookup table tells the shard of the one row that
+	// is asked for. If it gives no row the plan itself is run (Bound.Looked).
+	Met *Plan
 }
 
 // Effects is what a statement does to its session beyond its result.
