@@ -300,6 +300,8 @@ func (r *changesRun) known(c change, want, got outcome) (counter *int, same bool
 	plainFails, servalFails := want.errno != 0 && got.errno == 0, want.errno == 0 && got.errno != 0
 	update := strings.Contains(c.sql, "UPDATE ") && !strings.HasPrefix(c.sql, "INSERT")
 	switch {
+	case !r.g.maria && update && defaultTime.MatchString(c.sql) && strings.Contains(c.sql, "SELECT"):
+		return &r.ofValue, false // MySQL stores NULL where it has made a join of the subquery
 	case plainFails && (want.errno == 1062 && update || want.errno == 1093):
 		return &r.rowByRow, false // row after row a key is taken that all together leave free; or it reads what it writes
 	case plainFails && badValue[want.errno], servalFails && badValue[got.errno]:
@@ -338,6 +340,9 @@ func (r *changesRun) compareWarnings(c change, want, got *outcome) {
 		want.warnings, got.warnings = nil, nil
 	}
 }
+
+// defaultTime assigns a column its DEFAULT CURRENT_TIMESTAMP.
+var defaultTime = regexp.MustCompile(`\b(born|up)["` + "`" + `]? = DEFAULT\b`)
 
 // badValue are the errors of a condition with a value that is none of its type.
 var badValue = map[uint16]bool{1292: true, 1300: true, 1366: true, 1525: true}

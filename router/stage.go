@@ -7,6 +7,7 @@ import (
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
 
+	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
@@ -278,16 +279,23 @@ func tellingApart(t *ref, unique []string) []string {
 		keys = append(keys, t.placement().Column.Name)
 	}
 	for _, k := range keys {
-		c := t.column(k)
-		if c == nil {
-			return nil
-		}
-		switch c.DataType {
-		case "float", "double", "bit", "json", "timestamp":
+		if !comparesAsText(t.column(k)) {
 			return nil
 		}
 	}
 	return keys
+}
+
+// comparesAsText: a value of the column, read as text, finds the column's again.
+func comparesAsText(c *catalog.Column) bool {
+	if c == nil {
+		return false
+	}
+	switch c.DataType {
+	case "float", "double", "bit", "json", "timestamp":
+		return false
+	}
+	return true
 }
 
 // read is the read of all writes' rows: more, and the clauses of the write. FOR
@@ -310,9 +318,12 @@ func (s *staging) read(more plan.Template) plan.Template {
 func tableName(t *ref) plan.TableName { return plan.TableName{Schema: t.schema, Table: t.table} }
 
 // target begins a write of t's rows by their keys, and the values read for it.
-func target(t *ref, kind plan.StagedKind) (plan.StagedWrite, plan.Template, error) {
+func (s *staging) target(t *ref, kind plan.StagedKind) (plan.StagedWrite, plan.Template, error) {
 	w := plan.StagedWrite{Kind: kind, Table: tableName(t), Keys: keysOf(t)}
 	if len(w.Keys) == 0 {
+		if list := s.tellRow(t, &w); list != nil {
+			return w, list, nil
+		}
 		return w, nil, noKey(t)
 	}
 	var list []string
@@ -326,7 +337,7 @@ func target(t *ref, kind plan.StagedKind) (plan.StagedWrite, plan.Template, erro
 func (s *staging) remove(n *ast.DeleteStmt, targets []*ref) (*plan.Staged, error) {
 	var all plan.Template
 	for i, t := range targets {
-		w, list, err := target(t, plan.StagedRemove)
+		w, list, err := s.target(t, plan.StagedRemove)
 		if err != nil {
 			return nil, err
 		}
@@ -357,6 +368,9 @@ func (s *staging) change(n *ast.UpdateStmt, targets []*ref) (*plan.Staged, error
 	s.n.Ignore = n.IgnoreErr
 	for i, a := range n.List {
 		if s.readsAny(a.Expr, s.earlier(n, i)) {
+			if own, err := s.ownText(n, targets); own != nil || err != nil {
+				return own, err
+			}
 			return nil, sqlerr.Refuse("this UPDATE over several shards", "it assigns "+a.Column.Name.L+" from a column that it assigns before, whose new value is not known when "+
 				"the rows are read", "write the new value out")
 		}
@@ -365,6 +379,9 @@ func (s *staging) change(n *ast.UpdateStmt, targets []*ref) (*plan.Staged, error
 	for i, t := range targets {
 		w, list, err := s.changeOne(n, t)
 		if err != nil {
+			if own, _ := s.ownText(n, targets); own != nil {
+				return own, nil
+			}
 			return nil, err
 		}
 		if err := s.again(w, targets[:i]); err != nil {
@@ -397,11 +414,11 @@ func (s *staging) again(w plan.StagedWrite, before []*ref) error {
 
 // changeOne is what an UPDATE does to one of its tables.
 func (s *staging) changeOne(n *ast.UpdateStmt, t *ref) (plan.StagedWrite, plan.Template, error) {
-	w, list, err := target(t, plan.StagedChange)
+	w, list, err := s.target(t, plan.StagedChange)
 	if err != nil {
 		return w, nil, err
 	}
-	moves := false
+	moves := w.Row != "" // a row that is given the values of another one would be met again
 	values := map[string]plan.Template{}
 	for i, a := range n.List {
 		if s.assigns(a) != t {
@@ -417,10 +434,6 @@ func (s *staging) changeOne(n *ast.UpdateStmt, t *ref) (plan.StagedWrite, plan.T
 		c.ByDefault = bareDefault(a.Expr)
 		w.Columns = append(w.Columns, c)
 		w.InOrder = w.InOrder || n.IgnoreErr && inUniqueKey(t, name)
-	}
-	if moves && n.IgnoreErr {
-		return w, nil, sqlerr.Refuse("UPDATE IGNORE of the sharding column of "+t.table, "a row that moves is deleted and inserted anew, and would be lost where "+
-			"its new key is there already", "leave IGNORE out")
 	}
 	var old plan.Template
 	if !moves {

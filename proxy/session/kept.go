@@ -274,11 +274,11 @@ func (w *stagedWrites) moveKept(ctx context.Context, rows [][]string) error {
 	if err := w.forget(ctx, old); err != nil {
 		return err
 	}
-	if err := w.move(ctx, rows); err != nil { // cuts rows to what it inserts
+	if err := w.move(ctx, rows); err != nil {
 		return err
 	}
 	for _, row := range rows {
-		if _, err := w.remember(ctx, [][]string{w.withDefaults(row)}, nil, false); err != nil {
+		if _, err := w.remember(ctx, [][]string{w.withDefaults(row[keys : len(row)-1])}, nil, false); err != nil {
 			return err
 		}
 	}

@@ -77,8 +77,8 @@ func (s *Session) runStaged(ctx context.Context, n *plan.BoundStaged) (out execu
 			return out, err
 		}
 	}
-	if !asciiOrUTF8(saved.charset, n.Tail+n.Returning) {
-		return out, sqlerr.Refuse("this write over several shards", "it has text of the character set "+saved.charset+" behind ON DUPLICATE KEY UPDATE or RETURNING", "SET NAMES utf8mb4")
+	if !asciiOrUTF8(saved.charset, n.Tail+n.Returning+n.Set) {
+		return out, sqlerr.Refuse("this write over several shards", "it has text of the character set "+saved.charset+" in a part that is sent on as it is written", "SET NAMES utf8mb4")
 	}
 	if n.Returning != "" {
 		s.settings.unset("character_set_results")
@@ -262,46 +262,78 @@ func (w *stagedWrites) write(ctx context.Context, rows [][]string) error {
 	case plan.StagedAdd:
 		return w.insert(ctx, rows)
 	case plan.StagedRemove:
-		return w.byKeys(ctx, "DELETE "+w.ignore()+"FROM "+w.table(), w.distinct(rows))
+		_, err := w.remove(ctx, rows)
+		return err
 	case plan.StagedChange:
 		return w.change(ctx, w.distinct(rows))
 	case plan.StagedMove:
-		return w.move(ctx, w.distinct(rows))
+		return w.move(ctx, rows)
 	}
 	return nil
 }
 
 // move deletes the rows and inserts them with their new keys: all are deleted
-// first, since one may take the key another one had.
+// first, since one may take the key another one had. With IGNORE one goes after
+// the other, and stays where it is if its new place is taken.
 func (w *stagedWrites) move(ctx context.Context, rows [][]string) error {
 	if err := w.mayMove(ctx); err != nil {
 		return err
 	}
 	sum, counts := w.sum, w.counts
-	changed := uint64(0)
-	for _, row := range rows {
-		switch row[len(row)-1] {
-		case plan.MoveUntold:
-			return sqlerr.Refuse("an UPDATE of the sharding column of "+w.now.Table.Table, "a row would move that has a TIMESTAMP of the hour that a change of "+
-				"the clocks repeats, which cannot be told from the other one in the session's time zone", "SET time_zone = '+00:00'")
-		case plan.MoveSame:
-		default:
-			changed++
+	var matched, changed uint64
+	together := [][][]string{rows}
+	if w.n.Ignore {
+		together = w.alike(rows)
+	}
+	for _, rows := range together {
+		n, err := w.moveSome(ctx, rows)
+		if err != nil {
+			return err
 		}
+		matched, changed = matched+n[0], changed+n[1]
 	}
-	if err := w.byKeys(ctx, "DELETE FROM "+w.table(), rows); err != nil {
-		return err
-	}
-	for i := range rows {
-		rows[i] = rows[i][len(w.now.Keys) : len(rows[i])-1]
-	}
-	err := w.insert(ctx, rows)
 	w.sum.LastInsertID, w.sum.AffectedRows = 0, sum.AffectedRows+changed
 	if w.session.c.Capabilities&capFoundRows != 0 {
-		w.sum.AffectedRows = sum.AffectedRows + uint64(len(rows))
+		w.sum.AffectedRows = sum.AffectedRows + matched
 	}
-	w.counts = [3]uint64{counts[0] + uint64(len(rows)), counts[1] + changed, 0}
-	return err
+	w.counts = [3]uint64{counts[0] + matched, counts[1] + changed, 0}
+	return nil
+}
+
+// moveSome moves rows; it reports how many were matched and changed.
+func (w *stagedWrites) moveSome(ctx context.Context, rows [][]string) (n [2]uint64, err error) {
+	var taken bool
+	var told diagnostics
+	move := func() (bool, error) {
+		if rows, err = w.remove(ctx, rows); err != nil {
+			return false, err
+		}
+		values := make([][]string, len(rows))
+		for i, row := range rows {
+			mark := row[len(row)-1]
+			if mark == plan.MoveUntold {
+				return false, sqlerr.Refuse("an UPDATE of the sharding column of "+w.now.Table.Table, "a row would move that has a TIMESTAMP of the hour that a change of "+
+					"the clocks repeats, which cannot be told from the other one in the session's time zone", "SET time_zone = '+00:00'")
+			}
+			if mark != plan.MoveSame {
+				n[1]++
+			}
+			values[i] = row[w.now.KeyValues() : len(row)-1]
+		}
+		before := w.sum.AffectedRows
+		err := w.insert(ctx, values)
+		taken, told = w.n.Ignore && w.sum.AffectedRows-before < uint64(len(rows)), w.session.diag
+		return taken, err
+	}
+	if !w.n.Ignore {
+		_, err = move()
+	} else if _, err = w.try(ctx, move); err == nil && taken {
+		if n[1] = 0; !w.session.onMariaDB() { // which does not say why
+			w.session.diag = told
+		}
+	}
+	n[0] = uint64(len(rows))
+	return n, err
 }
 
 func (w *stagedWrites) table() string {
@@ -323,8 +355,8 @@ func (w *stagedWrites) ignore() string {
 func (w *stagedWrites) distinct(rows [][]string) [][]string {
 	seen := make(map[string]bool, len(rows))
 	return slices.DeleteFunc(rows, func(row []string) bool {
-		key := strings.Join(row[:len(w.now.Keys)], ",")
-		if row[0] == nullText || seen[key] {
+		key := strings.Join(row[:w.now.KeyValues()], ",")
+		if row[w.now.KeyValues()-1] == nullText || seen[key] {
 			return true
 		}
 		seen[key] = true
@@ -459,6 +491,9 @@ func (w *stagedWrites) byKeys(ctx context.Context, statement string, rows [][]st
 
 // where is the condition for the rows with these keys.
 func (w *stagedWrites) where(rows [][]string) string {
+	if w.now.Row != "" {
+		return w.whereAlike(rows)
+	}
 	names := make([]string, len(w.now.Keys))
 	for i, k := range w.now.Keys {
 		names[i] = quoteName(k)
@@ -486,6 +521,9 @@ func (w *stagedWrites) where(rows [][]string) string {
 
 // change assigns the values; rows that get the same ones get them together.
 func (w *stagedWrites) change(ctx context.Context, rows [][]string) error {
+	if w.n.Set != "" {
+		return w.byKeys(ctx, "UPDATE "+w.table()+" AS "+quoteName(w.now.Alias)+" SET "+w.n.Set, rows)
+	}
 	groups := map[string][][]string{}
 	var order []string
 	for _, row := range rows {

@@ -9,6 +9,7 @@ import (
 	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/router/plan"
+	"github.com/servaldb/serval/topology"
 )
 
 // movableFor is how long a session takes a table for one without triggers: as
@@ -22,14 +23,20 @@ func (w *stagedWrites) mayMove(ctx context.Context) error {
 	s := w.session
 	name := plan.TableName{Schema: s.schemaOr(w.now.Table.Schema), Table: w.now.Table.Table}
 	t := s.deps.Catalog.Load().Table(name.Schema, name.Table)
-	if t == nil || t.Placement == nil {
+	var shards []topology.Shard
+	switch {
+	case t != nil && t.Placement != nil:
+		shards = t.Placement.Shards
+	case w.now.Row != "": // a table at home, whose rows are told apart by their values
+		shards = []topology.Shard{{Cluster: s.deps.Catalog.Load().HomeOf(name.Schema), Database: name.Schema, Table: name.Table}}
+	default:
 		return nil
 	}
 	if at, asked := s.movable[name]; asked && time.Since(at) < movableFor {
 		return nil
 	}
 	databases, tables := map[string][]string{}, map[string][]string{} // by cluster
-	for _, shard := range t.Placement.Shards {
+	for _, shard := range shards {
 		c := shard.Cluster
 		databases[c], tables[c] = append(databases[c], quoteText(shard.Database)), append(tables[c], quoteText(shard.Table))
 	}
@@ -53,8 +60,8 @@ func (w *stagedWrites) mayMove(ctx context.Context) error {
 			return err
 		}
 		if len(rows) > 0 {
-			return sqlerr.Refuse("an UPDATE of the sharding column of "+w.now.Table.Table, "the row would move to another shard, and "+string(rows[0][0]),
-				"delete the row and insert it with its new key, if that is what you want")
+			return sqlerr.Refuse("an UPDATE that moves rows of "+w.now.Table.Table, "they would be deleted and inserted anew, and "+string(rows[0][0]),
+				"delete the row and insert it with its new values, if that is what you want")
 		}
 	}
 	if s.movable == nil || len(s.movable) > 100 {

@@ -74,7 +74,7 @@ func targets(n *plan.BoundStaged, read int) []*plan.StagedColumn {
 	begin := 0
 	for i := range n.Writes {
 		w := &n.Writes[i]
-		at := begin + len(w.Keys) + w.OldValues()
+		at := begin + w.KeyValues() + w.OldValues()
 		for j := range w.Columns {
 			if c := &w.Columns[j]; !c.ByDefault && at < read {
 				to[at], at = c, at+1

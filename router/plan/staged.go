@@ -82,9 +82,19 @@ type StagedWrite struct {
 	// Keys tell one row of the table from all others; all kinds but an Add
 	// start with their values.
 	Keys []string
+	// Row is an expression over the table's columns that tells a row from all
+	// others that are not like it, where no key does; its value is read behind
+	// those of Keys. Limited: of rows that are alike only as many are meant as
+	// were read; Joined: they may have been read more than once.
+	Row             string
+	Limited, Joined bool
 	// Columns are inserted, or assigned by a Change. The values of those that
 	// are ByDefault are not read.
 	Columns []StagedColumn
+	// Set are a Change's assignments as the client wrote them, of the table as
+	// Alias, instead of Columns.
+	Set   Template
+	Alias string
 	// Kept says what is kept of the table elsewhere; nil for most.
 	Kept *Kept
 	// InOrder: a Change writes one row after the other, as they were read: a
@@ -100,10 +110,18 @@ func (w *StagedWrite) OldValues() int {
 	return len(w.Kept.Old)
 }
 
-// Values is how many values of a row the write takes: Keys', those kept
+// KeyValues is how many values of a row tell which it is.
+func (w *StagedWrite) KeyValues() int {
+	if w.Row != "" {
+		return len(w.Keys) + 1
+	}
+	return len(w.Keys)
+}
+
+// Values is how many values of a row the write takes: KeyValues, those kept
 // elsewhere, those read for Columns, and the mark of a Move.
 func (w *StagedWrite) Values() int {
-	n := len(w.Keys) + w.OldValues()
+	n := w.KeyValues() + w.OldValues()
 	for _, c := range w.Columns {
 		if !c.ByDefault {
 			n++
@@ -152,9 +170,9 @@ type StagedColumn struct {
 // BoundStaged is a Staged with its values.
 type BoundStaged struct {
 	*Staged
-	// Reads, Tail and Returning as SQL.
-	SQL             []string
-	Tail, Returning string
+	// Reads, Tail, Returning and the first write's Set as SQL.
+	SQL                  []string
+	Tail, Returning, Set string
 	// Rows are Literals.
 	Rows [][]string
 }
@@ -174,6 +192,10 @@ func (b *binder) staged(n *Staged) {
 	out.Tail = string(tail)
 	returning, _ := b.render(nil, nil, n.Returning, at{from: b.Args.Len()})
 	out.Returning = string(returning)
+	if len(n.Writes) == 1 {
+		set, _ := b.render(nil, nil, n.Writes[0].Set, at{from: b.Args.Len()})
+		out.Set = string(set)
+	}
 	for _, row := range n.Literals {
 		values := make([]string, len(row))
 		for i, t := range row {
@@ -200,6 +222,12 @@ func (w *StagedWrite) line() string {
 		names = append(names, c.Name)
 	}
 	list, keys := strings.Join(names, ", "), strings.Join(w.Keys, ", ")
+	if w.Row != "" {
+		keys = strings.TrimPrefix(keys+", all columns", ", ")
+	}
+	if w.Set != nil {
+		list = w.Set.String()
+	}
 	switch w.Kind {
 	case StagedAdd:
 		return "insert into " + w.Table.Table + " (" + list + ")"
