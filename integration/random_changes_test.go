@@ -253,7 +253,7 @@ func (r *changesRun) refuse(got outcome, m mode) {
 	r.refused++
 	why := reason(got.message)
 	if r.why[why]++; r.shown[why] == "" || len(m.sql) < len(r.shown[why]) {
-		r.shown[why] = m.sql
+		r.shown[why] = m.sql + "\n\t\t" + got.message
 	}
 }
 

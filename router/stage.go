@@ -3,6 +3,7 @@ package router
 import (
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
@@ -215,7 +216,7 @@ func (s *staging) addRows(lists [][]ast.ExprNode, rows [][]parser.Span, to *ref)
 			if j > 0 {
 				read = append(read, text(", ")...)
 			}
-			read = append(read, value...)
+			read = append(read, labelled(value, j)...)
 		}
 		s.n.Reads = append(s.n.Reads, compact(read))
 	}
@@ -445,12 +446,13 @@ func (s *staging) changeOne(n *ast.UpdateStmt, t *ref) (plan.StagedWrite, plan.T
 	if old, err = s.keepChanged(n, t, &w, true); err != nil {
 		return w, nil, err
 	}
-	list = append(append(append(list, old...), assigned(t, &w, values)...), text(", ")...)
-	if told == nil {
-		return w, append(list, same...), nil
+	mark := same
+	if told != nil {
+		mark = append(append(text("IF("), told...), text(", ")...)
+		mark = append(append(mark, same...), text(", "+plan.MoveUntold+")")...)
 	}
-	list = append(append(list, text("IF(")...), told...)
-	return w, append(append(append(list, text(", ")...), same...), text(", "+plan.MoveUntold+")")...), nil
+	list = append(append(append(list, old...), assigned(t, &w, values)...), text(", ")...)
+	return w, append(list, labelled(mark, len(w.Columns))...), nil
 }
 
 // inUniqueKey: the column is part of one.
@@ -461,7 +463,7 @@ func inUniqueKey(t *ref, column string) bool {
 // assigned are the values that are read for Columns.
 func assigned(t *ref, w *plan.StagedWrite, values map[string]plan.Template) plan.Template {
 	var more plan.Template
-	for _, c := range w.Columns {
+	for i, c := range w.Columns {
 		if c.ByDefault {
 			continue
 		}
@@ -469,9 +471,18 @@ func assigned(t *ref, w *plan.StagedWrite, values map[string]plan.Template) plan
 		if !ok {
 			v = text(quoteName(t.alias) + "." + quoteName(c.Name))
 		}
-		more = append(append(more, text(", ")...), v...)
+		more = append(append(more, text(", ")...), labelled(v, i)...)
 	}
 	return more
+}
+
+// labelled gives a long expression a name of its own: by its text a query could
+// not be finished on one server, which would have another one.
+func labelled(value plan.Template, i int) plan.Template {
+	if len(value.String()) < 100 {
+		return value
+	}
+	return append(value, text(" AS "+quoteName("serval:"+strconv.Itoa(i)))...)
 }
 
 // stays is, for the mark of a move, 1 where the row has all the new
@@ -565,6 +576,9 @@ func (v *readVisitor) Enter(n ast.Node) (ast.Node, bool) {
 		return n, false
 	}
 	r := v.block0().resolve(c.Name)
+	if r == nil && c.Name.Table.L != "" {
+		return n, false // of a subquery's own table
+	}
 	for _, a := range v.assigned {
 		if a.Column.Name.L == c.Name.Name.L && (r == nil || r == v.assigns(a)) {
 			v.found = true

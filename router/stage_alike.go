@@ -54,7 +54,7 @@ func (s *staging) tellRow(t *ref, w *plan.StagedWrite) (list plan.Template) {
 	for _, k := range w.Keys {
 		list = append(list, text(quoteName(t.alias)+"."+quoteName(k)+", ")...)
 	}
-	return append(list, text(sum)...)
+	return append(list, labelled(text(sum), len(t.entry.Columns)+1)...)
 }
 
 // comparable is an expression of a column ? that is not NULL and the same for
