@@ -91,18 +91,20 @@ func TestInfoTextsAreAddedOnlyWhereTheyAreAlike(t *testing.T) {
 	require.Empty(t, info("Records: 1", ""))
 }
 
-func TestLabelsOfSubqueriesSpeakOfLogicalNames(t *testing.T) {
-	r := &plan.Rename{Database: "shop_3", LogicalDatabase: "shop",
-		Tables: []plan.TableRename{{Physical: "users", Logical: "users"}, {Physical: "logs_1", Logical: "logs"}}}
-	n := columnNames{rename: r}
+func TestLabelsOfSubqueriesAreAsTheClientWroteThem(t *testing.T) {
+	n := columnNames{rename: &plan.Rename{Database: "shop_3", LogicalDatabase: "shop", Labels: []plan.TableRename{
+		{Physical: "`shop_3`.`users` AS `users`", Logical: "shop.users"}, {Physical: "`shop`.`logs_1`", Logical: "logs"},
+	}}}
 	for _, c := range []struct{ label, want string }{
-		{"(SELECT MAX(id) FROM `shop_3`.`users` u)", "(SELECT MAX(id) FROM users u)"},
-		{"(SELECT MAX(id) FROM `shop_3`.`users` AS `users`)", "(SELECT MAX(id) FROM users)"},
-		{"EXISTS (SELECT 1 FROM `shop_3`.`logs_1` AS `logs`)", "EXISTS (SELECT 1 FROM logs)"},
+		{"(SELECT MAX(id) FROM `shop_3`.`users` AS `users` WHERE id = 3)", "(SELECT MAX(id) FROM shop.users WHERE id = 3)"},
+		{"EXISTS (SELECT 1 FROM `shop`.`logs_1` l)", "EXISTS (SELECT 1 FROM logs l)"},
 		{"`shop_3` + `users`", "`shop_3` + `users`"},
 	} {
 		col := wire.Column{Name: []byte(c.label)}
 		n.undo(&col)
 		require.Equal(t, c.want, string(col.Name))
 	}
+	col := wire.Column{Name: []byte("`shop`.`logs_1`"), OrgTable: []byte("t")}
+	n.undo(&col)
+	require.Equal(t, "`shop`.`logs_1`", string(col.Name), "a column's own name is no text of an expression")
 }

@@ -29,8 +29,11 @@ func (n *columnNames) undo(c *wire.Column) {
 	if n.tables == nil && len(r.Tables) > 0 {
 		n.tables = make([][]byte, len(r.Tables))
 	}
-	if len(c.OrgTable) == 0 && bytes.IndexByte(c.Name, '`') >= 0 {
-		c.Name = renameLabel(c.Name, r)
+	for _, l := range r.Labels {
+		if len(c.OrgTable) > 0 {
+			break
+		}
+		c.Name = bytes.ReplaceAll(c.Name, []byte(l.Physical), []byte(l.Logical))
 	}
 	for i := range r.Tables {
 		t := &r.Tables[i]
@@ -45,17 +48,6 @@ func (n *columnNames) undo(c *wire.Column) {
 		}
 		c.OrgTable = n.tables[i]
 	}
-}
-
-// renameLabel undoes the tables of a subquery in the name that a server makes of
-// an expression's text: "(SELECT MAX(n) FROM `shop_3`.`t` AS `t`)".
-func renameLabel(name []byte, r *plan.Rename) []byte {
-	for _, t := range r.Tables {
-		physical := "`" + r.Database + "`.`" + t.Physical + "`"
-		name = bytes.ReplaceAll(name, []byte(physical+" AS `"+t.Logical+"`"), []byte(t.Logical))
-		name = bytes.ReplaceAll(name, []byte(physical), []byte(t.Logical))
-	}
-	return name
 }
 
 // renameError undoes a shard's physical names in a server's error message. All

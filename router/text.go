@@ -87,7 +87,7 @@ func (p *planning) tableEdits(within parser.Span) ([]edit, []plan.TableRef, erro
 		if t.Start < within.Start || t.End > within.End || entry == nil || entry.Placement == nil {
 			continue
 		}
-		ref := plan.TableRef{Placement: entry.Placement}
+		ref := plan.TableRef{Placement: entry.Placement, Label: p.labelled(sp, t.Span)}
 		switch {
 		case t.Alias != "" || !t.Aliasable:
 		case t.AliasAt != t.End:
@@ -117,6 +117,20 @@ func (p *planning) tableEdits(within parser.Span) ([]edit, []plan.TableRef, erro
 		return nil, nil, sqlerr.Refuse("this RETURNING", "a column's name would have the shard's table in it", "give the expression a name with AS, or write its columns without their table")
 	}
 	return append(edits, p.labelEdits(sp)...), refs, nil
+}
+
+// labelled is what is written there, if it is part of an item of the select list
+// whose label is its text.
+func (p *planning) labelled(sp *parser.Spans, at parser.Span) string {
+	if len(sp.Arms) == 0 {
+		return ""
+	}
+	for _, item := range sp.Blocks[sp.Arms[0]].Items {
+		if at.Start >= item.Start && at.End <= item.End && item.Span == item.Expr {
+			return p.st.Slice(at)
+		}
+	}
+	return ""
 }
 
 // labelEdits name the items whose label is their text, of which a schema's name

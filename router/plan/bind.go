@@ -55,6 +55,9 @@ type Task struct {
 type Rename struct {
 	Database, LogicalDatabase string
 	Tables                    []TableRename
+	// Labels are references as they were sent and as the client wrote them, of
+	// names that a server makes of an expression's text.
+	Labels []TableRename
 }
 
 // TableRename is one table of a Rename.

@@ -299,6 +299,9 @@ type TableRef struct {
 	// statement still finds the table; empty where the statement has its own
 	// alias or none is needed.
 	Alias string
+	// Label is what the client wrote, where a column's name is made of a text
+	// that the reference is in.
+	Label string
 }
 
 // Operand is where a value comes from at Bind: value number Value of the

@@ -284,8 +284,11 @@ func renameOf(tables []TableRef, shard *topology.Shard) *Rename {
 		if s.Table != p.Table {
 			r.Tables = append(r.Tables, TableRename{Physical: s.Table, Logical: p.Table})
 		}
+		if label := tables[i].Label; label != "" {
+			r.Labels = append(r.Labels, TableRename{Physical: string(appendTable(nil, &tables[i], shard)), Logical: label})
+		}
 	}
-	if r.Database == "" && r.Tables == nil {
+	if r.Database == "" && r.Tables == nil && r.Labels == nil {
 		return nil
 	}
 	return &r
