@@ -46,7 +46,8 @@ type Definition struct {
 	// Name is where its name stands, Body what is within its query's
 	// parentheses, with these.
 	Name, Body Span
-	// Chooses: its rows may depend on their order (LIMIT, a window).
+	// Chooses: its rows may depend on their order (LIMIT, some windows) and are of
+	// several tables.
 	Chooses bool
 }
 

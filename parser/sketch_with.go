@@ -1,5 +1,10 @@
 package parser
 
+import (
+	"slices"
+	"strings"
+)
+
 // definitions reads the list behind the one WITH of a text that begins with it.
 func (k *sketcher) definitions() {
 	if k.c.word(0) != "WITH" || !k.sure {
@@ -31,11 +36,8 @@ func (k *sketcher) definitions() {
 		if end == len(k.c.tokens) {
 			return
 		}
-		for j := i + 2; j < end; j++ {
-			word := k.c.word(j)
-			d.Chooses = d.Chooses || word == "LIMIT" || word == "OVER" || word == "FETCH"
-		}
 		d.Body = Span{k.c.tokens[i+1].start, k.c.tokens[end].end}
+		d.Chooses = k.chooses(i+2, end) && !k.ofOneTable(d.Body, i+2, end)
 		d.Span = Span{d.Name.Start, d.Body.End}
 		all = append(all, d)
 		if i = end + 1; i >= len(k.c.tokens) || k.c.sql[k.c.tokens[i].start] != ',' {
@@ -64,4 +66,44 @@ func (k *sketcher) closes(i int) int {
 		}
 	}
 	return i
+}
+
+// bySequence are the window functions that tell apart rows that are equal in the
+// window's order.
+var bySequence = map[string]bool{
+	"ROW_NUMBER": true, "NTILE": true, "LAG": true, "LEAD": true, "FIRST_VALUE": true, "LAST_VALUE": true, "NTH_VALUE": true,
+}
+
+// chooses: the tokens have what depends on the order of rows, those of one table
+// gone through twice in the same way included.
+func (k *sketcher) chooses(from, to int) bool {
+	for i := from; i < to; i++ {
+		switch word := k.c.word(i); {
+		case word == "LIMIT" || word == "FETCH" || word == "ROWS":
+			return true
+		case bySequence[word] && k.opens(i+1):
+			return true
+		}
+	}
+	return false
+}
+
+// ofOneTable: the rows of the body are those of one table that is no CTE.
+func (k *sketcher) ofOneTable(body Span, from, to int) bool {
+	n := 0
+	for _, r := range k.out.References {
+		if r.Start < body.Start || r.End > body.End {
+			continue
+		}
+		if n++; !r.Certain || slices.Contains(k.out.CTEs, strings.ToLower(r.Name.Table)) {
+			return false
+		}
+	}
+	for i := from; i < to; i++ {
+		switch k.c.word(i) {
+		case "JOIN", "STRAIGHT_JOIN", "JSON_TABLE", "VALUES", "LATERAL", "UNION", "EXCEPT", "INTERSECT":
+			return false
+		}
+	}
+	return n == 1
 }
