@@ -82,6 +82,10 @@ type Request struct {
 	// before anything else runs on its connection; of several copies for the
 	// first. Tasks of one connection then are not sent ahead.
 	Warned func(c *backend.Conn, task *plan.Task)
+	// Repeated, if not nil, is Warned for a read that may be run again: tasks are
+	// sent ahead, and those whose warnings the next one on the connection took away
+	// are repeated for them. It is called for all tasks then, or for none.
+	Repeated func(c *backend.Conn, task *plan.Task)
 }
 
 // Apart gives connections that are no part of a transaction or anything else the

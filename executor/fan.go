@@ -80,6 +80,9 @@ func fanOut(ctx context.Context, req *Request, root plan.Node) (Outcome, error) 
 	if err == nil {
 		out, err = f.answer()
 	}
+	if err == nil {
+		f.tellRepeated()
+	}
 	f.release()
 	if err == nil {
 		f.learn(began)

@@ -83,8 +83,14 @@ func (s *scatter) class(t sortTerm) class {
 		case "min", "max":
 			// By its text to MIN(), by its number to some ORDER BYs of it.
 			if c, ok := strip(e.Args[0]).(*ast.ColumnNameExpr); ok {
-				if t, err := s.columnTerm(c); err == nil && s.class(t) == classEnum {
-					return classNone
+				if t, err := s.columnTerm(c); err == nil {
+					switch s.class(t) {
+					case classEnum:
+						return classNone
+					case classPlain:
+						return classPlain
+					case classUnknown, classText, classNone, classConst:
+					}
 				}
 			}
 		}
@@ -98,6 +104,8 @@ func (s *scatter) class(t sortTerm) class {
 		}
 	case *ast.ColumnNameExpr: // of an unknown table: it could be an ENUM
 		return classNone
+	case *ast.IsNullExpr, *ast.IsTruthExpr, *ast.BetweenExpr, *ast.PatternInExpr, *ast.PatternLikeOrIlikeExpr, *ast.PatternRegexpExpr:
+		return classPlain
 	case *ast.BinaryOperationExpr:
 		if numericOps[e.Op] {
 			return classPlain
@@ -117,6 +125,7 @@ func (s *scatter) class(t sortTerm) class {
 var numericOps = map[opcode.Op]bool{
 	opcode.Plus: true, opcode.Minus: true, opcode.Mul: true, opcode.Div: true, opcode.Mod: true, opcode.IntDiv: true,
 	opcode.EQ: true, opcode.NE: true, opcode.LT: true, opcode.LE: true, opcode.GT: true, opcode.GE: true,
+	opcode.NullEQ: true, opcode.LogicAnd: true, opcode.LogicOr: true, opcode.LogicXor: true,
 }
 
 // numericFuncs give numbers or times.

@@ -9,13 +9,14 @@ import (
 // weight is the hidden column that orders a text key, and how the merge pads
 // it. A result's column definitions do not tell a column's own collation, so
 // the router says it; where it cannot, trailing spaces are taken off in SQL if
-// they do not count there: 'a' = 'a ' is asked of the server. Keys that are
-// equal then have equal weights in any collation.
+// they do not count there: 'a' = 'a ' is asked of the server, of texts, since
+// MariaDB notes a number that it compares with one. Keys that are equal then have
+// equal weights in any collation.
 func (s *scatter) weight(sql plan.Template, e ast.ExprNode, r *ref, column string) (plan.Template, plan.Pad) {
 	if pad := s.pad(e, r, column); pad.Known {
 		return join(text("WEIGHT_STRING("), sql, text(")")), pad
 	}
-	return join(text("WEIGHT_STRING(IF("), sql, text(" = CONCAT("), sql, text(", ' '), RTRIM("), sql, text("), "), sql, text("))")),
+	return join(text("WEIGHT_STRING(IF(CONCAT("), sql, text(") = CONCAT("), sql, text(", ' '), RTRIM("), sql, text("), "), sql, text("))")),
 		plan.Pad{Known: true}
 }
 

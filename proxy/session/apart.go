@@ -97,6 +97,9 @@ func (a *apart) State() *backend.State { return a.s.settings.state(a.needsDB) }
 func (a *apart) Ended(c *backend.Conn, err error) {
 	l, d := &a.s.lease, &a.s.diag
 	if err != nil {
+		if c.Usable() && !ended(err) {
+			d.readFailed(c)
+		}
 		if l.vars = a.effects.UserVars; len(l.vars) > 0 && !broken(c, err) && !ended(err) {
 			_ = l.takeOver(c) // the statement's own error is the client's
 		}

@@ -38,7 +38,7 @@ func (s *Session) createFrom(ctx context.Context, n *plan.CreateFrom, bound *pla
 	out, err = s.createAs(ctx, "CREATE "+word+"TABLE "+target+" "+def.body)
 	const tableExists = 1050
 	if err != nil && n.IfNotExists && sqlerr.From(err).Code == tableExists {
-		s.diag.rows = append(s.diag.rows[:0], diagnostic{"Note", tableExists, sqlerr.From(err).Message})
+		s.diag.rows = append(s.diag.rows[:0], diagnostic{level: "Note", code: tableExists, message: sqlerr.From(err).Message})
 		s.diag.count = 1
 		return executor.Outcome{OK: wire.OK{Warnings: 1}}, nil
 	}

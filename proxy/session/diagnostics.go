@@ -14,13 +14,22 @@ import (
 
 // maxDiagnostics bounds the rows kept of SHOW WARNINGS. MySQL keeps 1024
 // (max_error_count), MariaDB 64.
-const maxDiagnostics = 1024
+const (
+	maxDiagnostics        = 1024
+	maxDiagnosticsMariaDB = 64
+)
 
 // diagnostic is one row of SHOW WARNINGS.
 type diagnostic struct {
 	level   string // Note, Warning, Error
 	code    uint16
 	message string
+	reading int // which one it was read in, of a statement over several servers
+}
+
+// says: both tell the same.
+func (r diagnostic) says(o diagnostic) bool {
+	return r.level == o.level && r.code == o.code && r.message == o.message
 }
 
 // diagnostics is what the last statement left to be asked for.
@@ -32,11 +41,16 @@ type diagnostics struct {
 	// bound is the running statement, whose physical names are undone in what
 	// is read; nil for Serval's own.
 	bound *plan.Bound
-	// shard is whose warnings are read, of a statement over several.
-	shard int
+	// shard is whose warnings are read, of a statement over several; readings is
+	// how many there were.
+	shard, readings int
+	// ofFailed is what a server told of a read that failed.
+	ofFailed []diagnostic
 }
 
-func (d *diagnostics) reset() { d.rows, d.count, d.repeated, d.bound = d.rows[:0], 0, 0, nil }
+func (d *diagnostics) reset() {
+	d.rows, d.count, d.repeated, d.bound, d.readings, d.ofFailed = d.rows[:0], 0, 0, nil, 0, nil
+}
 
 // aboutText are warnings of a statement's text, which every server gives: of
 // what is deprecated (ER_WARN_DEPRECATED_SYNTAX and its like) or not supported, and
@@ -49,6 +63,7 @@ func (d *diagnostics) read(c *backend.Conn) {
 	count := int(c.End().Warnings)
 	_, rows, err := c.Select(context.Background(), "SHOW WARNINGS LIMIT "+strconv.Itoa(maxDiagnostics))
 	d.count += count
+	d.readings++
 	before := d.rows
 	if err != nil {
 		return
@@ -58,8 +73,8 @@ func (d *diagnostics) read(c *backend.Conn) {
 			return
 		}
 		code, _ := strconv.ParseUint(string(r[1]), 10, 16) // a server's own number
-		row := diagnostic{string(r[0]), uint16(code), d.bound.StatementRow(d.shard, logicalNames(d.bound, uint16(code), string(r[2])))}
-		if slices.Contains(aboutText, row.code) && slices.Contains(before, row) {
+		row := diagnostic{string(r[0]), uint16(code), d.bound.StatementRow(d.shard, logicalNames(d.bound, uint16(code), string(r[2]))), d.readings}
+		if slices.Contains(aboutText, row.code) && slices.ContainsFunc(before, row.says) {
 			d.count, d.repeated = d.count-1, d.repeated+1
 			continue
 		}
@@ -114,12 +129,6 @@ func (s *Session) strict() bool {
 	mode, set := s.settings.value("sql_mode")
 	mode = strings.ToUpper(mode)
 	return !set || strings.Contains(mode, "STRICT") || strings.Contains(mode, "TRADITIONAL")
-}
-
-// failed notes a statement's error as SHOW WARNINGS shows it.
-func (d *diagnostics) failed(e *sqlerr.Error) {
-	d.rows = append(d.rows[:0], diagnostic{"Error", e.Code, e.Message})
-	d.count = 1
 }
 
 // strictly are the warnings that a strict mode makes errors of: values that do

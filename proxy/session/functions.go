@@ -275,7 +275,7 @@ func (s *Session) askedAlone(values []sessionValue) (warnings int) {
 	s.diag.reset()
 	for _, v := range values {
 		if v.name == "FOUND_ROWS" && !s.binary { // of a prepared one it was said at its preparation
-			s.diag.rows = append(s.diag.rows, diagnostic{"Warning", errDeprecated, foundRowsDeprecated})
+			s.diag.rows = append(s.diag.rows, diagnostic{level: "Warning", code: errDeprecated, message: foundRowsDeprecated})
 			s.diag.count++
 		}
 	}

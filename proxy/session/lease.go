@@ -196,9 +196,14 @@ func (l *lease) Release(c *backend.Conn, err error) {
 	l.out = l.out[:len(l.out)-1]
 	if err == nil {
 		l.lookAfter(h)
-	} else if len(l.vars) > 0 && !broken(c, err) && !ended(err) {
-		l.countFound = false
-		_ = l.takeOver(c) // what it had assigned by then; the statement's own error is the client's
+	} else if !broken(c, err) && !ended(err) {
+		if !l.writes && c.Usable() && !unknownName(err) {
+			l.s.diag.readFailed(c)
+		}
+		if len(l.vars) > 0 {
+			l.countFound = false
+			_ = l.takeOver(c) // what it had assigned by then; the statement's own error is the client's
+		}
 	}
 	h.disarm()
 	s := l.s

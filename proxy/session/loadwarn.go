@@ -69,7 +69,7 @@ func (l *loader) note(rank int, code uint16, format string, args ...any) {
 		return
 	}
 	if l.warn.rows++; l.warn.rows <= maxDiagnostics {
-		l.warn.notes = append(l.warn.notes, loadWarning{diagnostic{"Warning", code, text}, l.warn.row, rank})
+		l.warn.notes = append(l.warn.notes, loadWarning{diagnostic{level: "Warning", code: code, message: text}, l.warn.row, rank})
 	} else {
 		l.warn.more++
 	}

@@ -309,6 +309,8 @@ func (s *Session) attempt(ctx context.Context, e *planned, bound *plan.Bound, pa
 	}
 	if s.expectsWarnings(e, bound) {
 		req.Warned = s.warned
+	} else if e.plan.ReadOnly && harmless(&e.plan.Effects) {
+		req.Repeated = s.warned
 	}
 	if _, finished := bound.Plan.Root.(*plan.Finish); finished && req.MaxRows == 0 {
 		req.MaxRows = s.deps.Limits.FinishRows
@@ -440,6 +442,7 @@ func (s *Session) conclude(ctx context.Context, e *planned, bound *plan.Bound, o
 	if err := s.refresh(ctx, e.plan.Effects.Schema); err != nil {
 		return err
 	}
+	s.tellOnce(e, bound, out)
 	s.diag.complete(int(out.OK.Warnings))
 	s.found(e.plan.Effects.Found, bound.Args, out)
 	if out.Columns > 0 {
