@@ -54,6 +54,17 @@ SELECT FOUND_ROWS()
 ROLLBACK
 SELECT SQL_CALC_FOUND_ROWS id FROM users WHERE id > 90000 ORDER BY id LIMIT 1
 SELECT FOUND_ROWS()`,
+	"warnings of reads where one connection answers for several shards": `
+BEGIN
+UPDATE users SET age = age + 1
+SELECT id, CAST(name AS SIGNED) FROM users
+SELECT id, CAST(name AS SIGNED) FROM users ORDER BY id
+SELECT SUM(CAST(name AS SIGNED)) FROM users
+SELECT COUNT(*) FROM users WHERE age = '7x'
+SELECT id, 1 / 0 FROM users WHERE age = '7x' LIMIT 1000
+SELECT COUNT(DISTINCT country) FROM users WHERE age > '3x'
+SHOW COUNT(*) WARNINGS
+ROLLBACK`,
 	"FOUND_ROWS and ROW_COUNT behind what is no SELECT": `
 SELECT SQL_CALC_FOUND_ROWS id FROM users ORDER BY id LIMIT 2
 SELECT nothing FROM users
