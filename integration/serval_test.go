@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -334,22 +335,12 @@ func dropSchema(t *testing.T, clusters []*mysqlproc.Cluster, schema string) {
 	}
 }
 
-// handedOut are the addresses freeAddr gave: the kernel may give a port again as
-// soon as it is free.
-var handedOut sync.Map
-
 // freeAddr is an address nobody listens on, and given only once.
 func freeAddr(t *testing.T) string {
 	t.Helper()
-	for {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		require.NoError(t, err)
-		addr := l.Addr().String()
-		require.NoError(t, l.Close())
-		if _, given := handedOut.LoadOrStore(addr, true); !given {
-			return addr
-		}
-	}
+	port, err := mysqlproc.FreePort()
+	require.NoError(t, err)
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 }
 
 // eventually waits for another process to get somewhere.

@@ -304,6 +304,7 @@ func TestUniqueWaitsForTheFirst(t *testing.T) {
 			}
 			require.Equal(t, "Duplicate entry 'w0@x' for key '"+key+"'", e.Message)
 		}
+		s.sync(t)
 		requireKept(t, first, "waiting")
 	})
 }

@@ -68,7 +68,7 @@ func Start(ctx context.Context, opt Options) (*Server, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	for attempt := 1; ; attempt++ {
-		if s.port, err = freePort(); err != nil {
+		if s.port, err = FreePort(); err != nil {
 			break
 		}
 		err = s.launch(ctx)
@@ -307,16 +307,6 @@ func openDatabase(user, password, network, addr, database string) (*sql.DB, erro
 	db := sql.OpenDB(connector)
 	db.SetMaxIdleConns(2)
 	return db, nil
-}
-
-// freePort asks the kernel for a port nobody listens on.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("a free port: %w", err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 // portTaken: the server's log says that somebody listened there. By now it may
