@@ -1,0 +1,343 @@
+package reshard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/servaldb/serval/backend"
+	"github.com/servaldb/serval/internal/sqlerr"
+)
+
+const (
+	// settleAtOnce keys of one source are read and written together.
+	settleAtOnce = 250
+	// settleParallel such batches are under way at once.
+	settleParallel = 8
+)
+
+// row is one row as it is in its source: each column as SQL, and where it belongs.
+type row struct {
+	values [][]byte
+	shards []int
+}
+
+// settleLoop settles what the streams collect, one round after the other: a round
+// has all keys that were dirty at its beginning, and its position is written down
+// when all of them are settled. A key that changes meanwhile is in a later round, so
+// whatever a round has read too early is put right.
+func (m *Mover) settleLoop(ctx context.Context) error {
+	tick := time.NewTicker(saveEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-m.wake:
+		case <-tick.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := m.settleRound(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+func (m *Mover) settleRound(ctx context.Context) error {
+	m.settling.Lock()
+	defer m.settling.Unlock()
+	var round []taken
+	bySource := map[*source][]string{}
+	for _, cluster := range m.clusters() {
+		t := m.streams[cluster].take()
+		round = append(round, t)
+		for k := range t.keys {
+			bySource[k.source] = append(bySource[k.source], k.key)
+		}
+	}
+	left, err := m.settleAll(ctx, bySource)
+	if err != nil {
+		return err
+	}
+	for _, t := range round {
+		var mine []dirtyKey
+		for _, k := range left {
+			if k.source.shard.Cluster == t.stream.cluster {
+				mine = append(mine, k)
+			}
+		}
+		if err := t.stream.done(ctx, t, mine); err != nil {
+			return err
+		}
+		m.settled.Add(int64(len(t.keys) - len(mine)))
+	}
+	if len(left) > 0 {
+		m.signal()
+	}
+	return nil
+}
+
+// settleAll settles keys by source; left are those whose rows others hold.
+func (m *Mover) settleAll(ctx context.Context, bySource map[*source][]string) (left []dirtyKey, err error) {
+	var mu sync.Mutex
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(settleParallel)
+	for src, keys := range bySource {
+		for part := range slices.Chunk(keys, settleAtOnce) {
+			g.Go(func() error {
+				src.turn.RLock()
+				defer src.turn.RUnlock()
+				held, err := m.settle(ctx, src, part)
+				if err != nil {
+					return fmt.Errorf("table %s.%s: %w", src.mv.Schema, src.mv.Name, err)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				for _, k := range held {
+					left = append(left, dirtyKey{src, k})
+				}
+				return nil
+			})
+		}
+	}
+	return left, g.Wait()
+}
+
+// settle brings the targets to what the sources have of the keys of one source.
+// held are those whose rows others hold for long.
+func (m *Mover) settle(ctx context.Context, src *source, keys []string) (held []string, err error) {
+	b := &batch{mv: src.mv, keys: keys, elsewhere: true}
+	for {
+		if held, err = m.current(ctx, src, b); err != nil || len(b.keys) == 0 {
+			return held, err
+		}
+		err = m.write(ctx, b)
+		var conflict *conflictError
+		if !errors.As(err, &conflict) {
+			return held, err
+		}
+		more, err := m.colliding(ctx, b)
+		if err != nil {
+			return nil, err
+		}
+		before := len(keys)
+		for _, k := range more {
+			if !slices.Contains(keys, k) {
+				keys = append(keys, k)
+			}
+		}
+		if len(keys) == before {
+			// All that collide have just been read from the sources, unless others hold them.
+			if len(held) > 0 {
+				return keys, nil
+			}
+			if b.tries++; b.tries > 3 {
+				return nil, fmt.Errorf("two rows of different shards have the same unique value and cannot be in one table: %w (keys %s)",
+					conflict.err, strings.Join(more, "; "))
+			}
+		}
+		b.keys = keys
+	}
+}
+
+// current reads the batch's rows from the sources; keys whose rows are held by
+// others are taken out of the batch.
+func (m *Mover) current(ctx context.Context, src *source, b *batch) (held []string, err error) {
+	rows, held, err := m.readHeld(ctx, src, b.keys)
+	if err != nil {
+		return nil, err
+	}
+	keys, found := make([]string, 0, len(rows)), make([]*row, 0, len(rows))
+	var around []string
+	for i, k := range b.keys {
+		if slices.Contains(held, k) {
+			continue
+		}
+		keys, found = append(keys, k), append(found, rows[i])
+		if rows[i] == nil || src.mv.lookAround {
+			around = append(around, k)
+		}
+	}
+	b.keys, b.rows = keys, found
+	if len(around) == 0 || len(src.mv.sources) == 1 {
+		return held, nil
+	}
+	return m.around(ctx, src, b, around, held)
+}
+
+// around looks for keys in the other sources of the table.
+func (m *Mover) around(ctx context.Context, src *source, b *batch, keys, held []string) ([]string, error) {
+	others := make([][]*row, len(src.mv.sources))
+	late := make([][]string, len(src.mv.sources))
+	g, gctx := errgroup.WithContext(ctx)
+	for i, other := range src.mv.sources {
+		if other != src {
+			g.Go(func() (err error) {
+				others[i], late[i], err = m.readHeld(gctx, other, keys)
+				return err
+			})
+		}
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	for _, l := range late {
+		held = append(held, l...)
+	}
+	for n, k := range keys {
+		for i := range others {
+			if others[i] == nil || others[i][n] == nil {
+				continue
+			}
+			at := slices.Index(b.keys, k)
+			if b.rows[at] != nil {
+				if err := m.twice(ctx, src.mv, k); err != nil {
+					return nil, err
+				}
+				held = append(held, k) // it was moving: read it once more
+				continue
+			}
+			b.rows[at] = others[i][n]
+		}
+	}
+	b.without(held)
+	return held, nil
+}
+
+// twice makes sure that a key seen in two sources is in two: a row that moves may
+// be seen before it left one and after it came to the other.
+func (m *Mover) twice(ctx context.Context, mv *moving, key string) error {
+	const looks = 3
+	var in []string
+	for range looks {
+		in = in[:0]
+		for _, src := range mv.sources {
+			rows, held, err := m.readHeld(ctx, src, []string{key})
+			if err != nil {
+				return err
+			}
+			if len(held) > 0 || rows[0] != nil {
+				in = append(in, src.String())
+			}
+		}
+		if len(in) < 2 {
+			return nil
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return fmt.Errorf("rows with the same primary key (%s) are in more than one of its shards (%s); they cannot be in one table. "+
+		"Give one of them another key, cancel the job and start it again", key, strings.Join(in, ", "))
+}
+
+// readHeld reads the rows of keys from one source, each with a locking read of its
+// own, and places them; nil is no row. held are the keys whose rows others have
+// locked for long.
+func (m *Mover) readHeld(ctx context.Context, src *source, keys []string) (rows []*row, held []string, err error) {
+	mv := src.mv
+	err = m.with(ctx, src.shard.Cluster, func(c *backend.Conn) error {
+		rows, held = make([]*row, len(keys)), nil
+		const most = 16 << 10 // bytes of statements under way, so that neither side waits for the other to read
+		for from := 0; from < len(keys); {
+			size, to := 0, from
+			for to < len(keys) && (to == from || size < most) {
+				sql := "SELECT " + mv.selects + " FROM " + src.name + " WHERE " + mv.isKey(keys[to]) + " LOCK IN SHARE MODE"
+				c.Query([]byte(sql))
+				size += len(sql)
+				to++
+			}
+			if err := c.Flush(); err != nil {
+				return err
+			}
+			for i := from; i < to; i++ {
+				err := answer(c, func(values [][]byte) (err error) {
+					rows[i], err = mv.row(values)
+					return err
+				})
+				if isCode(err, errLockWait) || isCode(err, errDeadlock) {
+					held = append(held, keys[i])
+				} else if err != nil {
+					return err
+				}
+			}
+			from = to
+		}
+		return nil
+	})
+	return rows, held, err
+}
+
+func isCode(err error, code uint16) bool {
+	var e *sqlerr.Error
+	return errors.As(err, &e) && e.Code == code
+}
+
+// row makes SQL of what was read, and places it.
+func (mv *moving) row(values [][]byte) (*row, error) {
+	n := len(mv.columns)
+	shards, err := mv.place.of(values[n:])
+	r := &row{values: make([][]byte, n), shards: shards}
+	size := 0
+	for i := range n {
+		size += 2*len(values[i]) + 16
+	}
+	buf := make([]byte, 0, size)
+	for i := range n {
+		from := len(buf)
+		buf = mv.columns[i].appendLiteral(buf, values[i])
+		r.values[i] = buf[from:len(buf):len(buf)]
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the row with the primary key (%s) has no shard by the new rule: %w", mv.keyOf(values), err)
+	}
+	return r, nil
+}
+
+// keyOf is a row's key as SQL.
+func (mv *moving) keyOf(values [][]byte) string {
+	var b []byte
+	for n, i := range mv.key {
+		if n > 0 {
+			b = append(b, ',')
+		}
+		b = mv.columns[i].appendKey(b, values[i])
+	}
+	return string(b)
+}
+
+// isKey is the condition for one key.
+func (mv *moving) isKey(key string) string {
+	if len(mv.key) == 1 {
+		return quoteName(mv.columns[mv.key[0]].name) + " = " + key
+	}
+	var b strings.Builder
+	b.WriteByte('(')
+	for n, v := range strings.Split(key, ",") {
+		if n > 0 {
+			b.WriteString(" AND ")
+		}
+		b.WriteString(quoteName(mv.columns[mv.key[n]].name) + " = " + v)
+	}
+	b.WriteByte(')')
+	return b.String()
+}
+
+// areKeys is the condition for any of several keys.
+func (mv *moving) areKeys(keys []string) string {
+	if len(mv.key) == 1 {
+		return quoteName(mv.columns[mv.key[0]].name) + " IN (" + strings.Join(keys, ", ") + ")"
+	}
+	parts := make([]string, len(keys))
+	for i, k := range keys {
+		parts[i] = mv.isKey(k)
+	}
+	return strings.Join(parts, " OR ")
+}
