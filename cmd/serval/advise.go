@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"os"
 	"strings"
@@ -17,10 +16,7 @@ import (
 
 	"github.com/servaldb/serval/admin"
 	"github.com/servaldb/serval/advise"
-	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/config"
-	"github.com/servaldb/serval/control"
-	"github.com/servaldb/serval/proxy/session"
 )
 
 func adviseCommand() *cobra.Command {
@@ -93,19 +89,13 @@ func (o *adviseOptions) run(ctx context.Context, progress io.Writer) (*advise.Re
 	if err != nil {
 		return nil, err
 	}
-	srv, err := newServers(cfg, slog.New(slog.DiscardHandler))
+	srv, err := openServers(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
 	defer srv.close()
-	p := &process{cfg: cfg, log: slog.New(slog.DiscardHandler), servers: srv, store: catalog.NewStore(&catalog.Catalog{}), registry: session.NewRegistry()}
-	wait, cancel := context.WithTimeout(ctx, startTimeout)
-	p.awaitPrimaries(wait)
-	cancel()
-	if p.control, err = control.New(cfg, fleetServers{srv.fleet}, p.store, p.log); err != nil {
-		return nil, err
-	}
-	if err := p.control.Load(ctx); err != nil {
+	p, err := loadedProcess(ctx, cfg, srv)
+	if err != nil {
 		return nil, err
 	}
 	cat := p.store.Load()

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -102,15 +101,11 @@ func check(ctx context.Context, file string, live, placement, repair bool) ([]fi
 	if err != nil || !live {
 		return findings, err
 	}
-	srv, err := newServers(cfg, slog.New(slog.DiscardHandler))
+	srv, err := openServers(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
 	defer srv.close()
-	p := &process{cfg: cfg, log: slog.New(slog.DiscardHandler), servers: srv}
-	wait, cancel := context.WithTimeout(ctx, startTimeout)
-	p.awaitPrimaries(wait)
-	cancel()
 	found, drifted := liveFindings(ctx, cfg, fleetServers{srv.fleet}, repair)
 	for _, f := range control.CheckLookups(ctx, cfg, fleetServers{srv.fleet}, time.Now(), repair) {
 		line := finding{Line: f.Line, Do: f.Do, Repaired: f.Repaired}

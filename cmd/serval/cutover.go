@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -76,18 +75,4 @@ func finishRenames(ctx context.Context, from, to *config.Config, data []byte) (m
 	}
 	defer srv.close()
 	return renames.Do(ctx, srv.fleet)
-}
-
-// openServers waits for the primaries, as long as startTimeout.
-func openServers(ctx context.Context, cfg *config.Config) (*servers, error) {
-	log := slog.New(slog.DiscardHandler)
-	srv, err := newServers(cfg, log)
-	if err != nil {
-		return nil, err
-	}
-	p := &process{cfg: cfg, log: log, servers: srv}
-	within, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	p.awaitPrimaries(within)
-	return srv, nil
 }

@@ -3,14 +3,11 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/config"
-	"github.com/servaldb/serval/control"
 	"github.com/servaldb/serval/proxy/session"
 )
 
@@ -54,23 +51,16 @@ In a connection to Serval, EXPLAIN FORMAT='route' does the same.`,
 }
 
 func explain(ctx context.Context, cfg *config.Config, schema, sql string) ([]string, error) {
-	log := slog.New(slog.DiscardHandler)
 	if schema == "" && len(cfg.Schemas) == 1 {
 		schema = cfg.Schemas[0].Name
 	}
-	srv, err := newServers(cfg, log)
+	srv, err := openServers(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
 	defer srv.close()
-	p := &process{cfg: cfg, log: log, servers: srv, store: catalog.NewStore(&catalog.Catalog{}), registry: session.NewRegistry(), started: time.Now()}
-	wait, cancel := context.WithTimeout(ctx, startTimeout)
-	p.awaitPrimaries(wait)
-	cancel()
-	if p.control, err = control.New(cfg, fleetServers{srv.fleet}, p.store, log); err != nil {
-		return nil, err
-	}
-	if err := p.control.Load(ctx); err != nil {
+	p, err := loadedProcess(ctx, cfg, srv)
+	if err != nil {
 		return nil, err
 	}
 	return session.Explain(ctx, p.deps(), schema, sql)

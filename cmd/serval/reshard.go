@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"time"
 
@@ -125,15 +124,11 @@ func reachable(from, to *config.Config) *config.Config {
 
 // connect reaches the servers of a configuration's clusters.
 func (s *reshardSet) connect(ctx context.Context, cfg *config.Config) error {
-	srv, err := newServers(cfg, slog.New(slog.DiscardHandler))
+	srv, err := openServers(ctx, cfg)
 	if err != nil {
 		return err
 	}
 	s.srv, s.servers = srv, fleetServers{srv.fleet}
-	p := &process{cfg: cfg, log: slog.New(slog.DiscardHandler), servers: srv}
-	wait, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	p.awaitPrimaries(wait)
 	return nil
 }
 
@@ -167,4 +162,3 @@ func (s *reshardSet) layout(ctx context.Context) (*control.Both, *reshard.Layout
 	}
 	return both, layout, obstacles, nil
 }
-

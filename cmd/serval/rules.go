@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"os"
 	"strings"
@@ -159,15 +158,11 @@ func (s *ruleSet) compare(ctx context.Context, path string, to rulestore.Version
 	if len(c.Changes) == 0 {
 		return c, nil
 	}
-	srv, err := newServers(from, slog.New(slog.DiscardHandler))
+	srv, err := openServers(ctx, from)
 	if err != nil {
 		return nil, err
 	}
 	defer srv.close()
-	p := &process{cfg: from, log: slog.New(slog.DiscardHandler), servers: srv}
-	wait, cancel := context.WithTimeout(ctx, startTimeout)
-	p.awaitPrimaries(wait)
-	cancel()
 	found, err := control.Stranded(ctx, from, wanted, fleetServers{srv.fleet}, time.Now())
 	if err != nil {
 		return nil, err

@@ -30,11 +30,8 @@ refused.`,
 				if err != nil {
 					return err
 				}
-				c, err := s.compare(ctx, path, v)
+				c, err := s.showChange(ctx, path, v)
 				if err != nil {
-					return err
-				}
-				if err := s.show(c); err != nil {
 					return err
 				}
 				if len(c.Findings) > 0 {
@@ -72,13 +69,19 @@ running one reads within a second. The rules that were in effect stay in the his
 	return cmd
 }
 
-// change is apply and rollback: shown, checked, in effect.
-func (s *ruleSet) change(ctx context.Context, path string, v rulestore.Version, note string) error {
+// showChange is compare, shown.
+func (s *ruleSet) showChange(ctx context.Context, path string, v rulestore.Version) (*ruleChange, error) {
 	c, err := s.compare(ctx, path, v)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := s.show(c); err != nil {
+	return c, s.show(c)
+}
+
+// change is apply and rollback: shown, checked, in effect.
+func (s *ruleSet) change(ctx context.Context, path string, v rulestore.Version, note string) error {
+	c, err := s.showChange(ctx, path, v)
+	if err != nil {
 		return err
 	}
 	if len(c.Findings) > 0 {

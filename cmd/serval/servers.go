@@ -11,9 +11,13 @@ import (
 	"reflect"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/servaldb/serval/backend"
+	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/config"
+	"github.com/servaldb/serval/control"
+	"github.com/servaldb/serval/proxy/session"
 	"github.com/servaldb/serval/topology"
 	"github.com/servaldb/serval/topology/health"
 )
@@ -226,4 +230,30 @@ func (f fleetServers) Exec(ctx context.Context, cluster, sql string) (err error)
 	conns[0].Want(&backend.State{})
 	_, err = conns[0].Exec(ctx, sql)
 	return err
+}
+
+// openServers is newServers for a command: without a log, and the primaries are
+// waited for, as long as startTimeout.
+func openServers(ctx context.Context, cfg *config.Config) (*servers, error) {
+	log := slog.New(slog.DiscardHandler)
+	srv, err := newServers(cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	p := &process{cfg: cfg, log: log, servers: srv}
+	within, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	p.awaitPrimaries(within)
+	return srv, nil
+}
+
+// loadedProcess is a process that serves nobody: its catalog is what the servers
+// tell now.
+func loadedProcess(ctx context.Context, cfg *config.Config, srv *servers) (*process, error) {
+	p := &process{cfg: cfg, log: slog.New(slog.DiscardHandler), servers: srv, store: catalog.NewStore(&catalog.Catalog{}), registry: session.NewRegistry(), started: time.Now()}
+	var err error
+	if p.control, err = control.New(cfg, fleetServers{srv.fleet}, p.store, p.log); err != nil {
+		return nil, err
+	}
+	return p, p.control.Load(ctx)
 }
