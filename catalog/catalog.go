@@ -104,6 +104,8 @@ type Table struct {
 	// WantsUnique are the keys that the rule has under unique:, whether their
 	// lookup tables are there or not.
 	WantsUnique [][]string
+	// Followers are the tables whose rows follow this one's (shardrule.Follow).
+	Followers []*Table
 	// LookupOf is the table whose key LookupKey this one keeps unique, else empty.
 	LookupOf  string
 	LookupKey []string

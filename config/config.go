@@ -191,6 +191,9 @@ type Table struct {
 	Layout Layout
 	// Like is the table whose shards it has, empty if not said.
 	Like string
+	// Through is the column by which its rows follow those of table Like, to whose
+	// column References it refers; empty for a table with a rule of its own.
+	Through, References string
 	// AutoIncrement is the column Serval numbers, empty if not said.
 	AutoIncrement string
 	// Snowflake: by time and Serval, not from blocks: auto_increment:

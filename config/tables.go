@@ -84,6 +84,8 @@ func (r *reader) table(e entry) *rawTable {
 		"time_zone":      func(n *yaml.Node) { t.Zone = r.zone(n) },
 		"drop_old":       func(n *yaml.Node) { t.DropOld = r.yes(n, "drop_old") },
 		"unique":         func(n *yaml.Node) { r.uniqueKeys(n, t) },
+		"through":        func(n *yaml.Node) { t.Through = r.text(n, "through") },
+		"references":     func(n *yaml.Node) { t.References = r.text(n, "references") },
 		"layout": func(n *yaml.Node) {
 			t.Layout = LayoutDatabases
 			if r.oneOf(n, "layout", "databases", "tables") == "tables" {
@@ -205,6 +207,13 @@ func (r *reader) resolve(t *rawTable, byName map[string]*rawTable) {
 	}
 	t.resolving = true
 	defer func() { t.resolved = true }()
+	switch {
+	case t.has("through"):
+		r.through(t, byName)
+		return
+	case t.has("references"):
+		r.add(t.given["references"], "remove it, or add through: with a column", "table %s has references and no through", t.Name)
+	}
 	if t.has("like") {
 		r.like(t, byName)
 		return
@@ -217,18 +226,22 @@ func (r *reader) resolve(t *rawTable, byName map[string]*rawTable) {
 	r.on(t)
 }
 
-// like takes over the other table's shards.
-func (r *reader) like(t *rawTable, byName map[string]*rawTable) {
+// likened is the table another one is like, nil after a finding.
+func (r *reader) likened(t *rawTable, byName map[string]*rawTable) *rawTable {
 	line := t.given["like"]
+	if !t.has("like") {
+		r.add(t.given["through"], "add like: with the table it follows", "table %s has through and no like", t.Name)
+		return nil
+	}
 	taken := append([]string{"shards", "on", "places", "global", "keep", "ahead", "from", "time_zone", "drop_old", "layout"}, slices.Sorted(maps.Keys(t.args))...)
 	for _, k := range taken {
 		if t.has(k) {
 			r.add(t.given[k], "remove it, or remove like:", "table %s takes %s from table %s", t.Name, k, t.Like)
 		}
 	}
-	if !t.has("shard") {
+	if !t.has("shard") && !t.has("through") {
 		r.add(line, "add shard: hash(column), or what function the other table has", "table %s has like: and no shard:", t.Name)
-		return
+		return nil
 	}
 	other := byName[t.Like]
 	if other == nil {
@@ -238,10 +251,19 @@ func (r *reader) like(t *rawTable, byName map[string]*rawTable) {
 		}
 		slices.Sort(names)
 		r.add(line, didYouMean(t.Like, names), "table %s is like %s, which has no rule in this schema", t.Name, t.Like)
-		return
+		return nil
 	}
 	if !other.resolved {
 		r.resolve(other, byName)
+	}
+	return other
+}
+
+// like takes over the other table's shards.
+func (r *reader) like(t *rawTable, byName map[string]*rawTable) {
+	other, line := r.likened(t, byName), t.given["like"]
+	if other == nil {
+		return
 	}
 	if t.Rule.Name == "" || len(other.On) == 0 {
 		return // a finding says why

@@ -87,6 +87,7 @@ func (b *builder) schema(s *config.Schema) *catalog.Schema {
 		out.Tables[t.Name] = t
 	}
 	b.uniques(out, s)
+	b.follows(out, s)
 	return out
 }
 
@@ -128,6 +129,11 @@ func (b *builder) placement(schema, name string, rule *config.Table, fact *Table
 		p.Kind = shardrule.Global
 		p.Shards = copies(schema, name, rule.On)
 	case config.Sharded:
+		if rule.Through != "" {
+			p.Kind, p.Shards = shardrule.Sharded, numberedShards(schema, name, rule)
+			p.Column, p.Algorithm = b.facts.column(rule.Through, fact, &shardrule.Follow{To: rule.References})
+			break
+		}
 		over := shardrule.Periods{Table: name, Zone: rule.Zone}
 		if periodic(rule) {
 			over.List = periodsOf(rule, fact, b.facts.Now)

@@ -153,6 +153,9 @@ func (r *factReader) tableFindings(ctx context.Context, name TableName, t *catal
 		if why := columnFinding(p, facts, model); why != "" {
 			add(-1, "change the column or the rule", "%s", why)
 		}
+		if f := p.Follows(); f != nil && f.Unready != "" {
+			add(-1, "mend that: until then no rows can be inserted", "its rows cannot follow those of %s: %s", f.Parent.Table, f.Unready)
+		}
 	}
 	for _, s := range t.Placement.Shards {
 		f, ok := r.definition(ctx, place{s.Cluster, s.Database, s.Table})

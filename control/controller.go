@@ -176,6 +176,7 @@ func (c *Controller) Refresh(ctx context.Context, schema, table string) error {
 		facts.Tables[name] = fact
 	}
 	r.refreshLookups(ctx, name, rule, &facts)
+	r.refreshFollower(ctx, name, t, &facts)
 	r.weights(ctx, name, t.Placement, &facts)
 	facts.withCollations()
 	return c.publishLocked(c.mu.cfg, facts)
@@ -349,6 +350,7 @@ func (r *factReader) all(ctx context.Context, plain *catalog.Catalog) Facts {
 		}
 	}
 	r.lookups(ctx, plain, &facts)
+	r.followers(ctx, plain, &facts)
 	r.plain(plain, &facts)
 	facts.Views = r.views(ctx)
 	facts.Zone = r.zone(ctx)

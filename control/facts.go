@@ -35,6 +35,9 @@ type Facts struct {
 	// Building are the lookup tables that do not have all rows yet, or of which
 	// that is not known.
 	Building map[TableName]bool
+	// Follows are the tables that follow another one and have been looked at, with
+	// the reason why they cannot be relied on to; empty where they can.
+	Follows map[TableName]string
 	// Views are the logical views by the cluster they were found on.
 	Views map[string][]*catalog.View
 }
@@ -46,6 +49,7 @@ type Text struct{ Collation, Text string }
 type TableFact struct {
 	Columns       []catalog.Column
 	PrimaryKey    []string
+	PrimaryPrefix bool // of a column of the primary key only the beginning counts
 	UniqueKeys    [][]string
 	UniqueNames   []string // of UniqueKeys
 	Indexes       []catalog.Index

@@ -73,6 +73,9 @@ func (r *factReader) misplaced(ctx context.Context, name TableName, p *shardrule
 // foreign is how many rows of a shard belong to another one, or to none, and a
 // key of one of them. Servers count where they can compute the rule.
 func (r *factReader) foreign(ctx context.Context, p *shardrule.Placement, s topology.Shard) (n, first string, err error) {
+	if f := p.Follows(); f != nil {
+		return r.orphans(ctx, p, f, s)
+	}
 	key, table := quoteName(p.Column.Name), quoteName(s.Database)+"."+quoteName(s.Table)
 	expr := ""
 	if twin, ok := p.Algorithm.(shardrule.SQLTwin); ok {

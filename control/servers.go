@@ -211,6 +211,7 @@ func addKeys(tables map[TableName]*TableFact, rows [][][]byte) {
 		case t == nil || !whole:
 		case string(rows[i][2]) == "PRIMARY":
 			t.PrimaryKey = columns
+			t.PrimaryPrefix = slices.ContainsFunc(index, func(c catalog.IndexColumn) bool { return c.Prefix != 0 })
 		default:
 			if unique {
 				t.UniqueKeys = append(t.UniqueKeys, columns)

@@ -52,6 +52,9 @@ func uniqueOf(fact *TableFact, key []string, sharding string) (u catalog.Unique,
 			return u, why
 		}
 	}
+	if !fact.PrimaryPrefix && len(fact.PrimaryKey) == len(key) && !slices.ContainsFunc(key, func(c string) bool { return !hasFold(fact.PrimaryKey, c) }) {
+		return catalog.Unique{Key: "PRIMARY", Columns: fact.PrimaryKey}, ""
+	}
 	for i, columns := range fact.UniqueKeys {
 		if len(columns) == len(key) && !slices.ContainsFunc(key, func(c string) bool { return !hasFold(columns, c) }) && wholeColumns(fact, columns) {
 			return catalog.Unique{Key: fact.UniqueNames[i], Columns: columns}, ""

@@ -165,6 +165,9 @@ func (p *planning) checkCreate(n *ast.CreateTableStmt, t *catalog.Table) error {
 	if auto == "" {
 		auto = t.AutoIncrement
 	}
+	if err := checkFollower(n, t); err != nil {
+		return err
+	}
 	return checkKeys(n, t, auto)
 }
 
@@ -251,6 +254,9 @@ func (p *planning) checkAlter(n *ast.AlterTableStmt, t *catalog.Table) error {
 	key := t.Placement.Column.Name
 	for _, s := range n.Specs {
 		if err := checkKeptChange(s, t); err != nil {
+			return err
+		}
+		if err := checkUnfollow(s, t); err != nil {
 			return err
 		}
 		switch s.Tp {

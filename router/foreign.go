@@ -24,6 +24,9 @@ func (p *planning) checkForeignKey(c *ast.Constraint, t *catalog.Table) error {
 	}
 	name := parser.TableName{Schema: c.Refer.Table.Schema.O, Table: c.Refer.Table.Name.O}
 	to := p.lookup(name)
+	if followsBy(c, t) && to != nil && to.Placement == t.Placement.Follows().Parent && sameNames(t, to) {
+		return nil
+	}
 	switch {
 	case to == nil || to.Placement == nil:
 		return refuse("table "+name.Table+", to which it refers, is not sharded: the row may be on another server", leave)

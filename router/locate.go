@@ -123,9 +123,12 @@ func (p *planning) scatterLocal(sharded []*ref) *location {
 			all = append(all, c)
 		}
 	}
-	if !atMostOne(oneOf(all)) {
-		if c := p.lookedUp(root); c != nil {
-			all = append(all, c)
+	for _, r := range l.roots {
+		if atMostOne(oneOf(all)) {
+			break
+		}
+		if c := p.lookedUp(r); c != nil {
+			all = append(all, p.ofPlacement(c, r, root))
 		}
 	}
 	cond := oneOf(all)

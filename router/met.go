@@ -6,7 +6,8 @@ import (
 	"github.com/servaldb/serval/router/plan"
 )
 
-// meet adds the plan of a query over the one row that a unique key names, where
+// meet adds the plan of a query over the one row that a unique key names, or the
+// rows that follow one (follow.go), where
 // the query is not as it is on each shard. All rows of its result are made of
 // that row of the root, so it is run on its shard as it came; that it gave a row
 // says that the row was met. One that aggregates without GROUP BY has a row of
@@ -53,7 +54,7 @@ func (p *planning) meet(pl *plan.Plan) {
 
 func (p *planning) hasUniques() bool {
 	for _, r := range p.sc.refs {
-		if r.entry != nil && len(r.entry.Uniques) > 0 {
+		if r.entry != nil && (len(r.entry.Uniques) > 0 || r.placement().Follows() != nil) {
 			return true
 		}
 	}

@@ -62,6 +62,7 @@ func rules() []rule {
 		{"a view over what is not on one server is kept by Serval", views, false},
 		{"what is done to one server is refused", oneServer, false},
 		{"a lookup table is changed by nobody but Serval", keptElsewhere, false},
+		{"a row that others follow is not replaced", replacesFollowed, false},
 		{"a server's file is loaded on that server", load, false},
 		{"a table made of other servers' rows is defined, then filled", createFrom, false},
 		{"a loadable function is on every cluster", loadable, false},
@@ -206,6 +207,9 @@ func (p *planning) finish(pl *plan.Plan) (*plan.Plan, error) {
 		return nil, refuseNoScatter()
 	}
 	if err := p.turnedOff(pl); err != nil {
+		return nil, err
+	}
+	if err := p.watch(pl); err != nil {
 		return nil, err
 	}
 	pl.Looks = p.looks

@@ -79,7 +79,7 @@ func (r *ref) equalTogether() bool {
 			return false
 		}
 	}
-	return !r.sharded() || r.placement().Column.EqualKeysTogether()
+	return !r.sharded() || r.placement().GroupsWhole()
 }
 
 // group is a part of a FROM clause whose rows an outer join may replace by
@@ -133,6 +133,9 @@ type scopes struct {
 	// matters.
 	edges   []edge
 	bridges []bridge
+	// bonds: the rows of to are on the shard of from's, whatever their keys; see
+	// follow.go.
+	bonds []edge
 	// viewless: no derived table is a view. One computes RAND() and the like
 	// once; the finisher reads all tables anyway; and where a CTE is shadowed by
 	// one of its name, MySQL and MariaDB find different things within.
@@ -347,6 +350,7 @@ func (s *scopes) inSubquery(b *block, g *group, in *ast.PatternInExpr) {
 		return
 	}
 	for i, e := range left {
+		s.bondSubquery(b, e, inner, columns, i)
 		x, y := s.keyRef(b, e), columns[i].ref
 		if x == nil || y == nil || y.group != inner.group || !y.isKey(columns[i].column) || !colocated(x, y) {
 			continue
@@ -465,6 +469,7 @@ func (s *scopes) using(left, right []*ref, column string, g *group) {
 			if x.isKey(column) && y.isKey(column) {
 				s.equal(x, y, g)
 			}
+			s.bond(x, column, y, column, g)
 		}
 	}
 }
@@ -585,6 +590,7 @@ func (s *scopes) link(within *group) {
 			continue
 		}
 		c.linked = true
+		s.bondColumns(c.block, op.L, op.R, c.group)
 		x, y := s.keyRef(c.block, op.L), s.keyRef(c.block, op.R)
 		switch {
 		case x != nil && y != nil:
@@ -635,10 +641,12 @@ func (s *scopes) through(x *ref, c *conjunct, e ast.ExprNode) {
 }
 
 // reach is every table whose key equals r's wherever r's rows matter, r first.
-func (s *scopes) reach(r *ref) []*ref {
+func (s *scopes) reach(r *ref) []*ref { return along(r, s.edges) }
+
+func along(r *ref, edges []edge) []*ref {
 	seen := []*ref{r}
 	for i := 0; i < len(seen); i++ {
-		for _, e := range s.edges {
+		for _, e := range edges {
 			if e.to == seen[i] && !contains(seen, e.from) {
 				seen = append(seen, e.from)
 			}

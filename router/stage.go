@@ -436,6 +436,9 @@ func (s *staging) changeOne(n *ast.UpdateStmt, t *ref) (plan.StagedWrite, plan.T
 		w.Columns = append(w.Columns, c)
 		w.InOrder = w.InOrder || n.IgnoreErr && inUniqueKey(t, name)
 	}
+	if err := movesAlone(t, values, moves); err != nil {
+		return w, nil, err
+	}
 	var old plan.Template
 	if !moves {
 		old, err = s.keepChanged(n, t, &w, false)

@@ -207,7 +207,7 @@ func (s *staging) keepChanged(n *ast.UpdateStmt, t *ref, w *plan.StagedWrite, mo
 // literalRows are the rows that are written into a table with lookup tables where
 // all of their values are constants.
 func (s *staging) literalRows(lists [][]ast.ExprNode, rows [][]parser.Span) [][]plan.Template {
-	if s.n.Writes[0].Kept == nil {
+	if s.n.Writes[0].Kept == nil && s.block0().refs[0].placement().Follows() == nil {
 		return nil
 	}
 	var out [][]plan.Template
@@ -235,11 +235,12 @@ func (s *staging) literalRows(lists [][]ast.ExprNode, rows [][]parser.Span) [][]
 // known values, nil where it does not say so or where the answer would not show
 // that no row was met.
 func (p *planning) lookedUp(root *ref) plan.Cond {
-	if root.entry == nil || len(root.entry.Uniques) == 0 || !p.showsNoRow() {
+	follows := root.placement().Follows() != nil
+	if root.entry == nil || len(root.entry.Uniques) == 0 && !follows || !p.showsNoRow() {
 		return nil
 	}
 	c := p.uniqueCond(root)
-	if c == nil {
+	if c == nil && !follows {
 		c = p.listedCond(root)
 	}
 	p.looks = p.looks || c != nil
@@ -250,6 +251,9 @@ func (p *planning) lookedUp(root *ref) plan.Cond {
 func (p *planning) uniqueCond(root *ref) plan.Cond {
 	if root.entry == nil {
 		return nil
+	}
+	if root.placement().Follows() != nil {
+		return p.followed(root)
 	}
 	for i := range root.entry.Uniques {
 		if u := &root.entry.Uniques[i]; u.Ready {

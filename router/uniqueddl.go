@@ -139,7 +139,7 @@ func lookupBody(n *ast.CreateTableStmt, t, lookup *catalog.Table) (string, error
 func definedUnique(n *ast.CreateTableStmt, key []string) []string {
 	for _, c := range n.Constraints {
 		switch c.Tp {
-		case ast.ConstraintUniq, ast.ConstraintUniqKey, ast.ConstraintUniqIndex:
+		case ast.ConstraintUniq, ast.ConstraintUniqKey, ast.ConstraintUniqIndex, ast.ConstraintPrimaryKey:
 			whole := true
 			for _, k := range c.Keys {
 				whole = whole && k.Column != nil && k.Length <= 0
@@ -154,7 +154,7 @@ func definedUnique(n *ast.CreateTableStmt, key []string) []string {
 			continue
 		}
 		for _, o := range c.Options {
-			if o.Tp == ast.ColumnOptionUniqKey {
+			if o.Tp == ast.ColumnOptionUniqKey || o.Tp == ast.ColumnOptionPrimaryKey {
 				return []string{c.Name.Name.L}
 			}
 		}

@@ -182,7 +182,7 @@ func (s *scopes) armRoot(b *block, columns []viewColumn) (root *ref, ok bool) {
 		return nil, false
 	}
 	isKey := func(r *ref, column string) bool {
-		return r != nil && r.block == b && r.group == b.group && r.isKey(column) && contains(s.reach(r), root)
+		return r != nil && r.block == b && r.group == b.group && r.groupsByKey(column) && contains(s.beside(r), root)
 	}
 	return root, b.keepsShards(columns, isKey)
 }
@@ -196,7 +196,7 @@ func (s *scopes) rootOf(b *block, sharded []*ref) *ref {
 		}
 		all := true
 		for _, r := range sharded {
-			all = all && contains(s.reach(r), root)
+			all = all && contains(s.beside(r), root)
 		}
 		if all {
 			return root

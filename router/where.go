@@ -19,6 +19,9 @@ func (s *scopes) keyCondition(r *ref) plan.Cond {
 
 // conditionOf is keyCondition by the conditions of some groups.
 func (s *scopes) conditionOf(r *ref, counts func(*group) bool) plan.Cond {
+	if r.placement().Follows() != nil {
+		return nil // no value is a shard
+	}
 	var all plan.And
 	for _, c := range s.conjuncts {
 		if !counts(c.group) {

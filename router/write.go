@@ -212,6 +212,8 @@ func insert(p *planning) (*plan.Plan, error) {
 	switch t := to[0]; {
 	case len(p.uniques(t)) > 0:
 		return nil, errKept(t)
+	case p.ignores(n, t) != nil:
+		return nil, p.ignores(n, t)
 	case !t.sharded() && !t.global():
 		if p.hasSharded() {
 			return nil, refuseInsertSelect(t)

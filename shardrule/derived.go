@@ -54,6 +54,8 @@ func KeyText(a Algorithm, column string) string {
 		return d.expr.over(column)
 	case DerivedTwin:
 		return d.expr.over(column)
+	case *Follow:
+		return column + " = " + d.Parent.Table + "." + d.To
 	}
 	return column
 }

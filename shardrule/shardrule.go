@@ -166,7 +166,7 @@ type Placement struct {
 // Colocated reports that equal keys of p and q are always on the same shard
 // index, in the same cluster, so a join on the keys stays local.
 func (p *Placement) Colocated(q *Placement) bool {
-	if p.Kind == Sharded && !p.Column.EqualKeysTogether() {
+	if p.Kind == Sharded && !p.GroupsWhole() || q.Kind == Sharded && !q.GroupsWhole() {
 		return false
 	}
 	if p == q {

@@ -182,7 +182,7 @@ func (p *process) apply(ctx context.Context, cfg *config.Config) error {
 func (p *process) deps() session.Deps {
 	return session.Deps{
 		Catalog: p.store, Plans: session.NewPlans(p.cfg.Limits.PlanCache), Fleet: p.servers.fleet,
-		Refresher: p.control, Sequences: session.NewSequences(p.store, p.servers.fleet), Coordinator: p.recovery, Jobs: p.jobs, Own: p.own(), Weights: session.NewWeights(), Registry: p.registry,
+		Refresher: p.control, Sequences: session.NewSequences(p.store, p.servers.fleet), Coordinator: p.recovery, Jobs: p.jobs, Own: p.own(), Weights: session.NewWeights(), Places: session.NewPlaces(), Registry: p.registry,
 		Hooks: session.Hooks{Statement: p.finished}, Log: p.log, Version: p.serverVersion(),
 		Zone: p.cfg.Replicas.Zone, Consistency: p.cfg.Replicas.Consistency, Started: p.started,
 		LocalInfile: p.cfg.LocalInfile,

@@ -27,18 +27,23 @@ func (s *Session) bind(ctx context.Context, p *plan.Plan, args plan.Args, params
 	if s.lookups && p.Looks {
 		opt.Found = plan.Lookups{}
 	}
+	if err := s.checksKeys(p); err != nil {
+		return nil, err
+	}
 	if s.tx.Participants() > 0 {
 		opt.Prefer = s.tx.First()
 	}
 	for range maxBindRounds {
 		bound, err := p.Bind(args, opt)
 		if err == nil {
+			s.parents = opt.Places
 			return bound, nil
 		}
 		var weight *shardrule.WeightNeeded
 		var numbers *plan.ErrNeedNumbers
 		var exprs *plan.ErrNeedExprs
 		var look *plan.ErrNeedLookup
+		var places *plan.ErrNeedPlaces
 		switch {
 		case errors.As(err, &weight):
 			err = w.learn(ctx, s, weight)
@@ -48,6 +53,11 @@ func (s *Session) bind(ctx context.Context, p *plan.Plan, args plan.Args, params
 			opt.Exprs, err = s.compute(ctx, p, exprs, params, opt)
 		case errors.As(err, &look):
 			err = s.lookUp(ctx, look.Looked, args, params, opt)
+		case errors.As(err, &places):
+			if opt.Places == nil {
+				opt.Places = plan.Places{}
+			}
+			err = s.find(ctx, places, p.Looks, opt.Places)
 		}
 		if err != nil {
 			return nil, err

@@ -271,6 +271,10 @@ func (w *stagedWrites) moveKept(ctx context.Context, rows [][]string) error {
 	for i, row := range rows {
 		rows[i] = append(slices.Clone(row[:keys]), row[behind:]...)
 	}
+	followers, err := w.takeFollowers(ctx, old)
+	if err != nil {
+		return err
+	}
 	if err := w.forget(ctx, old); err != nil {
 		return err
 	}
@@ -282,7 +286,7 @@ func (w *stagedWrites) moveKept(ctx context.Context, rows [][]string) error {
 			return err
 		}
 	}
-	return nil
+	return followers.put(ctx)
 }
 
 // constantsSurvive: the constants mean the same in UTF-8, in which a staged

@@ -123,6 +123,7 @@ type Deps struct {
 	// Jobs keeps definitions over shards; nil: they are run unrecorded.
 	Jobs     *ddl.Jobs
 	Weights  *Weights
+	Places   *Places   // may be nil
 	Own      OwnTables // may be nil
 	Registry *Registry
 	Hooks    Hooks
@@ -162,6 +163,8 @@ type Session struct {
 	answersBinary bool
 	lookups       bool            // lookup tables may be asked where rows are
 	onto          int             // plan.Options.Onto
+	parents       plan.Places     // the parents looked up for the last Bind
+	sure          bool            // parents are to be read locked
 	enclosed      bool            // tx is for the running statement, by Serval's own doing
 	pinned        map[string]*pin // by cluster
 	gtids         map[string]string

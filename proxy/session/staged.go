@@ -308,20 +308,13 @@ func (w *stagedWrites) moveSome(ctx context.Context, rows [][]string) (n [2]uint
 		if rows, err = w.remove(ctx, rows); err != nil {
 			return false, err
 		}
-		values := make([][]string, len(rows))
-		for i, row := range rows {
-			mark := row[len(row)-1]
-			if mark == plan.MoveUntold {
-				return false, sqlerr.Refuse("an UPDATE of the sharding column of "+w.now.Table.Table, "a row would move that has a TIMESTAMP of the hour that a change of "+
-					"the clocks repeats, which cannot be told from the other one in the session's time zone", "SET time_zone = '+00:00'")
-			}
-			if mark != plan.MoveSame {
-				n[1]++
-			}
-			values[i] = row[w.now.KeyValues() : len(row)-1]
+		values, changed, err := w.moved(rows)
+		if err != nil {
+			return false, err
 		}
+		n[1] = changed
 		before := w.sum.AffectedRows
-		err := w.insert(ctx, values)
+		err = w.insert(ctx, values)
 		taken, told = w.n.Ignore && w.sum.AffectedRows-before < uint64(len(rows)), w.session.diag
 		return taken, err
 	}
@@ -334,6 +327,24 @@ func (w *stagedWrites) moveSome(ctx context.Context, rows [][]string) (n [2]uint
 	}
 	n[0] = uint64(len(rows))
 	return n, err
+}
+
+// moved are the rows that are inserted for some that move, and how many of them
+// count as changed.
+func (w *stagedWrites) moved(rows [][]string) (values [][]string, changed uint64, err error) {
+	values = make([][]string, len(rows))
+	for i, row := range rows {
+		mark := row[len(row)-1]
+		if mark == plan.MoveUntold {
+			return nil, 0, sqlerr.Refuse("an UPDATE of the sharding column of "+w.now.Table.Table, "a row would move that has a TIMESTAMP of the hour that a change of "+
+				"the clocks repeats, which cannot be told from the other one in the session's time zone", "SET time_zone = '+00:00'")
+		}
+		if mark != plan.MoveSame {
+			changed++
+		}
+		values[i] = row[w.now.KeyValues() : len(row)-1]
+	}
+	return values, changed, nil
 }
 
 func (w *stagedWrites) table() string {
@@ -354,9 +365,13 @@ func (w *stagedWrites) ignore() string {
 // optional side of a join, which are none.
 func (w *stagedWrites) distinct(rows [][]string) [][]string {
 	seen := make(map[string]bool, len(rows))
+	told := 0 // of the keys only a sharding column, behind the others, may be NULL
+	if w.now.Row != "" {
+		told = w.now.KeyValues() - 1
+	}
 	return slices.DeleteFunc(rows, func(row []string) bool {
 		key := strings.Join(row[:w.now.KeyValues()], ",")
-		if row[w.now.KeyValues()-1] == nullText || seen[key] {
+		if row[told] == nullText || seen[key] {
 			return true
 		}
 		seen[key] = true

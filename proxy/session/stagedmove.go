@@ -54,7 +54,7 @@ func (w *stagedWrites) mayMove(ctx context.Context) error {
 		_, rows, err := conns[0].Select(ctx, "SELECT CONCAT('the trigger ', TRIGGER_NAME, ' of a shard would run for a DELETE and an INSERT') FROM information_schema.TRIGGERS"+
 			" WHERE EVENT_OBJECT_SCHEMA"+in+" AND EVENT_OBJECT_TABLE"+named+
 			" UNION ALL SELECT CONCAT('the foreign key ', CONSTRAINT_NAME, ' of a shard would change the rows that refer to it') FROM information_schema.REFERENTIAL_CONSTRAINTS"+
-			" WHERE CONSTRAINT_SCHEMA"+in+" AND REFERENCED_TABLE_NAME"+named+" AND DELETE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT') LIMIT 1")
+			" WHERE CONSTRAINT_SCHEMA"+in+" AND REFERENCED_TABLE_NAME"+named+" AND DELETE_RULE IN ('CASCADE', 'SET NULL', 'SET DEFAULT')"+otherThan(t)+" LIMIT 1")
 		conns[0].Release(err)
 		if err != nil {
 			return err

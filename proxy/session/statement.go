@@ -121,7 +121,7 @@ func (s *Session) dispatch(ctx context.Context, e *planned, args plan.Args, para
 	written, buffered, seq := s.out.Written(), s.out.Buffered(), s.out.Seq()
 	var out executor.Outcome
 	var bound *plan.Bound
-	s.behind, s.lookups = false, buffered == 0
+	s.behind, s.lookups, s.sure = false, buffered == 0, false
 	for attempt := 1; ; attempt++ {
 		s.enclosed, s.lease.joined = false, ""
 		bound, err = s.bind(ctx, e.plan, args, params)
@@ -142,9 +142,15 @@ func (s *Session) dispatch(ctx context.Context, e *planned, args plan.Args, para
 			if untouched {
 				s.takeBack(buffered, seq)
 				s.lookups = false
+				s.deps.Places.forget(s.parents)
 				continue
 			}
 			err = errLookedInVain()
+		}
+		if err != nil && untouched && s.misplaced(bound, err) {
+			s.takeBack(buffered, seq)
+			s.sure = true
+			continue
 		}
 		if err == nil || attempt == maxAttempts || !untouched || !s.mayRetry(ctx, e, bound, err) {
 			break

@@ -28,8 +28,9 @@ type Env struct {
 	Placement *shardrule.Placement
 	Args      Args
 	Weigher   shardrule.Weigher
-	// Found is as in Options; looked is set where it decided.
+	// Found and Places are as in Options; looked is set where they decided.
 	Found  Lookups
+	Places Places
 	looked *int
 }
 
@@ -121,6 +122,9 @@ type Bound struct {
 	// Looked, if not 0, is how many rows are met on the shards that a lookup table
 	// chose. If fewer are, it is to be bound again without.
 	Looked int
+	// Placed: an Insert's rows are where their parents were found. Where one is
+	// not there the foreign key says so.
+	Placed bool
 
 	weigher shardrule.Weigher // of the Bind
 
@@ -181,6 +185,8 @@ type Options struct {
 	Pick   uint32
 	// Found is what lookup tables told so far; nil: none is to be asked.
 	Found Lookups
+	// Places are the parents that were looked up so far.
+	Places Places
 	// Onto, if not 0, is the shard, counted from 1, that an Insert's rows are
 	// sent to whatever their keys: one of them meets a row there.
 	Onto int
@@ -199,7 +205,7 @@ type binder struct {
 
 // Bind resolves the plan with its values: which shards, and the SQL of each.
 // Errors: *sqlerr.Error for what the client must see; *shardrule.WeightNeeded,
-// *ErrNeedNumbers and *ErrNeedExprs for what the caller is to fetch before it
+// *ErrNeedNumbers, *ErrNeedExprs and *ErrNeedPlaces for what the caller is to fetch before it
 // binds again; *ErrNeedLookup where Options.Found is not nil.
 func (p *Plan) Bind(args Args, opt Options) (*Bound, error) {
 	if p.Met != nil && opt.Found != nil {
@@ -208,7 +214,7 @@ func (p *Plan) Bind(args Args, opt Options) (*Bound, error) {
 		}
 	}
 	b := binder{Bound: &Bound{Plan: p, Args: args, weigher: opt.Weigher}, opt: opt}
-	b.env = Env{Args: args, Weigher: opt.Weigher, Found: opt.Found, looked: &b.Looked}
+	b.env = Env{Args: args, Weigher: opt.Weigher, Found: opt.Found, Places: opt.Places, looked: &b.Looked}
 	b.Tasks = b.leaf[:0]
 	if err := b.node(p.Root); err != nil {
 		if errors.Is(err, ErrSpread) && p.Spread != nil {

@@ -98,6 +98,9 @@ func (e Equal) shard(env Env) (int, hit, error) {
 // shardOf is the key's shard. A key no shard is for (a period without a table)
 // has no rows.
 func shardOf(env Env, key shardrule.Key) (int, hit, error) {
+	if env.Placement.Follows() != nil {
+		return 0, hitAll, nil
+	}
 	i, err := env.Placement.Algorithm.ShardOf(key)
 	if err == nil {
 		return i, hitOne, nil

@@ -144,6 +144,9 @@ func (b *binder) needExprs(ins *Insert) error {
 // rowShards is the shard of each row.
 func (b *binder) rowShards(r rows, numbers []uint64) ([]int, error) {
 	p := r.Table.Placement
+	if f := p.Follows(); f != nil {
+		return b.followShards(r, f)
+	}
 	shards := make([]int, r.count)
 	for i := range shards {
 		row, shift := r.row(i)

@@ -29,7 +29,10 @@ type Plan struct {
 	// server for its columns and parameters (COM_STMT_PREPARE). Nil where the
 	// plan's first leaf serves.
 	Describe *Route
-	// Looks: a condition in it is a Looked.
+	// Watched: it relies on the servers' foreign keys, so it must not be run with
+	// foreign_key_checks off.
+	Watched bool
+	// Looks: a condition in it is a Looked or a Followed.
 	Looks bool
 	// Spread is run instead where a route's key turns out to leave several
 	// shards: its Choice.Single is ErrSpread then.
