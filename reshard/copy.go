@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -122,25 +121,7 @@ func (m *Mover) copyChunk(ctx context.Context, src *source, size int) (*chunk, e
 	}
 	// Rows of another source stand in the way, by values that one of the two does
 	// not have any more, most likely: read both again, as the settler does.
-	m.settling.Lock()
-	defer m.settling.Unlock()
-	left := c.keys
-	for len(left) > 0 {
-		var again []string
-		for part := range slices.Chunk(left, settleAtOnce) {
-			held, err := m.settle(ctx, src, part)
-			if err != nil {
-				return nil, err
-			}
-			for _, k := range held {
-				if slices.Contains(part, k) {
-					again = append(again, k)
-				}
-			}
-		}
-		left = again
-	}
-	return c, nil
+	return c, m.settleNow(ctx, src, c.keys)
 }
 
 // takeTurn reads and writes a chunk while no key of the source is settled.

@@ -64,6 +64,11 @@ func TestRowsOfEveryTypeArriveExactly(t *testing.T) {
 		require.NoError(t, err)
 		t.Log(bad.Differing)
 		require.Len(t, bad.Differing, 3)
+		mended, err := r.Verify(t.Context(), VerifyOptions{Repair: true})
+		require.NoError(t, err)
+		require.Empty(t, mended.Differing)
+		require.EqualValues(t, 3, mended.Repaired)
+		s.sameRows(t, l, all)
 	})
 }
 

@@ -108,6 +108,28 @@ func (m *Mover) settleAll(ctx context.Context, bySource map[*source][]string) (l
 	return left, g.Wait()
 }
 
+// settleNow settles keys between two rounds, and returns when all of them are.
+func (m *Mover) settleNow(ctx context.Context, src *source, keys []string) error {
+	m.settling.Lock()
+	defer m.settling.Unlock()
+	for len(keys) > 0 {
+		var again []string
+		for part := range slices.Chunk(keys, settleAtOnce) {
+			held, err := m.settle(ctx, src, part)
+			if err != nil {
+				return err
+			}
+			for _, k := range held {
+				if slices.Contains(part, k) {
+					again = append(again, k)
+				}
+			}
+		}
+		keys = again
+	}
+	return ctx.Err()
+}
+
 // settle brings the targets to what the sources have of the keys of one source.
 // held are those whose rows others hold for long.
 func (m *Mover) settle(ctx context.Context, src *source, keys []string) (held []string, err error) {

@@ -15,6 +15,9 @@ import (
 type VerifyOptions struct {
 	// Sample is the part of the ranges that is compared, above 0 up to 1; 0 is all.
 	Sample float64
+	// Repair takes rows that differ over once more, and only tells those that still
+	// differ then: a target that lost its last writes in a failover gets them back.
+	Repair bool
 	// Most is how many differing keys are told. Default 100.
 	Most int
 	// Progress is told what has been compared so far; nil is nobody.
@@ -30,6 +33,8 @@ type Verified struct {
 	// for; More that there are others.
 	Differing []Difference
 	More      bool
+	// Repaired are keys whose rows were taken over once more.
+	Repaired int64
 	// Unsteady are keys whose rows changed at each look, so that nothing can be said
 	// of them.
 	Unsteady int64
@@ -100,7 +105,8 @@ func (m *Mover) Verify(ctx context.Context, opt VerifyOptions) (*Verified, error
 }
 
 func (r *Verified) add(o *Verified, most int) {
-	r.Ranges, r.Rows, r.Skipped, r.Unsteady = r.Ranges+o.Ranges, r.Rows+o.Rows, r.Skipped+o.Skipped, r.Unsteady+o.Unsteady
+	r.Ranges, r.Rows, r.Skipped = r.Ranges+o.Ranges, r.Rows+o.Rows, r.Skipped+o.Skipped
+	r.Repaired, r.Unsteady = r.Repaired+o.Repaired, r.Unsteady+o.Unsteady
 	r.Differing = append(r.Differing, o.Differing...)
 	r.More = r.More || o.More || len(r.Differing) > most
 	r.Differing = r.Differing[:min(len(r.Differing), most)]
@@ -329,6 +335,7 @@ func (v *verifier) rowByRow(ctx context.Context, r keyRange) error {
 	}
 	suspects := v.suspects(found)
 	const looks = 8
+	repair := v.opt.Repair
 	for look := 0; len(suspects) > 0; look++ {
 		// The changes up to here have to be there before it is said that one is missing.
 		if err := v.m.CatchUp(ctx); err != nil {
@@ -342,15 +349,25 @@ func (v *verifier) rowByRow(ctx context.Context, r keyRange) error {
 		if err != nil {
 			return err
 		}
-		var unsteady []string
+		var unsteady, wrong []string
 		for _, k := range suspects {
 			switch from := again[k].from(); {
 			case again[k].what(v.copies()) == "":
 			case from == found[k].from() && from == after[k].from():
-				v.report(k, again[k])
+				wrong = append(wrong, k)
 			default:
 				unsteady = append(unsteady, k) // its row changed meanwhile
 			}
+		}
+		if repair && len(wrong) > 0 {
+			if err := v.m.settleNow(ctx, v.mv.sources[0], wrong); err != nil {
+				return err
+			}
+			v.result.Repaired += int64(len(wrong))
+			unsteady, wrong, repair = append(unsteady, wrong...), nil, false
+		}
+		for _, k := range wrong {
+			v.report(k, again[k])
 		}
 		if look == looks {
 			v.result.Unsteady += int64(len(unsteady))
