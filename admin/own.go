@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/servaldb/serval/reshard"
 )
 
 // OwnTables are the read-only tables of schema serval, for DBAs: what this
@@ -20,6 +22,8 @@ type OwnTables struct {
 	// Transactions are the open ones over clusters, and branches that wait for
 	// their end.
 	Transactions func() []TransactionStat
+	// Reshards are the jobs that move tables, from the journals on the clusters.
+	Reshards func() []reshard.Job
 }
 
 // TransactionStat is one row of serval.transactions.
@@ -70,6 +74,8 @@ func own() map[string]ownTable {
 		"pins":     {[]ownColumn{number("id"), text("user", 64), text("pinned", 1024)}, (*OwnTables).pins},
 		"transactions": {[]ownColumn{number("session"), text("state", 16), text("clusters", 255), text("gtrid", 64), seconds("time"), text("trouble", 255)},
 			(*OwnTables).transactions},
+		"reshards": {[]ownColumn{number("id"), text("stage", 16), text("table_names", shownText), number("rows_copied"), number("rows_total"), seconds("seconds_behind"),
+			number("keys_waiting"), text("worker", 255), seconds("seconds_idle"), text("detail", 1024), text("trouble", 1024), text("verified", 1024), text("created_at", 26)}, (*OwnTables).reshards},
 		"digests": {[]ownColumn{text("schema_name", 64), text("digest_text", shownText), number("count_star"), number("sum_errors"), seconds("sum_timer_wait"),
 			seconds("avg_timer_wait"), seconds("max_timer_wait"), number("sum_rows_sent"), number("sum_tasks"), text("first_seen", 26), text("last_seen", 26)}, (*OwnTables).digests},
 	}
@@ -127,6 +133,8 @@ func literal(v any) string {
 		return "_utf8mb4 X'" + hex.EncodeToString([]byte(strings.ToValidUTF8(v, "?"))) + "'"
 	case int:
 		return strconv.Itoa(v)
+	case int64:
+		return strconv.FormatInt(v, 10)
 	case uint32:
 		return strconv.FormatUint(uint64(v), 10)
 	case uint64:

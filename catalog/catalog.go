@@ -37,6 +37,8 @@ type Catalog struct {
 	// database and name: those at the schemas' homes, and on the cluster Home
 	// those of databases that no schema names. Their Placement is nil.
 	Plain map[string]map[string]*Table
+	// Beside are a reshard's tables, that nobody is to see.
+	Beside Beside
 	// Views are the logical views.
 	Views map[ViewName]*View
 	// Off are the parts that are turned off.

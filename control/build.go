@@ -27,7 +27,7 @@ func Build(cfg *config.Config, facts Facts) (*catalog.Catalog, error) {
 	c := &catalog.Catalog{
 		Clusters: map[string]*topology.Cluster{}, Schemas: map[string]*catalog.Schema{}, Users: map[string]*catalog.User{},
 		Home: cfg.Home, FoldNames: facts.FoldNames, Collations: facts.Collations, Information: facts.Information,
-		Plain: facts.plainTables(), Zone: facts.Zone,
+		Plain: facts.plainTables(), Zone: facts.Zone, Beside: facts.Beside,
 		Off: catalog.Off{Scatter: cfg.Off.Scatter, Finisher: cfg.Off.Finisher, StagedWrites: cfg.Off.StagedWrites, DDL: cfg.Off.DDL, ReplicaReads: cfg.Off.ReplicaReads},
 	}
 	for i := range cfg.Clusters {

@@ -32,6 +32,8 @@ type Facts struct {
 	Weights map[Text][]byte
 	// Plain are the tables and views without a rule.
 	Plain map[TableName]*TableFact
+	// Beside is as in catalog.Catalog.
+	Beside catalog.Beside
 	// Building are the lookup tables that do not have all rows yet, or of which
 	// that is not known.
 	Building map[TableName]bool

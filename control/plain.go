@@ -103,11 +103,12 @@ func (r *factReader) plain(plain *catalog.Catalog, facts *Facts) {
 	for cluster, tables := range r.homed {
 		for name, t := range tables {
 			name = TableName{facts.fold(name.Schema), facts.fold(name.Table)}
-			if plain.HomeOf(name.Schema) == cluster && plain.Table(name.Schema, name.Table) == nil {
+			if !catalog.IsBeside(name.Table) && plain.HomeOf(name.Schema) == cluster && plain.Table(name.Schema, name.Table) == nil {
 				facts.Plain[name] = t
 			}
 		}
 	}
+	r.beside(plain, facts)
 	for name, t := range r.old.Plain {
 		if r.down[plain.HomeOf(name.Schema)] != nil {
 			facts.Plain[name] = t
@@ -134,7 +135,7 @@ func (f *Facts) plainTables() map[string]map[string]*catalog.Table {
 func (c *Controller) refreshPlainLocked(ctx context.Context, schema, table string) error {
 	cat := c.store.Load()
 	cluster := cat.HomeOf(schema)
-	if cluster == "" || schema == "" || slices.Contains(notAtHome(cat), schema) && cat.Schema(schema) == nil {
+	if cluster == "" || schema == "" || catalog.IsBeside(table) || slices.Contains(notAtHome(cat), schema) && cat.Schema(schema) == nil {
 		return nil
 	}
 	r := c.reader(c.mu.cfg)

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/shardrule"
 	"github.com/servaldb/serval/topology"
@@ -130,7 +131,7 @@ func (p *planner) names(ctx context.Context, t *Table) error {
 		}
 		for _, r := range rows {
 			name := at.name + "." + string(r[0]) + " on " + at.cluster
-			if Beside(string(r[0])) {
+			if catalog.IsBeside(string(r[0])) {
 				p.refuse(t, name+" is there already: another job's, or left by one", "serval reshard status, cancel or finish; if there is none, drop the table")
 			} else {
 				p.refuse(t, name+" is there already, and no table of Serval's", "move it away, or give the new rule other places")

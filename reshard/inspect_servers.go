@@ -83,7 +83,7 @@ func (p *planner) followed(ctx context.Context, cluster string, r [][]byte) erro
 		return fmt.Errorf("cluster %s: %w", cluster, err)
 	}
 	if account, ok := mayReplicate(rows); !ok {
-		p.once("run there, as its administrator: GRANT REPLICATION SLAVE ON *.* TO " + account, "the backend account may not read the binlog of cluster %s", cluster)
+		p.once("run there, as its administrator: GRANT REPLICATION SLAVE ON *.* TO "+account, "the backend account may not read the binlog of cluster %s", cluster)
 	}
 	return nil
 }

@@ -3,14 +3,9 @@ package reshard
 import (
 	"fmt"
 	"hash/crc32"
-	"strings"
 	"unicode/utf8"
-)
 
-// Prefixes of the tables of a job beside those that serve.
-const (
-	NewPrefix = "serval_new_"
-	OldPrefix = "serval_old_"
+	"github.com/servaldb/serval/catalog"
 )
 
 // maxTableName is the longest name of a table, in characters.
@@ -19,10 +14,10 @@ const maxTableName = 64
 // NewName is a physical table's name while it is filled, OldName what the table
 // it replaces is called after the cut over. A name that would be too long is cut
 // and gets a checksum.
-func NewName(table string) string { return fitName(NewPrefix + table) }
+func NewName(table string) string { return fitName(catalog.NewPrefix + table) }
 
 // OldName : see NewName.
-func OldName(table string) string { return fitName(OldPrefix + table) }
+func OldName(table string) string { return fitName(catalog.OldPrefix + table) }
 
 func fitName(name string) string {
 	if utf8.RuneCountInString(name) <= maxTableName {
@@ -30,10 +25,4 @@ func fitName(name string) string {
 	}
 	sum := fmt.Sprintf("_%08x", crc32.ChecksumIEEE([]byte(name)))
 	return string([]rune(name)[:maxTableName-len(sum)]) + sum
-}
-
-// Beside reports that a physical table of this name is one of a job's, and not
-// for applications.
-func Beside(table string) bool {
-	return strings.HasPrefix(table, NewPrefix) || strings.HasPrefix(table, OldPrefix)
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/shardrule"
 	"github.com/servaldb/serval/topology"
 )
@@ -226,16 +227,16 @@ func (p *planner) finish() {
 		return
 	}
 	out.Steps = []string{
-		"start: makes " + NewPrefix + "… tables beside those that serve, copies the rows while applications write, and follows the binlogs",
+		"start: makes " + catalog.NewPrefix + "… tables beside those that serve, copies the rows while applications write, and follows the binlogs",
 		"verify: compares every row of the old tables and the new ones by checksums that the servers compute",
-		"cutover: holds writes until the last change has come over, renames (" + NewPrefix + "… to their names, today's to " + OldPrefix + "…), publishes the new rules",
-		"finish: drops the " + OldPrefix + "… tables, when nobody wants to go back any more",
+		"cutover: holds writes until the last change has come over, renames (" + catalog.NewPrefix + "… to their names, today's to " + catalog.OldPrefix + "…), publishes the new rules",
+		"finish: drops the " + catalog.OldPrefix + "… tables, when nobody wants to go back any more",
 	}
 	if moved := p.numbered(); len(moved) > 0 {
 		out.Steps[2] += "; the numbers of " + strings.Join(moved, ", ") + " go on behind the largest there is"
 	}
 	out.Reverse = []string{
-		"before cutover: cancel drops the " + NewPrefix + "… tables; nothing else was touched",
+		"before cutover: cancel drops the " + catalog.NewPrefix + "… tables; nothing else was touched",
 		"after cutover, until finish: changes are followed the other way, and reverse goes back to the rules and tables of before with all that was written since",
 	}
 }

@@ -53,6 +53,12 @@ func (p *planning) logicalView() *logical {
 			}
 		}
 	}
+	for _, d := range p.cat.Beside.Databases {
+		databases[d] = true
+	}
+	for cluster, tables := range p.cat.Beside.Tables {
+		v.on(cluster).hidden = append(v.on(cluster).hidden, tables...)
+	}
 	for d := range databases {
 		v.databases = append(v.databases, d)
 	}

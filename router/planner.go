@@ -63,6 +63,7 @@ func rules() []rule {
 		{"what is done to one server is refused", oneServer, false},
 		{"a lookup table is changed by nobody but Serval", keptElsewhere, false},
 		{"a row that others follow is not replaced", replacesFollowed, false},
+		{"a reshard's tables are nobody's", besideOthers, false},
 		{"a server's file is loaded on that server", load, false},
 		{"a table made of other servers' rows is defined, then filled", createFrom, false},
 		{"a loadable function is on every cluster", loadable, false},

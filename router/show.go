@@ -200,12 +200,18 @@ func (p *planning) showTables(n *ast.ShowStmt) (*plan.Plan, error) {
 	}
 	db = orName(db, p.db)
 	schema, views := p.cat.Schemas[db], p.cat.ViewsOf(db)
-	if (schema == nil || !hasSpread(schema)) && len(views) == 0 {
+	var hide, show []string
+	for _, t := range p.cat.Beside.Tables[p.cat.HomeOf(db)] {
+		if t.Database == db {
+			hide = append(hide, t.Table)
+		}
+	}
+	if (schema == nil || !hasSpread(schema)) && len(views) == 0 && len(hide) == 0 {
 		return nil, nil
 	}
-	var hide, show []string
 	if schema != nil {
-		hide, show = logicalTables(schema)
+		hidden, shown := logicalTables(schema)
+		hide, show = append(hide, hidden...), shown
 	}
 	column := "Tables_in_" + db
 	inner := "SELECT TABLE_NAME AS " + quoteName(column) + ", TABLE_TYPE AS `Table_type` FROM information_schema.TABLES WHERE TABLE_SCHEMA = " +

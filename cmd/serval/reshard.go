@@ -41,7 +41,7 @@ the time; docs/resharding.md has the whole picture.
 	f.StringVarP(&o.file, "config", "c", "", "configuration file of a Serval: the rules now")
 	f.StringVarP(&o.output, "output", "o", "text", "text or json")
 	_ = cmd.MarkPersistentFlagRequired("config") // it fails for flags that do not exist
-	cmd.AddCommand(reshardPlan(&o))
+	cmd.AddCommand(reshardPlan(&o), reshardStart(&o), reshardStatus(&o), reshardVerify(&o), reshardCancel(&o))
 	return cmd
 }
 

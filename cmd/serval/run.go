@@ -241,7 +241,7 @@ func (p *process) serverVersion() string {
 
 // own are the tables of schema serval.
 func (p *process) own() *admin.OwnTables {
-	return &admin.OwnTables{Sources: p.knows(), Digests: p.digests, Transactions: p.transactions}
+	return &admin.OwnTables{Sources: p.knows(), Digests: p.digests, Transactions: p.transactions, Reshards: p.reshards}
 }
 
 // transactions are those of this Serval's sessions, and the prepared branches

@@ -1,0 +1,236 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"reflect"
+	"strings"
+	"time"
+
+	"github.com/servaldb/serval/config"
+	"github.com/servaldb/serval/control"
+	"github.com/servaldb/serval/reshard"
+	"github.com/servaldb/serval/rulestore"
+)
+
+const (
+	// takeOver is how long the worker that runs may take to end when another
+	// process wishes it.
+	takeOver = 30 * time.Second
+	// journalAgain is how long a lost journal is tried again.
+	journalAgain = 10 * time.Minute
+)
+
+// clusterNames are those of a configuration, in its order.
+func clusterNames(cfg *config.Config) []string {
+	var names []string
+	for i := range cfg.Clusters {
+		names = append(names, cfg.Clusters[i].Name)
+	}
+	return names
+}
+
+// jobServers is the fleet for a job.
+func (s *reshardSet) jobServers() reshardServers {
+	return reshardServers{s.servers, reachable(s.from, s.to)}
+}
+
+// journalAt is the cluster that has a new job's journal: home:, or the first that
+// is a schema's home, or the first of all.
+func (s *reshardSet) journalAt() string {
+	if s.from.Home != "" {
+		return s.from.Home
+	}
+	for i := range s.from.Schemas {
+		if home := s.from.Schemas[i].Home; home != "" {
+			return home
+		}
+	}
+	return s.from.Clusters[0].Name
+}
+
+// jobs are the jobs in the journals of the clusters, nil where there was never one.
+func (s *reshardSet) jobs(ctx context.Context) ([]reshard.Job, error) {
+	return reshard.FindJobs(ctx, s.servers, clusterNames(s.from))
+}
+
+// open is the job that has not ended, nil for none.
+func openJob(jobs []reshard.Job) *reshard.Job {
+	for i := range jobs {
+		if !jobs[i].Stage.Ended() {
+			return &jobs[i]
+		}
+	}
+	return nil
+}
+
+// take makes a job's two configurations this set's, and reaches all its clusters.
+func (s *reshardSet) take(ctx context.Context, j *reshard.Job) (err error) {
+	s.fromText = j.From
+	if s.from, err = s.config(s.file, rulestore.Version{Text: j.From}); err != nil {
+		return fmt.Errorf("the rules the job began with: %w", err)
+	}
+	if err := s.wants(fmt.Sprintf("the rules of job %d", j.ID), j.To); err != nil {
+		return err
+	}
+	s.srv.close()
+	return s.connect(ctx, reachable(s.from, s.to))
+}
+
+// existing opens the set of the job that has not ended.
+func (o *reshardOptions) existing(ctx context.Context, s *reshardSet) (*reshard.Job, error) {
+	jobs, err := s.jobs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	j := openJob(jobs)
+	if j == nil {
+		return nil, errNoJob
+	}
+	if o.to != "" && s.toText != j.To {
+		return nil, fmt.Errorf("job %d moves to other rules than %s; serval reshard cancel ends it, and start without --to goes on with it", j.ID, o.to)
+	}
+	return j, s.take(ctx, j)
+}
+
+// begin writes a new job down, or gives the one that is under way.
+func (o *reshardOptions) begin(ctx context.Context, s *reshardSet) (*reshard.Job, error) {
+	j, err := o.existing(ctx, s)
+	if !errors.Is(err, errNoJob) {
+		return j, err
+	}
+	if s.to == nil {
+		return nil, errors.New("there is no job to go on with; give --to NEW to begin one")
+	}
+	plan, err := s.plan(ctx, reshard.PlanOptions{Rate: 1, Free: s.free})
+	if err != nil {
+		return nil, err
+	}
+	if !plan.Possible {
+		printPlan(s.out, plan)
+		return nil, errors.New("refused; nothing was done")
+	}
+	log, err := reshard.OpenJournal(ctx, s.jobServers(), s.journalAt(), whoami(), takeOver)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	if others, err := log.Open(ctx); err != nil || len(others) > 0 {
+		return nil, errors.Join(err, errors.New("another process has just begun a job; see serval reshard status"))
+	}
+	var tables []string
+	for _, t := range plan.Tables {
+		tables = append(tables, t.Schema+"."+t.Table)
+	}
+	j = &reshard.Job{From: s.fromText, To: s.toText, Tables: strings.Join(tables, ", "), By: whoami(), Total: plan.Rows}
+	return j, log.New(ctx, j)
+}
+
+// hold takes the job's lock. Where another process has it, that one is asked to end
+// if ask is set.
+func (s *reshardSet) hold(ctx context.Context, j *reshard.Job, ask bool) (*reshard.JobLog, error) {
+	worker := fmt.Sprintf("%s, process %d", whoami(), os.Getpid())
+	log, err := reshard.OpenJournal(ctx, s.jobServers(), j.Cluster, worker, 0)
+	if errors.Is(err, reshard.ErrBusy) && ask {
+		if err := reshard.Ask(ctx, s.jobServers(), j, reshard.WishStop); err != nil {
+			return nil, err
+		}
+		log, err = reshard.OpenJournal(ctx, s.jobServers(), j.Cluster, worker, takeOver)
+	}
+	if errors.Is(err, reshard.ErrBusy) {
+		return nil, fmt.Errorf("%w (%s)", err, j.Worker)
+	}
+	if err != nil {
+		return nil, err
+	}
+	jobs, err := log.Open(ctx)
+	if now := openJob(jobs); err == nil && (now == nil || now.ID != j.ID) {
+		err = fmt.Errorf("job %d has ended meanwhile", j.ID)
+	} else if err == nil {
+		*j = *now
+		err = log.Granted(ctx, j)
+	}
+	if err != nil {
+		log.Close()
+		return nil, err
+	}
+	return log, nil
+}
+
+// work takes the job on until ctx ends or then has ended, anew where the journal's
+// server was away or the layout has changed.
+func (s *reshardSet) work(ctx context.Context, j *reshard.Job, o *workOptions, then reshard.Then) error {
+	lost := time.Time{}
+	for {
+		err := s.workOnce(ctx, j, o, then)
+		switch {
+		case errors.Is(err, reshard.ErrChanged):
+			continue
+		case !errors.Is(err, reshard.ErrJournal) || ctx.Err() != nil:
+			return err
+		case lost.IsZero() || time.Since(lost) > 2*journalAgain:
+			lost = time.Now()
+		case time.Since(lost) > journalAgain:
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// workOptions are how a job is worked at.
+type workOptions struct {
+	rate int
+	ask  bool
+	told func(reshard.Job, reshard.Progress)
+	log  *slog.Logger
+}
+
+func (s *reshardSet) workOnce(ctx context.Context, j *reshard.Job, o *workOptions, then reshard.Then) error {
+	log, err := s.hold(ctx, j, o.ask)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	layout, err := s.moves(ctx)
+	if err != nil {
+		return err
+	}
+	w := &reshard.Worker{Log: log, Job: j, Layout: layout, Servers: s.jobServers(), Primaries: s.jobServers(), RowsPerSecond: o.rate,
+		Pause: s.lagging(layout), Told: o.told, Logs: o.log,
+		Changed: func(ctx context.Context) (bool, error) {
+			now, err := s.moves(ctx)
+			return err == nil && !sameLayout(layout, now), err
+		}}
+	return w.Run(ctx, then)
+}
+
+// moves is the layout as it is now, without asking what speaks against it.
+func (s *reshardSet) moves(ctx context.Context) (*reshard.Layout, error) {
+	both, err := control.ReadBoth(ctx, s.from, s.to, s.servers, time.Now())
+	if err != nil {
+		return nil, err
+	}
+	layout, _ := reshard.Between(both.Old, both.Next)
+	return layout, nil
+}
+
+// sameLayout: the same physical tables.
+func sameLayout(a, b *reshard.Layout) bool {
+	if len(a.Tables) != len(b.Tables) {
+		return false
+	}
+	for i, t := range a.Tables {
+		u := b.Tables[i]
+		if t.Schema != u.Schema || t.Name != u.Name || !reflect.DeepEqual(t.Sources, u.Sources) || !reflect.DeepEqual(t.Targets, u.Targets) || !reflect.DeepEqual(t.Aside, u.Aside) {
+			return false
+		}
+	}
+	return true
+}
