@@ -15,6 +15,9 @@ func ruleText(t *catalog.Table) string {
 	case shardrule.Global:
 		return fmt.Sprintf("global, %d copies", len(p.Shards))
 	case shardrule.Sharded:
+		if p.Composite() {
+			return fmt.Sprintf("%s, %d shards", p.RuleText(), len(p.Shards))
+		}
 		return fmt.Sprintf("%s(%s), %d shards", p.Algorithm.Name(), shardrule.KeyText(p.Algorithm, p.Column.Name), len(p.Shards))
 	case shardrule.Whole:
 		if len(p.Shards) > 0 {

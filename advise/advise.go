@@ -115,10 +115,12 @@ type advisor struct {
 	chosen map[TableName]string
 }
 
-// globally and wholly stand for a column where a table is not sharded.
+// globally and wholly stand for a column where a table is not sharded, asItIs
+// where it is by several columns, which are not weighed one by one.
 const (
 	globally = "*"
 	wholly   = ""
+	asItIs   = "="
 )
 
 // tried bounds the samples that are judged of a digest, in a search and in a
@@ -172,6 +174,10 @@ func (a *advisor) known(t TableName) *catalog.Table {
 
 func (a *advisor) sharded(t TableName) bool { return isSharded(a.cat, t) }
 
+func (a *advisor) composite(t TableName) bool {
+	return a.sharded(t) && a.cat.Table(t.Schema, t.Table).Placement.Composite()
+}
+
 // candidates are the keys a table could have: of one that is big or sharded
 // already its indexed columns that a hash takes, of another being whole or
 // everywhere.
@@ -187,7 +193,10 @@ func (a *advisor) candidates(t TableName) []string {
 			out = append(out, table.Columns[i].Name)
 		}
 	}
-	if a.sharded(t) {
+	switch {
+	case a.composite(t):
+		out = append(out, asItIs)
+	case a.sharded(t):
 		add(a.cat.Table(t.Schema, t.Table).Placement.Column.Name)
 	}
 	for _, name := range table.PrimaryKey {
@@ -270,7 +279,7 @@ func (a *advisor) with(chosen map[TableName]string) *catalog.Catalog {
 	out.Schemas = maps.Clone(a.cat.Schemas)
 	copied := map[string]bool{}
 	for t, column := range chosen {
-		if column == wholly || a.sharded(t) && strings.EqualFold(a.cat.Table(t.Schema, t.Table).Placement.Column.Name, column) {
+		if column == wholly || column == asItIs || a.sharded(t) && strings.EqualFold(a.cat.Table(t.Schema, t.Table).Placement.Column.Name, column) {
 			continue
 		}
 		schema := out.Schemas[t.Schema]

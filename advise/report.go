@@ -81,7 +81,7 @@ func (a *advisor) tables() []TableAdvice {
 		})
 		for _, column := range a.candidates(t) {
 			cat := a.trying(t, column)
-			c := Candidate{Rule: ruleOf(column), Column: column, Shares: a.shares(cat, a.byTable[t], transactions), cost: a.cost(cat, a.byTable[t])}
+			c := Candidate{Rule: a.ruleOf(t, column), Column: column, Shares: a.shares(cat, a.byTable[t], transactions), cost: a.cost(cat, a.byTable[t])}
 			c.Traffic, c.Loose = a.traffic(cat, t), loose(a.known(t), column)
 			adv.Candidates = append(adv.Candidates, c)
 		}
@@ -97,7 +97,7 @@ func (a *advisor) tables() []TableAdvice {
 
 // loose are the unique keys that a sharding column is not in.
 func loose(t *catalog.Table, column string) (out []string) {
-	if column == globally || column == wholly {
+	if column == globally || column == wholly || column == asItIs {
 		return nil
 	}
 	for _, key := range append([][]string{t.PrimaryKey}, t.UniqueKeys...) {
@@ -108,8 +108,10 @@ func loose(t *catalog.Table, column string) (out []string) {
 	return out
 }
 
-func ruleOf(column string) string {
+func (a *advisor) ruleOf(t TableName, column string) string {
 	switch column {
+	case asItIs:
+		return a.ruleNow(t)
 	case globally:
 		return "global"
 	case wholly:
@@ -125,6 +127,9 @@ func (a *advisor) ruleNow(t TableName) string {
 	}
 	switch p := found.Placement; p.Kind {
 	case shardrule.Sharded:
+		if p.Composite() {
+			return p.RuleText()
+		}
 		return p.Algorithm.Name() + "(" + p.Column.Name + ")"
 	case shardrule.Global:
 		return "global"
@@ -209,8 +214,10 @@ func keysOf(cat *catalog.Catalog, tables []TableName) string {
 	var keys []string
 	for _, t := range tables {
 		if found := cat.Table(t.Schema, t.Table); found != nil && found.Placement.Kind == shardrule.Sharded {
-			if key := t.Table + "." + found.Placement.Column.Name; !slices.Contains(keys, key) {
-				keys = append(keys, key)
+			for _, name := range found.Placement.Keys() {
+				if key := t.Table + "." + name; !slices.Contains(keys, key) {
+					keys = append(keys, key)
+				}
 			}
 		}
 	}

@@ -94,10 +94,9 @@ func (r *reader) placed(t *rawTable) {
 			t.On = append(t.On, p.Cluster)
 		}
 	}
-	f := t.Rule.Function()
 	switch {
-	case f.Periodic != nil:
-		r.add(line, "use on:, or a function of periods that are listed, as kingshard_month", "table %s has places:, and the shards of %s are made as time goes on", t.Name, f.Name)
+	case t.Rule.Periodic():
+		r.add(line, "use on:, or a function of periods that are listed, as kingshard_month", "table %s has places:, and the shards of %s are made as time goes on", t.Name, t.Rule.Name)
 	case t.global && len(t.On) < len(t.Places):
 		r.add(line, "name one place a cluster", "table %s is global and has several places on a cluster", t.Name)
 	case !t.global && !t.has("shard") && len(t.Places) > 1:

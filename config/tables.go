@@ -218,6 +218,7 @@ func (r *reader) resolve(t *rawTable, byName map[string]*rawTable) {
 		r.like(t, byName)
 		return
 	}
+	r.counted(t)
 	if t.has("places") {
 		r.placed(t)
 	}
@@ -277,6 +278,7 @@ func (r *reader) like(t *rawTable, byName map[string]*rawTable) {
 		r.add(t.given["shard"], "name only the column, or remove like:", "table %s takes the parameters of %s from table %s", t.Name, t.Rule.Name, t.Like)
 	}
 	t.Rule.Args = o.Rule.Args
+	r.likeTerms(t, o.Rule)
 	t.Places = o.Places
 	t.On, t.Shards, t.Layout, t.Keep, t.Ahead, t.From, t.Zone, t.DropOld = o.On, o.Shards, o.Layout, o.Keep, o.Ahead, o.From, o.Zone, o.DropOld
 }
@@ -301,11 +303,11 @@ func (r *reader) keysOfKind(t *rawTable) {
 		}
 	}
 	f := t.Rule.Function()
-	counted, periodic := f.Counted != nil, f.Periodic != nil
+	counted, periodic, composite := f.Counted != nil, t.Rule.Periodic(), t.Rule.Composite()
 	if t.has("shard") && f.Name == "" {
 		return // what it is nobody knows
 	}
-	only("shards", "functions that take a number of shards", counted)
+	only("shards", "functions that take a number of shards", counted || composite)
 	for _, key := range []string{"keep", "ahead", "from", "time_zone", "drop_old"} {
 		only(key, "functions of time", periodic)
 	}
@@ -320,8 +322,12 @@ func (r *reader) keysOfKind(t *rawTable) {
 	if periodic && !t.has("ahead") {
 		t.Ahead = 1
 	}
-	if periodic && !t.has("layout") {
+	if periodic && !composite && !t.has("layout") {
 		t.Layout = LayoutTables
+	}
+	if composite {
+		r.composite(t)
+		return
 	}
 	r.parameters(t, f)
 }
@@ -353,7 +359,14 @@ func (r *reader) parameters(t *rawTable, f shardrule.Function) {
 	case f.Listed != nil:
 		t.Shards = n
 	}
-	if c, _ := t.Rule.Calendar(); t.From != "" && f.Periodic != nil { // Try has said what is wrong with it
+	if f.Periodic != nil {
+		r.from(t)
+	}
+}
+
+// from checks the first period, of a rule of time that is right.
+func (r *reader) from(t *rawTable) {
+	if c, _ := t.Rule.Calendar(); t.From != "" { // Try has said what is wrong with it
 		if _, ok := c.Period(t.From); !ok {
 			r.add(t.given["from"], "write it like "+c.Example(), "from cannot be %s", t.From)
 		}

@@ -21,7 +21,8 @@ import (
 // Where shards stand: numbered shards are dealt to their clusters in equal runs,
 // the first shards to the first cluster; a period is on cluster number
 // period mod clusters, where a month's number is year*12+month, and a day's the
-// days since 1970.
+// days since 1970. Where a rule has more functions than one of time, the shards
+// of each period are numbered and dealt in equal runs.
 func Build(cfg *config.Config, facts Facts) (*catalog.Catalog, error) {
 	b := &builder{cfg: cfg, facts: facts, taken: map[topology.Shard]string{}}
 	c := &catalog.Catalog{
@@ -138,13 +139,11 @@ func (b *builder) placement(schema, name string, rule *config.Table, fact *Table
 		if periodic(rule) {
 			over.List = periodsOf(rule, fact, b.facts.Now)
 		}
-		a, err := rule.Rule.Algorithm(rule.Shards, over)
-		if err != nil {
+		p.Kind = shardrule.Sharded
+		if err := b.algorithm(p, rule, fact, over); err != nil {
 			b.add(rule.Line, "", "table %s: %s", name, err)
 			return nil
 		}
-		p.Kind = shardrule.Sharded
-		p.Column, p.Algorithm = b.facts.column(rule.Rule.Columns[0], fact, a)
 		if p.Shards = numberedShards(schema, name, rule); periodic(rule) {
 			p.Shards = periodShards(schema, name, rule, over.List)
 		}
@@ -153,6 +152,26 @@ func (b *builder) placement(schema, name string, rule *config.Table, fact *Table
 		p.Shards = b.placed(name, rule)
 	}
 	return p
+}
+
+// algorithm gives a placement the rule's function and column, or several.
+func (b *builder) algorithm(p *shardrule.Placement, rule *config.Table, fact *TableFact, over shardrule.Periods) error {
+	if !rule.Rule.Composite() {
+		a, err := rule.Rule.Algorithm(rule.Shards, over)
+		if err == nil {
+			p.Column, p.Algorithm = b.facts.column(rule.Rule.Columns[0], fact, a)
+		}
+		return err
+	}
+	parts, err := rule.Rule.Parts(over)
+	if err != nil {
+		return err
+	}
+	for i := range parts {
+		parts[i].Column, parts[i].Algorithm = b.facts.column(parts[i].Column.Name, fact, parts[i].Algorithm)
+	}
+	p.Parts, p.Algorithm = parts, shardrule.NewComposite(parts)
+	return nil
 }
 
 // placed are the places that the rule names itself.
@@ -185,14 +204,41 @@ func numberedShards(schema, table string, rule *config.Table) []topology.Shard {
 	return shards
 }
 
+// periodShards are those of each period in turn. A rule of time and more has
+// several a period, which are dealt to the clusters as numbered shards are.
 func periodShards(schema, table string, rule *config.Table, periods []shardrule.Period) []topology.Shard {
 	calendar := calendarOf(rule)
+	if rule.Rule.Composite() {
+		var shards []topology.Shard
+		for _, p := range periods {
+			for i := range rule.Rule.Inner() {
+				at := periodPart(schema, table, rule, calendar.Name(p), i)
+				at.Index = len(shards)
+				shards = append(shards, at)
+			}
+		}
+		return shards
+	}
 	shards := make([]topology.Shard, len(periods))
 	for i, p := range periods {
 		shards[i] = physical(schema, table, rule.Layout, calendar.Name(p))
 		shards[i].Index, shards[i].Cluster = i, periodCluster(rule.On, p)
 	}
 	return shards
+}
+
+// periodPart is shard i of a period: the period is in the table's name, the
+// number in the database's or behind the period.
+func periodPart(schema, table string, rule *config.Table, period string, i int) topology.Shard {
+	n := rule.Rule.Inner()
+	number := fmt.Sprintf("%0*d", len(strconv.Itoa(n-1)), i)
+	at := topology.Shard{Cluster: rule.On[i*len(rule.On)/n], Database: schema, Table: table + "_" + period}
+	if rule.Layout == config.LayoutTables {
+		at.Table += "_" + number
+	} else {
+		at.Database += "_" + number
+	}
+	return at
 }
 
 // periodCluster deals periods round.

@@ -150,7 +150,7 @@ func (r *factReader) tableFindings(ctx context.Context, name TableName, t *catal
 		return out
 	}
 	if p := t.Placement; p.Kind == shardrule.Sharded {
-		if why := columnFinding(p, facts, model); why != "" {
+		for _, why := range columnFindings(p, facts, model) {
 			add(-1, "change the column or the rule", "%s", why)
 		}
 		if f := p.Follows(); f != nil && f.Unready != "" {
@@ -184,16 +184,30 @@ func (r *factReader) answers(ctx context.Context, p *shardrule.Placement) bool {
 
 func placeText(s topology.Shard) string { return s.Database + "." + s.Table }
 
-func columnFinding(p *shardrule.Placement, facts *Facts, model *TableFact) string {
+// columnFindings are why the rule's columns are not as it needs them.
+func columnFindings(p *shardrule.Placement, facts *Facts, model *TableFact) (out []string) {
+	parts := p.Parts
+	if !p.Composite() {
+		parts = []shardrule.Part{{Column: p.Column, Algorithm: p.Algorithm}}
+	}
+	for _, part := range parts {
+		if why := columnFinding(part.Column.Name, part.Algorithm, facts, model); why != "" {
+			out = append(out, why)
+		}
+	}
+	return out
+}
+
+func columnFinding(name string, a shardrule.Algorithm, facts *Facts, model *TableFact) string {
 	for _, c := range model.Columns {
-		if !strings.EqualFold(c.Name, p.Column.Name) {
+		if !strings.EqualFold(c.Name, name) {
 			continue
 		}
 		if c.OnUpdate {
-			return "the sharding column " + p.Column.Name + " is " + onUpdate + ", so a row would have to move whenever it is changed"
+			return "the sharding column " + name + " is " + onUpdate + ", so a row would have to move whenever it is changed"
 		}
-		err := p.Algorithm.Takes(c.Column)
-		if b, ok := p.Algorithm.(shardrule.Binder); ok && err == nil {
+		err := a.Takes(c.Column)
+		if b, ok := a.(shardrule.Binder); ok && err == nil {
 			_, err = b.Bind(c.Column, facts)
 		}
 		if err != nil {
@@ -201,7 +215,7 @@ func columnFinding(p *shardrule.Placement, facts *Facts, model *TableFact) strin
 		}
 		return ""
 	}
-	return "the table has no column " + p.Column.Name
+	return "the table has no column " + name
 }
 
 // difference is what is not the same between two definitions, empty if

@@ -40,7 +40,7 @@ func CheckDrift(ctx context.Context, cfg *config.Config, servers Servers, now ti
 			if facts.Tables[name] == nil || len(t.Placement.Shards) == 0 {
 				continue
 			}
-			d := drift{r: r, name: name, home: cat.HomeOf(schema.Name), key: t.Placement.Column.Name, line: ruleOf(cfg, &facts, name).Line}
+			d := drift{r: r, name: name, home: cat.HomeOf(schema.Name), keys: t.Placement.Keys(), line: ruleOf(cfg, &facts, name).Line}
 			out = append(out, d.table(ctx, t.Placement)...)
 		}
 	}
@@ -68,7 +68,7 @@ type drift struct {
 	r    *factReader
 	name TableName
 	home string
-	key  string
+	keys []string
 	line int
 }
 
@@ -95,7 +95,7 @@ func (d *drift) table(ctx context.Context, p *shardrule.Placement) []Repair {
 		case model == nil:
 			model, from = have, s
 		default:
-			for _, c := range compareTables(model, have, d.key) {
+			for _, c := range compareTables(model, have, d.keys) {
 				rep := Repair{Finding: d.finding(s.Index, placeText(s)+" on cluster "+s.Cluster+" "+c.what+", other than "+placeText(from)+" on "+from.Cluster, ""), Cluster: s.Cluster, Loses: c.loses}
 				if c.clause != "" {
 					rep.SQL = []string{"ALTER TABLE " + quoteName(s.Database) + "." + quoteName(s.Table) + " " + shardrule.ShardClause(c.clause, d.name.Table, s.Table)}
@@ -178,10 +178,13 @@ type tableChange struct {
 	loses        bool
 }
 
-// compareTables are the differences of have from want; key is the sharding
-// column, which is never changed by itself.
-func compareTables(want, have *tableText, key string) []tableChange {
+// compareTables are the differences of have from want; keys are the sharding
+// columns, which are never changed by themselves.
+func compareTables(want, have *tableText, keys []string) []tableChange {
 	var out []tableChange
+	isKey := func(name string) bool {
+		return slices.ContainsFunc(keys, func(key string) bool { return strings.EqualFold(name, quoteName(key)) })
+	}
 	add := func(loses bool, clause, what string, args ...any) {
 		out = append(out, tableChange{what: fmt.Sprintf(what, args...), clause: clause, loses: loses})
 	}
@@ -191,9 +194,9 @@ func compareTables(want, have *tableText, key string) []tableChange {
 		h := find(have.columns, c.name)
 		switch {
 		case h == nil:
-			add(strings.EqualFold(c.name, quoteName(key)), "ADD COLUMN "+c.line+" "+at, "lacks column %s", c.name)
+			add(isKey(c.name), "ADD COLUMN "+c.line+" "+at, "lacks column %s", c.name)
 		case h.line != c.line:
-			add(strings.EqualFold(c.name, quoteName(key)) || !widens(h.line, c.line), "MODIFY COLUMN "+c.line, "has column %s", h.line)
+			add(isKey(c.name) || !widens(h.line, c.line), "MODIFY COLUMN "+c.line, "has column %s", h.line)
 		}
 		if h != nil {
 			common = append(common, c.name)

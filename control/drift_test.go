@@ -41,7 +41,7 @@ func TestDriftSaysWhatWouldMendItAndWhatWouldLoseSomething(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			changes := compareTables(text("t_0", c.want), text("t_1", c.have), "key")
+			changes := compareTables(text("t_0", c.want), text("t_1", c.have), []string{"key"})
 			if c.clauses == "" {
 				require.Empty(t, changes)
 				return

@@ -116,7 +116,7 @@ func (f *Facts) Charset() string { return "utf8mb4" }
 
 // periodic: the rule has one shard a period of time.
 func periodic(rule *config.Table) bool {
-	return rule.Kind == config.Sharded && rule.Rule.Function().Periodic != nil
+	return rule.Kind == config.Sharded && rule.Rule.Periodic()
 }
 
 // calendarOf is the calendar of a function of time; config has tried it.

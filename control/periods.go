@@ -17,18 +17,20 @@ import (
 // newest. With one of its clusters away it is not known.
 func (r *factReader) periodTable(ctx context.Context, name TableName, rule *config.Table) (*TableFact, bool) {
 	places := map[shardrule.Period]place{}
+	shards := map[shardrule.Period]int{} // that have a table
 	for _, cluster := range rule.On {
 		if _, ok := r.ask(ctx, cluster); !ok {
 			return nil, false
 		}
-		all, err := readPlaces(ctx, r.servers, cluster, periodsWhere(name, rule.Layout))
+		all, err := readPlaces(ctx, r.servers, cluster, periodsWhere(name, rule))
 		if err != nil {
 			r.fail(cluster, err)
 			return nil, false
 		}
 		for _, at := range all {
-			if p, ok := periodOfPlace(at, name, rule); ok && periodCluster(rule.On, p) == cluster {
+			if p, ok := periodOfPlace(at, name, rule); ok {
 				places[p] = at
+				shards[p]++
 			}
 		}
 	}
@@ -40,6 +42,9 @@ func (r *factReader) periodTable(ctx context.Context, name TableName, rule *conf
 		periods = append(periods, p)
 	}
 	slices.Sort(periods)
+	for n := len(periods) - 1; n > 0 && shards[periods[n]] < rule.Rule.Inner(); n-- {
+		periods = periods[:n] // it is being created
+	}
 	newest, ok := r.definition(ctx, places[periods[len(periods)-1]])
 	if !ok || newest == nil {
 		return nil, false
@@ -49,15 +54,26 @@ func (r *factReader) periodTable(ctx context.Context, name TableName, rule *conf
 	return &fact, true
 }
 
-func periodsWhere(name TableName, layout config.Layout) string {
-	if layout == config.LayoutTables {
+func periodsWhere(name TableName, rule *config.Table) string {
+	if rule.Layout == config.LayoutTables {
 		return "TABLE_SCHEMA = " + quote(name.Schema) + " AND TABLE_TYPE = 'BASE TABLE'"
+	}
+	if rule.Rule.Composite() {
+		var databases []string
+		for i := range rule.Rule.Inner() {
+			databases = append(databases, quote(periodPart(name.Schema, name.Table, rule, "", i).Database))
+		}
+		return "TABLE_SCHEMA IN (" + strings.Join(databases, ", ") + ") AND TABLE_TYPE = 'BASE TABLE'"
 	}
 	return "TABLE_NAME = " + quote(name.Table) + " AND TABLE_TYPE = 'BASE TABLE'"
 }
 
-// periodOfPlace is the period in a physical table's name, or its database's.
+// periodOfPlace is the period in a physical table's name, or its database's, of a
+// table that is where the rule has it.
 func periodOfPlace(at place, name TableName, rule *config.Table) (shardrule.Period, bool) {
+	if rule.Rule.Composite() {
+		return periodOfPart(at, name, rule)
+	}
 	have, prefix := at.database, name.Schema+"_"
 	if rule.Layout == config.LayoutTables {
 		have, prefix = at.table, name.Table+"_"
@@ -66,7 +82,24 @@ func periodOfPlace(at place, name TableName, rule *config.Table) (shardrule.Peri
 	if !ok {
 		return 0, false
 	}
-	return calendarOf(rule).Named(suffix)
+	p, ok := calendarOf(rule).Named(suffix)
+	return p, ok && periodCluster(rule.On, p) == at.cluster
+}
+
+// periodOfPart is periodOfPlace for a rule of time and more.
+func periodOfPart(at place, name TableName, rule *config.Table) (shardrule.Period, bool) {
+	suffix, ok := strings.CutPrefix(at.table, name.Table+"_")
+	if rule.Layout == config.LayoutTables {
+		suffix, _, _ = strings.Cut(suffix, "_")
+	}
+	p, named := calendarOf(rule).Named(suffix)
+	for i := range rule.Rule.Inner() {
+		s := periodPart(name.Schema, name.Table, rule, suffix, i)
+		if ok && named && (place{s.Cluster, s.Database, s.Table}) == at {
+			return p, true
+		}
+	}
+	return 0, false
 }
 
 // createPeriods creates the tables that time rules want ahead: each period after
@@ -84,18 +117,15 @@ func (c *Controller) createPeriods(ctx context.Context) error {
 		}
 		newest := fact.Periods[len(fact.Periods)-1]
 		model := periodShards(name.Schema, name.Table, rule, []shardrule.Period{newest})[0]
-		for _, p := range wantedPeriods(rule, c.now()) {
-			if p <= newest {
-				continue
-			}
-			shard := periodShards(name.Schema, name.Table, rule, []shardrule.Period{p})[0]
+		wanted := slices.DeleteFunc(wantedPeriods(rule, c.now()), func(p shardrule.Period) bool { return p <= newest })
+		for _, shard := range periodShards(name.Schema, name.Table, rule, wanted) {
 			at := place{shard.Cluster, shard.Database, shard.Table}
 			if !c.mu.missing[at] {
 				missing[at] = true
 				continue
 			}
 			if err := c.createLike(ctx, name.Table, model, shard); err != nil {
-				return fmt.Errorf("table %s of %s: %w", name.Table, calendarOf(rule).Name(p), err)
+				return fmt.Errorf("table %s: %w", placeText(shard), err)
 			}
 			c.log.Info("created the table of a period", "table", shard.Table, "database", shard.Database, "cluster", shard.Cluster)
 			created = append(created, name)
@@ -153,22 +183,16 @@ func (c *Controller) dropPeriods(ctx context.Context) error {
 			continue
 		}
 		for _, p := range fact.Periods {
-			shard := periodShards(name.Schema, name.Table, rule, []shardrule.Period{p})[0]
 			if p >= periodAt(rule, c.now())-shardrule.Period(rule.Keep-1) {
 				break
 			}
-			there, err := serverTime(ctx, c.servers, shard.Cluster)
+			old, err := c.dropPeriod(ctx, name, rule, p)
 			if err != nil {
-				return err
-			}
-			if p >= periodAt(rule, there)-shardrule.Period(rule.Keep-1) {
-				c.log.Warn("a period is old by this clock and not by the server's, so its table stays", "table", shard.Table, "database", shard.Database, "cluster", shard.Cluster)
-				break
-			}
-			if err := c.servers.Exec(ctx, shard.Cluster, "DROP TABLE IF EXISTS "+quoteName(shard.Database)+"."+quoteName(shard.Table)); err != nil {
 				return fmt.Errorf("table %s of %s: %w", name.Table, calendarOf(rule).Name(p), err)
 			}
-			c.log.Info("dropped the table of an old period", "table", shard.Table, "database", shard.Database, "cluster", shard.Cluster)
+			if !old {
+				break
+			}
 			dropped = true
 		}
 	}
@@ -176,6 +200,34 @@ func (c *Controller) dropPeriods(ctx context.Context) error {
 		return nil
 	}
 	return c.refreshLocked(ctx, c.mu.cfg)
+}
+
+// dropPeriod drops the tables of a period, unless it is not old by a server's
+// clock.
+func (c *Controller) dropPeriod(ctx context.Context, name TableName, rule *config.Table, p shardrule.Period) (old bool, err error) {
+	shards := periodShards(name.Schema, name.Table, rule, []shardrule.Period{p})
+	asked := map[string]bool{}
+	for _, shard := range shards {
+		if asked[shard.Cluster] {
+			continue
+		}
+		asked[shard.Cluster] = true
+		there, err := serverTime(ctx, c.servers, shard.Cluster)
+		if err != nil {
+			return false, err
+		}
+		if p >= periodAt(rule, there)-shardrule.Period(rule.Keep-1) {
+			c.log.Warn("a period is old by this clock and not by the server's, so its table stays", "table", shard.Table, "database", shard.Database, "cluster", shard.Cluster)
+			return false, nil
+		}
+	}
+	for _, shard := range shards {
+		if err := c.servers.Exec(ctx, shard.Cluster, "DROP TABLE IF EXISTS "+quoteName(shard.Database)+"."+quoteName(shard.Table)); err != nil {
+			return false, err
+		}
+		c.log.Info("dropped the table of an old period", "table", shard.Table, "database", shard.Database, "cluster", shard.Cluster)
+	}
+	return true, nil
 }
 
 // serverTime is the primary's clock.

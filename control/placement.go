@@ -1,6 +1,7 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"sort"
@@ -46,9 +47,11 @@ func (r *factReader) misplaced(ctx context.Context, name TableName, p *shardrule
 	add := func(shard int, what, do string) {
 		out = append(out, Finding{Schema: name.Schema, Table: name.Table, Shard: shard, Line: ruleOf(r.cfg, facts, name).Line, What: what, Do: do})
 	}
-	if p.Column.Type == shardrule.TypeOther {
-		add(-1, "its sharding column "+p.Column.Name+" is not as the rule needs it, so its rows were not checked", "")
-		return out
+	for _, c := range p.Columns() {
+		if c.Type == shardrule.TypeOther {
+			add(-1, "its sharding column "+c.Name+" is not as the rule needs it, so its rows were not checked", "")
+			return out
+		}
 	}
 	for _, s := range p.Shards {
 		n, first, err := r.foreign(ctx, p, s)
@@ -57,7 +60,7 @@ func (r *factReader) misplaced(ctx context.Context, name TableName, p *shardrule
 			add(s.Index, "its rows could not be read: "+err.Error(), "")
 		case n != "0":
 			add(s.Index, fmt.Sprintf("%s rows of %s on cluster %s belong to other shards, the first with %s = %s",
-				n, placeText(s), s.Cluster, p.Column.Name, strings.ToValidUTF8(first, "?")),
+				n, placeText(s), s.Cluster, p.KeyNames(), strings.ToValidUTF8(first, "?")),
 				"move them, or give the table the rule they were placed by")
 		}
 	}
@@ -70,43 +73,93 @@ func (r *factReader) misplaced(ctx context.Context, name TableName, p *shardrule
 	return out
 }
 
-// foreign is how many rows of a shard belong to another one, or to none, and a
-// key of one of them. Servers count where they can compute the rule.
+// foreign is how many rows of a shard belong to another one, or to none, and the
+// keys of one of them. Servers count where they can compute the rule.
 func (r *factReader) foreign(ctx context.Context, p *shardrule.Placement, s topology.Shard) (n, first string, err error) {
 	if f := p.Follows(); f != nil {
 		return r.orphans(ctx, p, f, s)
 	}
-	key, table := quoteName(p.Column.Name), quoteName(s.Database)+"."+quoteName(s.Table)
-	expr := ""
-	if twin, ok := p.Algorithm.(shardrule.SQLTwin); ok {
-		expr = twin.ShardExpr(key, p.Column)
-	}
-	if expr == "" {
+	here, ok := hereExpr(p, s.Index)
+	if !ok {
 		return r.foreignKeys(ctx, p, s)
 	}
-	rows, err := r.servers.Select(ctx, s.Cluster, fmt.Sprintf("SELECT COUNT(*), MIN(%s) FROM %s WHERE NOT (%s <=> %d)",
-		key, table, expr, s.Index))
+	key := quoteName(p.Columns()[0].Name)
+	if p.Composite() {
+		key = "CONCAT_WS(', ', " + joinKeys(p, func(c shardrule.Column) string { return "IFNULL(CAST(" + quoteName(c.Name) + " AS CHAR), 'NULL')" }) + ")"
+	}
+	rows, err := r.servers.Select(ctx, s.Cluster, fmt.Sprintf("SELECT COUNT(*), MIN(%s) FROM %s.%s WHERE NOT (%s)",
+		key, quoteName(s.Database), quoteName(s.Table), here))
 	if err != nil || len(rows) != 1 {
 		return "0", "", err
 	}
 	return string(rows[0][0]), string(rows[0][1]), nil
 }
 
+func joinKeys(p *shardrule.Placement, expr func(shardrule.Column) string) string {
+	var list []string
+	for _, c := range p.Columns() {
+		list = append(list, expr(c))
+	}
+	return strings.Join(list, ", ")
+}
+
+// hereExpr is the SQL that holds for the rows of a shard and never is NULL; false
+// where servers cannot compute it.
+func hereExpr(p *shardrule.Placement, shard int) (string, bool) {
+	one := func(a shardrule.Algorithm, c shardrule.Column, place int) string {
+		twin, ok := a.(shardrule.SQLTwin)
+		if !ok {
+			return ""
+		}
+		expr := twin.ShardExpr(quoteName(c.Name), c)
+		if expr == "" {
+			return ""
+		}
+		return fmt.Sprintf("%s <=> %d", expr, place)
+	}
+	if !p.Composite() {
+		expr := one(p.Algorithm, p.Column, shard)
+		return expr, expr != ""
+	}
+	var all []string
+	for i, part := range p.Parts {
+		expr := one(part.Algorithm, part.Column, p.PlaceOf(i, shard))
+		if expr == "" {
+			return "", false
+		}
+		all = append(all, expr)
+	}
+	return strings.Join(all, " AND "), true
+}
+
 // foreignKeys is foreign for a rule that servers cannot compute: all keys are
 // read.
 func (r *factReader) foreignKeys(ctx context.Context, p *shardrule.Placement, s topology.Shard) (string, string, error) {
-	key := quoteName(p.Column.Name)
 	count, first := 0, ""
-	err := r.servers.Each(ctx, s.Cluster, fmt.Sprintf("SELECT %s, %s FROM %s.%s",
-		p.Column.KeyExpr(key), key, quoteName(s.Database), quoteName(s.Table)), func(row [][]byte) error {
-		shard, err := p.Algorithm.ShardOf(p.Column.KeyRead(row[0]))
+	columns := p.Columns()
+	read := joinKeys(p, func(c shardrule.Column) string { return c.KeyExpr(quoteName(c.Name)) }) + ", " +
+		joinKeys(p, func(c shardrule.Column) string { return quoteName(c.Name) })
+	err := r.servers.Each(ctx, s.Cluster, fmt.Sprintf("SELECT %s FROM %s.%s", read, quoteName(s.Database), quoteName(s.Table)), func(row [][]byte) error {
+		shard, err := shardOfRow(p, columns, row)
 		if err == nil && shard == s.Index {
 			return nil
 		}
 		if count++; count == 1 {
-			first = string(row[1])
+			first = string(bytes.Join(row[len(columns):], []byte(", ")))
 		}
 		return nil
 	})
 	return strconv.Itoa(count), first, err
+}
+
+// shardOfRow is the shard of a row whose keys begin it.
+func shardOfRow(p *shardrule.Placement, columns []shardrule.Column, row [][]byte) (int, error) {
+	keys := make([]shardrule.Key, len(columns))
+	for i := range columns {
+		keys[i] = columns[i].KeyRead(row[i])
+	}
+	if p.Composite() {
+		return p.ShardOfKeys(keys)
+	}
+	return p.Algorithm.ShardOf(keys[0])
 }

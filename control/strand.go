@@ -107,12 +107,12 @@ func (s *stranding) left(name TableName, p, q *shardrule.Placement) []topology.S
 		}
 		return nil
 	}
-	if p.Kind != q.Kind || !strings.EqualFold(p.Column.Name, q.Column.Name) || p.Algorithm.Name() != q.Algorithm.Name() {
+	if p.Kind != q.Kind || !slices.EqualFunc(p.Keys(), q.Keys(), strings.EqualFold) || p.Algorithm.Name() != q.Algorithm.Name() {
 		return p.Shards
 	}
 	before, after := ruleOf(s.from, s.facts, name), ruleOf(s.to, s.facts, name)
 	if periodic(before) && periodic(after) {
-		if !samePeriodRule(before, after, p.Column.Type) {
+		if !samePeriodRule(before, after, p.Columns()[0].Type) {
 			return p.Shards
 		}
 		var out []topology.Shard
@@ -211,7 +211,7 @@ func placementText(p *shardrule.Placement) string {
 	case shardrule.Global:
 		return "global" + where
 	case shardrule.Sharded:
-		return fmt.Sprintf("%s(%s) x %d%s", p.Algorithm.Name(), shardrule.KeyText(p.Algorithm, p.Column.Name), len(p.Shards), where)
+		return p.RuleText() + where
 	case shardrule.Whole:
 	}
 	return "whole" + where

@@ -12,6 +12,9 @@ import (
 // weights asks for the weight strings of the texts that the rule of a text column
 // names. What was known stays.
 func (r *factReader) weights(ctx context.Context, name TableName, p *shardrule.Placement, facts *Facts) {
+	for i := range p.Parts {
+		r.weights(ctx, name, &shardrule.Placement{Algorithm: p.Parts[i].Algorithm, Column: p.Parts[i].Column, Shards: p.Shards}, facts)
+	}
 	texts, ok := p.Algorithm.(shardrule.Texter)
 	fact := facts.Tables[name]
 	if !ok || fact == nil {

@@ -21,6 +21,12 @@ func TestPeriodsAreCreatedAheadAndDroppedByTheRule(t *testing.T) {
 			name: "200601", from: "2006-01", places: "TABLE_NAME", prefix: "log_",
 		})
 	})
+	t.Run("months of users", func(t *testing.T) {
+		periodsComeAndGo(t, comingAndGoing{
+			schema: "ddlusers", rule: "'month(at), hash(id) x 4'", at: func(n int) time.Time { return month.AddDate(0, n, 0) },
+			name: "200601", from: "2006-01", places: "TABLE_NAME", prefix: "log_", each: 4,
+		})
+	})
 	t.Run("days", func(t *testing.T) {
 		periodsComeAndGo(t, comingAndGoing{
 			schema: "ddldays", rule: "day(at)", more: ", layout: databases", at: func(n int) time.Time { return now.Truncate(24*time.Hour).AddDate(0, 0, n) },
@@ -39,6 +45,8 @@ type comingAndGoing struct {
 	// places is the column of information_schema.TABLES that has the name behind
 	// the prefix.
 	places, prefix string
+	// each is how many tables a period has, 0 for one.
+	each int
 }
 
 func periodsComeAndGo(t *testing.T, c comingAndGoing) {
@@ -80,7 +88,7 @@ func periodsComeAndGo(t *testing.T, c comingAndGoing) {
 		eventually(t, 60*time.Second, func() error {
 			have := tables()
 			for n := -3; n <= 2; n++ {
-				if strings.Contains(have, name(n)) != (n >= -1) {
+				if count := strings.Count(have, name(n)); count != 0 && n < -1 || count != max(c.each, 1) && n >= -1 {
 					return fmt.Errorf("period %d: there is %s", n, have)
 				}
 			}

@@ -11,6 +11,10 @@ import (
 // keys says what of a table's keys and columns stands in the way.
 func (b *between) keys(t *Table, before, after *catalog.Table) {
 	name := tableName{t.Schema, t.Name}
+	if t.From.Composite() || t.To.Composite() {
+		b.refuse(name, "moving rows of a table that is sharded by several columns is not supported", "export its rows and load them into a table with the new rule")
+		return
+	}
 	b.primary(t, name)
 	if t.To.Kind == shardrule.Sharded && t.To.Column.Type == shardrule.TypeOther {
 		b.refuse(name, "its new sharding column "+t.To.Column.Name+" is not there, or of a type that "+t.To.Algorithm.Name()+" does not take", "change the column or the rule")

@@ -202,7 +202,7 @@ func placementText(p *shardrule.Placement) string {
 	case shardrule.Global:
 		return "global" + where
 	case shardrule.Sharded:
-		return fmt.Sprintf("%s(%s) x %d%s", p.Algorithm.Name(), shardrule.KeyText(p.Algorithm, p.Column.Name), len(p.Shards), where)
+		return p.RuleText() + where
 	case shardrule.Whole:
 	}
 	return "whole" + where

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"slices"
 	"sort"
 	"strings"
 
@@ -159,8 +160,10 @@ func (p *planning) checkCreate(n *ast.CreateTableStmt, t *catalog.Table) error {
 	if err := p.checkConstraints(n.Constraints, t); err != nil || t.Placement.Kind != shardrule.Sharded {
 		return err
 	}
-	if !hasName(columns, t.Placement.Column.Name) {
-		return refuseDDL("the definition of", t, "it has no column "+t.Placement.Column.Name+", by which the rule shards it", "add the column, or change the rule")
+	for _, key := range t.Placement.Keys() {
+		if !hasName(columns, key) {
+			return refuseDDL("the definition of", t, "it has no column "+key+", by which the rule shards it", "add the column, or change the rule")
+		}
 	}
 	if auto == "" {
 		auto = t.AutoIncrement
@@ -224,8 +227,11 @@ func refuseForeignKey(t *catalog.Table) error {
 }
 
 func checkUnique(t *catalog.Table, columns []string, what string) error {
-	if t.Placement.Kind != shardrule.Sharded || hasName(columns, t.Placement.Column.Name) || wantsUnique(t, columns) {
+	if t.Placement.Kind != shardrule.Sharded || t.Placement.Together(func(c string) bool { return hasName(columns, c) }) || wantsUnique(t, columns) {
 		return nil
+	}
+	if t.Placement.Composite() {
+		return refuseDDL(what+" of", t, "it does not have all sharding columns ("+t.Placement.RuleText()+"), so equal values could be on two shards", "add them to the key")
 	}
 	return refuseDDL(what+" of", t, "it does not have the sharding column "+t.Placement.Column.Name+", so equal values could be on two shards",
 		"add the sharding column to the key, or unique: ["+joined(columns)+"] to the rule")
@@ -251,7 +257,6 @@ func hasName(list []string, name string) bool {
 }
 
 func (p *planning) checkAlter(n *ast.AlterTableStmt, t *catalog.Table) error {
-	key := t.Placement.Column.Name
 	for _, s := range n.Specs {
 		if err := checkKeptChange(s, t); err != nil {
 			return err
@@ -275,7 +280,7 @@ func (p *planning) checkAlter(n *ast.AlterTableStmt, t *catalog.Table) error {
 				return err
 			}
 		case ast.AlterTableDropColumn, ast.AlterTableRenameColumn, ast.AlterTableChangeColumn, ast.AlterTableModifyColumn:
-			if err := checkColumnChange(s, t, key); err != nil {
+			if err := checkColumnChange(s, t); err != nil {
 				return err
 			}
 		}
@@ -294,12 +299,13 @@ func (p *planning) checkAlter(n *ast.AlterTableStmt, t *catalog.Table) error {
 // checkConvert: another character set gives the sharding column's text other
 // weights, by which its rows are placed.
 func checkConvert(s *ast.AlterTableSpec, t *catalog.Table) error {
-	if t.Placement.Kind != shardrule.Sharded || t.Placement.Column.Type != shardrule.TypeText && t.Placement.Column.Type != shardrule.TypeOther {
+	text := func(c shardrule.Column) bool { return c.Type == shardrule.TypeText || c.Type == shardrule.TypeOther }
+	if t.Placement.Kind != shardrule.Sharded || !slices.ContainsFunc(t.Placement.Columns(), text) {
 		return nil
 	}
 	for _, o := range s.Options {
 		if o.Tp == ast.TableOptionCharset && o.UintValue == ast.TableOptionCharsetWithConvertTo {
-			return refuseDDL("CONVERT TO CHARACTER SET of", t, "it changes the sharding column "+t.Placement.Column.Name+", and rows are placed by its character set and collation",
+			return refuseDDL("CONVERT TO CHARACTER SET of", t, "it changes the sharding column "+t.Placement.KeyNames()+", and rows are placed by its character set and collation",
 				"MODIFY the other columns one by one, or reshard the table")
 		}
 	}
@@ -341,7 +347,7 @@ func (p *planning) checkConstraint(c *ast.Constraint, t *catalog.Table) error {
 
 // checkColumnChange: the sharding column stays as it is, for its type decides
 // where rows are.
-func checkColumnChange(s *ast.AlterTableSpec, t *catalog.Table, key string) error {
+func checkColumnChange(s *ast.AlterTableSpec, t *catalog.Table) error {
 	if t.Placement.Kind != shardrule.Sharded {
 		return nil
 	}
@@ -351,8 +357,8 @@ func checkColumnChange(s *ast.AlterTableSpec, t *catalog.Table, key string) erro
 	} else if len(s.NewColumns) > 0 {
 		name = s.NewColumns[0].Name.Name.L
 	}
-	if foldEqual(name, key) {
-		return refuseDDL("a change of the sharding column "+key+" of", t, "rows are placed by its value and type", "reshard the table")
+	if hasName(t.Placement.Keys(), name) {
+		return refuseDDL("a change of the sharding column "+name+" of", t, "rows are placed by its value and type", "reshard the table")
 	}
 	return nil
 }

@@ -287,7 +287,7 @@ func containsFold(list []string, name string) bool {
 // over all shards. Keys on TEXT need lengths that the catalog does not have.
 func keyOf(r *ref, columns []plan.FragmentColumn) []string {
 	t := r.entry
-	if r.sharded() && !containsFold(t.PrimaryKey, r.placement().Column.Name) && !containsFold(t.PrimaryKey, t.AutoIncrement) {
+	if r.sharded() && !r.placement().Together(func(c string) bool { return containsFold(t.PrimaryKey, c) }) && !containsFold(t.PrimaryKey, t.AutoIncrement) {
 		return nil
 	}
 	for _, k := range t.PrimaryKey {

@@ -56,7 +56,7 @@ func (p *planning) checkForeignKey(c *ast.Constraint, t *catalog.Table) error {
 // sharesShards: equal keys are on the same shard. That both columns are of one
 // type is asked by the server, which takes no foreign key otherwise.
 func sharesShards(a, b *shardrule.Placement) bool {
-	if len(a.Shards) != len(b.Shards) || a.Algorithm.Spec() != b.Algorithm.Spec() {
+	if a.Composite() || len(a.Shards) != len(b.Shards) || a.Algorithm.Spec() != b.Algorithm.Spec() {
 		return false
 	}
 	for i := range a.Shards {

@@ -25,14 +25,26 @@ type inserting struct {
 	// values are those of INSERT … SET.
 	values  []parser.Span
 	columns []string
-	// key and number are the places of the sharding column and of the
-	// auto-increment column among the columns; -1 where the statement leaves
-	// them out, and keyAt, numberAt then say that they are to be added.
-	key, number       int
-	addKey, addNumber bool
+	// keys are the sharding columns, none of a table that is not sharded.
+	keys []insertedKey
+	// number is the place of the auto-increment column among the columns; -1
+	// where the statement leaves it out, and addNumber: it is to be added.
+	number    int
+	addNumber bool
+	ins       *plan.Insert
+}
+
+// insertedKey is a sharding column of an INSERT.
+type insertedKey struct {
+	name string
+	// at is its place among the columns; -1 where the statement leaves it out,
+	// and add: it is to be added.
+	at  int
+	add bool
 	// byDefault is the key of a row that leaves it to the column's default.
 	byDefault plan.Operand
-	ins       *plan.Insert
+	// number: it is the auto-increment column.
+	number bool
 }
 
 func (p *planning) insertValues(n *ast.InsertStmt, to *ref) (*plan.Plan, error) {
@@ -40,12 +52,12 @@ func (p *planning) insertValues(n *ast.InsertStmt, to *ref) (*plan.Plan, error) 
 	if err != nil {
 		return nil, err
 	}
-	in := &inserting{planning: p, n: n, to: to, spans: sp.Insert, columns: insertColumns(n, to), key: -1, number: -1}
+	in := &inserting{planning: p, n: n, to: to, spans: sp.Insert, columns: insertColumns(n, to), number: -1}
 	if in.spans == nil {
 		return nil, sqlerr.Refuse("this INSERT", "its rows cannot be told apart", "write it more simply")
 	}
 	if to.sharded() && p.assignsKey(n, to) {
-		return nil, sqlerr.Refuse("ON DUPLICATE KEY UPDATE of the sharding column "+to.placement().Column.Name,
+		return nil, sqlerr.Refuse("ON DUPLICATE KEY UPDATE of the sharding column "+to.placement().KeyNames(),
 			"the row would have to move to another shard", "")
 	}
 	if n.Setlist {
@@ -65,7 +77,7 @@ func (p *planning) insertValues(n *ast.InsertStmt, to *ref) (*plan.Plan, error) 
 	if err := in.statement(); err != nil {
 		return nil, err
 	}
-	why := "rows by " + to.placement().Column.Name
+	why := "rows by " + to.placement().KeyNames()
 	if to.global() {
 		why = "every copy of " + to.table
 	}
@@ -84,9 +96,6 @@ func (in *inserting) locateColumns() error {
 		in.columns = nil
 	}
 	for i, c := range in.columns {
-		if in.to.isKey(c) {
-			in.key = i
-		}
 		if foldEqual(c, auto) {
 			in.number = i
 		}
@@ -94,17 +103,33 @@ func (in *inserting) locateColumns() error {
 	if auto != "" {
 		in.ins.AutoIncrement = auto
 		in.addNumber = in.number < 0
-		in.ins.KeyIsNumber = in.to.isKey(auto)
 	}
-	if in.key < 0 && in.to.sharded() && !in.ins.KeyIsNumber {
-		return in.defaultKey()
+	if !in.to.sharded() {
+		return nil
+	}
+	for i, name := range in.to.placement().Keys() {
+		k := insertedKey{name: name, at: -1, number: foldEqual(name, auto)}
+		for j, c := range in.columns {
+			if foldEqual(c, name) {
+				k.at = j
+			}
+		}
+		if k.number {
+			in.ins.KeyIsNumber, in.ins.NumberKey = true, i
+			k.byDefault = absent
+		} else if k.at < 0 {
+			if err := in.defaultKey(&k); err != nil {
+				return err
+			}
+		}
+		in.keys = append(in.keys, k)
 	}
 	return nil
 }
 
 // defaultKey is the key of rows that do not name it.
-func (in *inserting) defaultKey() error {
-	name := in.to.placement().Column.Name
+func (in *inserting) defaultKey(k *insertedKey) error {
+	name := k.name
 	c := in.to.column(name)
 	if c == nil {
 		return sqlerr.Refuse("an INSERT into "+in.to.table+" without its sharding column "+name, "the column's default is not known", "name the column")
@@ -113,7 +138,7 @@ func (in *inserting) defaultKey() error {
 	if err != nil {
 		err = in.unknownColumn(err)
 	}
-	in.byDefault, in.addKey = op, op.Unknown
+	k.byDefault, k.add = op, op.Unknown
 	return err
 }
 
@@ -192,19 +217,25 @@ func (in *inserting) row(i int, list []ast.ExprNode) (plan.Row, error) {
 	if len(list) != len(in.columns) {
 		return plan.Row{}, sqlerr.New(sqlerr.ColumnCount, "Column count doesn't match value count at row %d", i+1)
 	}
-	row := plan.Row{Key: in.byDefault, Number: absent}
+	row := plan.Row{Number: absent}
 	var edits []edit
-	if in.key < 0 && in.ins.KeyIsNumber {
-		row.Key = absent
-	}
-	if in.key >= 0 {
-		op, e, err := in.keyOperand(list[in.key])
-		if err != nil {
-			return row, err
+	for j := range in.keys {
+		k := &in.keys[j]
+		op := k.byDefault
+		if k.at >= 0 {
+			var e *plan.Template
+			var err error
+			if op, e, err = in.keyOperand(list[k.at], k); err != nil {
+				return row, err
+			}
+			if e != nil && k.at != in.number {
+				edits = append(edits, edit{in.element(i, k.at), *e})
+			}
 		}
-		row.Key = op
-		if e != nil && in.key != in.number {
-			edits = append(edits, edit{in.element(i, in.key), *e})
+		if j == 0 {
+			row.Key = op
+		} else {
+			row.More = append(row.More, op)
 		}
 	}
 	if in.number >= 0 {
@@ -250,22 +281,24 @@ func (in *inserting) added(first bool) plan.Template {
 	if in.addNumber {
 		add(in.ins.AutoIncrement, plan.Chunk{Kind: plan.ChunkNumber, Index: -1, Text: "NULL"})
 	}
-	if in.addKey {
-		add(in.to.placement().Column.Name, plan.Chunk{Kind: plan.ChunkExpr, Index: in.byDefault.Value})
+	for _, k := range in.keys {
+		if k.add {
+			add(k.name, plan.Chunk{Kind: plan.ChunkExpr, Index: k.byDefault.Value})
+		}
 	}
 	return out
 }
 
 // keyOperand is where the row's key comes from, and the text to put in its
 // place where a server computes it.
-func (in *inserting) keyOperand(e ast.ExprNode) (plan.Operand, *plan.Template, error) {
+func (in *inserting) keyOperand(e ast.ExprNode, k *insertedKey) (plan.Operand, *plan.Template, error) {
 	e = strip(e)
 	if op := operand(in.st, e); !op.Unknown {
 		return op, nil, nil
 	}
-	name := in.to.placement().Column.Name
+	name := k.name
 	if d, ok := e.(*ast.DefaultExpr); ok && (d.Name == nil || foldEqual(d.Name.Name.L, name)) {
-		if in.ins.KeyIsNumber {
+		if k.number {
 			return absent, nil, nil
 		}
 		c := in.to.column(name)
@@ -362,8 +395,10 @@ func (in *inserting) columnEdits() []edit {
 	if in.addNumber {
 		names = append(names, quoteName(in.ins.AutoIncrement))
 	}
-	if in.addKey {
-		names = append(names, quoteName(in.to.placement().Column.Name))
+	for _, k := range in.keys {
+		if k.add {
+			names = append(names, quoteName(k.name))
+		}
 	}
 	list := strings.Join(names, ", ")
 	edits := in.aliasEdits(names)

@@ -101,7 +101,7 @@ func (p *planning) scatterLocal(sharded []*ref) *location {
 	if root == nil || p.sc.picksOfCopies(top) {
 		return nil
 	}
-	l := &location{root: root, why: "sharded by " + root.placement().Column.Name}
+	l := &location{root: root, why: "sharded by " + root.placement().KeyNames()}
 	var all plan.And
 	for _, r := range sharded {
 		if r.block != top {
@@ -246,10 +246,10 @@ func (p *planning) refuseJoin(sharded []*ref, r *ref) error {
 	if len(sharded) == 1 {
 		return sqlerr.Refuse("this query over sharded table "+r.table,
 			"it is in a subquery, a derived table, a CTE or under an outer join, where rows of all shards would have to be together",
-			"give its sharding key "+r.placement().Column.Name)
+			"give its sharding key "+r.placement().KeyNames())
 	}
 	return sqlerr.Refuse("a join across shards",
-		"sharded table "+r.table+" is not bound to the others by equality of its sharding key "+r.placement().Column.Name,
+		"sharded table "+r.table+" is not bound to the others by equality of its sharding key "+r.placement().KeyNames(),
 		"join on the sharding keys, or give one key for each table")
 }
 

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
@@ -95,7 +96,7 @@ func (p *planning) renamed(old, name parser.TableName) (from, to *shardrule.Plac
 // sameLayout: each shard of p has the place of q's shard but for the table's
 // name, and a row has the same shard by both.
 func sameLayout(p, q *shardrule.Placement) bool {
-	if p.Kind != q.Kind || len(p.Shards) != len(q.Shards) || p.Kind == shardrule.Sharded && (p.Algorithm.Spec() != q.Algorithm.Spec() || !foldEqual(p.Column.Name, q.Column.Name)) {
+	if p.Kind != q.Kind || len(p.Shards) != len(q.Shards) || p.Kind == shardrule.Sharded && (p.Algorithm.Spec() != q.Algorithm.Spec() || !slices.EqualFunc(p.Keys(), q.Keys(), foldEqual)) {
 		return false
 	}
 	for i, a := range p.Shards {

@@ -61,12 +61,12 @@ func (r *ref) column(name string) *catalog.Column {
 // columnsKnown: what is not among them is no column of this table.
 func (r *ref) columnsKnown() bool { return r.entry != nil && len(r.entry.Columns) > 0 }
 
-// isKey: the column is the table's sharding column.
+// isKey: the column is the table's sharding column, by itself; see places.
 func (r *ref) isKey(column string) bool {
 	if r.arms != nil {
 		return r.keys[lower(column)]
 	}
-	return r.sharded() && strings.EqualFold(r.placement().Column.Name, column)
+	return r.sharded() && !r.placement().Composite() && strings.EqualFold(r.placement().Column.Name, column)
 }
 
 // groupsByKey: the column is the sharding column, and rows that are equal in it

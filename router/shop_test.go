@@ -46,6 +46,9 @@ func shop(t testing.TB) *catalog.Catalog {
 	sharded("order_items", "user_id")
 	sharded("comments", "item_id")
 	months(t, tables["payment_logs"])
+	tables["tickets"] = tickets()
+	eitherColumn(t, tables["tickets"])
+	monthsAndUsers(t, tables["payments"])
 	both := []topology.Shard{{Index: 0, Cluster: "c0", Database: "shop", Table: "countries"}, {Index: 1, Cluster: "c1", Database: "shop", Table: "countries"}}
 	tables["countries"].Placement = &shardrule.Placement{Schema: "shop", Table: "countries", Kind: shardrule.Global, Shards: both}
 	tables["catalog"].Placement = &shardrule.Placement{Schema: "shop", Table: "catalog", Kind: shardrule.Whole,
@@ -135,7 +138,55 @@ func sbtest() *catalog.Table {
 	return &catalog.Table{Name: "sbtest1", Columns: []catalog.Column{id, k, c, pad}, PrimaryKey: []string{"id"}, AutoIncrement: "id"}
 }
 
-func months(t testing.TB, table *catalog.Table) {
+// tickets is a table whose number carries what its user is sharded by.
+func tickets() *catalog.Table {
+	no := catalog.Column{DataType: "bigint"}
+	no.Name, no.Type, no.Bits, no.SQLType = "no", shardrule.TypeInt, 64, "bigint"
+	user, note := no, catalog.Column{DataType: "varchar"}
+	user.Name = "user_id"
+	note.Name, note.Type, note.Length, note.SQLType, note.Nullable = "note", shardrule.TypeText, 40, "varchar(40)", true
+	note.Collation, note.PadSpace = "utf8mb4_general_ci", true
+	return &catalog.Table{Name: "tickets", Columns: []catalog.Column{no, user, note}, PrimaryKey: []string{"no"}}
+}
+
+// eitherColumn places a table by a rule of which one column is enough.
+func eitherColumn(t testing.TB, table *catalog.Table) {
+	p := composite(t, table, "mod(user_id % 64) or mod(no % 64) x 4", shardrule.Periods{})
+	for i := range 4 {
+		p.Shards = append(p.Shards, topology.Shard{Index: i, Cluster: "c" + strconv.Itoa(i/2), Database: fmt.Sprintf("shop_%d", i), Table: table.Name})
+	}
+}
+
+// monthsAndUsers places a table by month, and each month by user.
+func monthsAndUsers(t testing.TB, table *catalog.Table) {
+	calendar, periods := periodsOfTest(t)
+	p := composite(t, table, "month(paid_at), hash(user_id) x 4", shardrule.Periods{Table: table.Name, List: periods})
+	for _, period := range periods {
+		for i := range 4 {
+			p.Shards = append(p.Shards, topology.Shard{Index: len(p.Shards), Cluster: "c" + strconv.Itoa(i/2),
+				Database: "shop_" + strconv.Itoa(i), Table: table.Name + "_" + calendar.Name(period)})
+		}
+	}
+}
+
+// composite gives a table a rule of several columns, without its shards.
+func composite(t testing.TB, table *catalog.Table, rule string, over shardrule.Periods) *shardrule.Placement {
+	r, err := shardrule.ParseRule(rule, func(string, []string) string { return "" })
+	require.NoError(t, err)
+	parts, err := r.Parts(over)
+	require.NoError(t, err)
+	for i := range parts {
+		parts[i].Column = keyColumn(t, table, parts[i].Column.Name)
+		if b, ok := parts[i].Algorithm.(shardrule.Binder); ok {
+			parts[i].Algorithm, err = b.Bind(parts[i].Column, nil)
+			require.NoError(t, err)
+		}
+	}
+	table.Placement = &shardrule.Placement{Schema: "shop", Table: table.Name, Kind: shardrule.Sharded, Algorithm: shardrule.NewComposite(parts), Parts: parts}
+	return table.Placement
+}
+
+func periodsOfTest(t testing.TB) (shardrule.Calendar, []shardrule.Period) {
 	calendar := shardrule.Calendar{Unit: shardrule.Month}
 	var periods []shardrule.Period
 	for _, name := range []string{"202609", "202610", "202611", "202612"} {
@@ -143,6 +194,11 @@ func months(t testing.TB, table *catalog.Table) {
 		require.True(t, ok)
 		periods = append(periods, period)
 	}
+	return calendar, periods
+}
+
+func months(t testing.TB, table *catalog.Table) {
+	calendar, periods := periodsOfTest(t)
 	month, err := shardrule.NewTime("month", calendar, nil, shardrule.Periods{Table: table.Name, List: periods})
 	require.NoError(t, err)
 	p := &shardrule.Placement{Schema: "shop", Table: table.Name, Kind: shardrule.Sharded, Algorithm: month, Column: keyColumn(t, table, "paid_at")}
@@ -190,7 +246,7 @@ func tablesOfSchema(t testing.TB) map[string]*catalog.Table {
 		}
 		out[m[1]] = table
 	}
-	require.Len(t, out, 8)
+	require.Len(t, out, 9)
 	return out
 }
 

@@ -176,7 +176,7 @@ func (s *staging) given(n *ast.InsertStmt) (lists [][]ast.ExprNode, rows [][]par
 
 // stagedColumn is a column of t that is written.
 func stagedColumn(t *ref, name string) plan.StagedColumn {
-	out := plan.StagedColumn{Name: name, Places: t.sharded() && t.isKey(name)}
+	out := plan.StagedColumn{Name: name, Places: t.sharded() && t.places(name)}
 	if c := t.column(name); c != nil {
 		out.Type = lower(c.DataType)
 	}
@@ -276,8 +276,12 @@ func tellingApart(t *ref, unique []string) []string {
 			return nil
 		}
 	}
-	if t.sharded() && !containsFold(keys, t.placement().Column.Name) {
-		keys = append(keys, t.placement().Column.Name)
+	if t.sharded() {
+		for _, name := range t.placement().Keys() {
+			if !containsFold(keys, name) {
+				keys = append(keys, name)
+			}
+		}
 	}
 	for _, k := range keys {
 		if !comparesAsText(t.column(k)) {
@@ -426,7 +430,7 @@ func (s *staging) changeOne(n *ast.UpdateStmt, t *ref) (plan.StagedWrite, plan.T
 			continue
 		}
 		name := a.Column.Name.L
-		moves = moves || t.isKey(name)
+		moves = moves || t.places(name)
 		s.n.Computes = s.n.Computes || computes(a.Expr)
 		if values[name], err = s.storable(t, name, a.Expr, s.piece(s.spans.Values[i])); err != nil {
 			return w, nil, err

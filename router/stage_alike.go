@@ -1,6 +1,7 @@
 package router
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
@@ -21,8 +22,8 @@ func (s *staging) tellRow(t *ref, w *plan.StagedWrite) (list plan.Template) {
 	}
 	w.Limited, w.Joined = !s.spans.Limit.Empty(), len(s.block0().refs) > 1 || len(s.block0().derived) > 0
 	w.Keys = nil
-	if t.sharded() && comparesAsText(t.column(t.placement().Column.Name)) {
-		w.Keys = []string{t.placement().Column.Name}
+	if t.sharded() && !slices.ContainsFunc(t.placement().Keys(), func(k string) bool { return !comparesAsText(t.column(k)) }) {
+		w.Keys = t.placement().Keys()
 	}
 	if w.Limited && (t.global() || t.sharded() && w.Keys == nil) {
 		return nil // some of those that are alike, of one shard
@@ -99,7 +100,7 @@ func (s *staging) ownText(n *ast.UpdateStmt, targets []*ref) (*plan.Staged, erro
 		v := &queryVisitor{}
 		a.Expr.Accept(v)
 		name := a.Column.Name.O
-		if v.found || t.isKey(name) || containsFold(w.Keys, name) {
+		if v.found || t.places(name) || containsFold(w.Keys, name) {
 			return nil, nil
 		}
 		w.Set = append(append(separated(w.Set, i), text(quoteName(name)+" = ")...), s.piece(s.spans.Values[i])...)

@@ -22,12 +22,20 @@ func (s *scopes) conditionOf(r *ref, counts func(*group) bool) plan.Cond {
 	if r.placement().Follows() != nil {
 		return nil // no value is a shard
 	}
+	if r.placement().Composite() {
+		return s.partsCondition(r, counts)
+	}
+	return s.columnCondition(r, r.placement().Column.Name, r.isKey, counts)
+}
+
+// columnCondition is conditionOf by one column.
+func (s *scopes) columnCondition(r *ref, column string, named func(string) bool, counts func(*group) bool) plan.Cond {
 	var all plan.And
 	for _, c := range s.conjuncts {
 		if !counts(c.group) {
 			continue
 		}
-		k := keyConds{st: s.st, block: c.block, ref: r, column: r.placement().Column.Name}
+		k := keyConds{st: s.st, block: c.block, ref: r, column: column, named: named}
 		cond := k.of(c.expr)
 		if cond == nil || r.group != c.group && !rejectsNull(cond) {
 			continue
@@ -89,6 +97,9 @@ func atMostOne(c plan.Cond) bool {
 				return true
 			}
 		}
+		return partsAtMostOne(c)
+	case plan.PartOf:
+		return partsAtMostOne(plan.And{c})
 	}
 	return false
 }
@@ -100,6 +111,8 @@ type keyConds struct {
 	block  *block
 	ref    *ref
 	column string
+	// named: a column of ref is the key.
+	named func(column string) bool
 }
 
 func (k *keyConds) of(e ast.ExprNode) plan.Cond {
@@ -141,7 +154,7 @@ func orAbsent(o plan.Operand) plan.Operand {
 
 func (k *keyConds) isKey(e ast.ExprNode) bool {
 	c, ok := strip(e).(*ast.ColumnNameExpr)
-	return ok && k.ref.isKey(c.Name.Name.L) && k.block.resolve(c.Name) == k.ref
+	return ok && k.named(c.Name.Name.L) && k.block.resolve(c.Name) == k.ref
 }
 
 func (k *keyConds) binary(e *ast.BinaryOperationExpr) plan.Cond {

@@ -70,7 +70,7 @@ func (p *planning) updated(n *ast.UpdateStmt) (out []*ref, moves error) {
 		if r == nil {
 			return nil, sqlerr.Refuse("this UPDATE", "Serval cannot tell which table's column "+a.Column.Name.O+" is", "qualify it with its table")
 		}
-		if r.isKey(a.Column.Name.L) {
+		if r.places(a.Column.Name.L) {
 			moves = sqlerr.Refuse("an UPDATE of the sharding column "+a.Column.Name.O, "the row would have to move to another shard",
 				"delete the row and insert it with its new key").WithCause(errKeyChanges)
 		}
@@ -344,11 +344,12 @@ func insertColumns(n *ast.InsertStmt, to *ref) []string {
 func (p *planning) assignsKey(n *ast.InsertStmt, to *ref) bool {
 	columns := insertColumns(n, to)
 	for _, a := range n.OnDuplicate {
-		if !to.isKey(a.Column.Name.L) || to.isKey(p.st.TakesNew(a.Expr, columns)) {
+		name := a.Column.Name.L
+		if !to.places(name) || foldEqual(name, p.st.TakesNew(a.Expr, columns)) {
 			continue
 		}
 		c, ok := strip(a.Expr).(*ast.ColumnNameExpr)
-		if own := ok && to.isKey(c.Name.Name.L) && (c.Name.Table.L == "" || strings.EqualFold(c.Name.Table.O, to.alias)); !own {
+		if own := ok && c.Name.Name.L == name && (c.Name.Table.L == "" || strings.EqualFold(c.Name.Table.O, to.alias)); !own {
 			return true
 		}
 	}

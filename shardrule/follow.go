@@ -66,5 +66,10 @@ func (p *Placement) GroupsWhole() bool {
 	if f := p.Follows(); f != nil && (f.Unready != "" || p.Column.Nullable) {
 		return false // ON DELETE SET NULL leaves a row where it is
 	}
+	for i := range p.Parts {
+		if !p.Parts[i].Column.EqualKeysTogether() {
+			return false
+		}
+	}
 	return p.Column.EqualKeysTogether()
 }

@@ -100,10 +100,19 @@ type Rule struct {
 	// column itself is.
 	Key  string
 	Args Args
+	// Count is the number behind x, 0 where there is none.
+	Count int
+	// Terms are those of a rule of several functions; its Name and Columns are
+	// theirs, and it has no Key and Args of its own.
+	Terms []Term
 }
 
-// Function is the rule's function; the zero Function for the zero Rule.
+// Function is the rule's function; the zero Function for the zero Rule, and one
+// that has a name only for a rule of several.
 func (r Rule) Function() Function {
+	if r.Composite() {
+		return Function{Name: r.Name}
+	}
 	f, _ := FunctionOf(r.Name)
 	return f
 }
@@ -125,6 +134,9 @@ func (r Rule) Try(shards int) (int, error) {
 // Calendar is that of a function of time, the zero Calendar of any other. The
 // error is a *RuleError.
 func (r Rule) Calendar() (Calendar, error) {
+	if r.Composite() {
+		return r.Terms[0].Calendar()
+	}
 	if f := r.Function(); f.Periodic != nil {
 		return f.Periodic(r.Args)
 	}
@@ -134,6 +146,13 @@ func (r Rule) Calendar() (Calendar, error) {
 // Algorithm makes the rule's algorithm: over shards, or, of a function of time,
 // over periods.
 func (r Rule) Algorithm(shards int, over Periods) (Algorithm, error) {
+	if r.Composite() {
+		parts, err := r.Parts(over)
+		if err != nil {
+			return nil, err
+		}
+		return NewComposite(parts), nil
+	}
 	a, err := r.function(shards, over)
 	if err != nil || r.Key == "" {
 		return a, err
@@ -179,12 +198,30 @@ func paramError(param, do, what string, args ...any) *RuleError {
 // ParseRule reads the text of shard:. near is what to say of an unknown name,
 // of those that are known. The error is a *RuleError.
 func ParseRule(text string, near func(name string, known []string) string) (Rule, error) {
-	const form = "write a function of a column: shard: hash(column); the functions are in docs/rules.md"
 	text = strings.TrimSpace(text)
-	name, inside, ok := splitCall(text)
-	if !ok && strings.Count(text, "(") > strings.Count(text, ")") {
+	open := 0
+	eachTop(text, func(_ int, _ byte, depth int) bool { open = depth; return true })
+	if open > 0 {
 		return Rule{}, paramError("", `close the parenthesis; within { } a comma ends a value, so put it in quotes: shard: "…"`, "shard cannot be %s", text)
 	}
+	terms, err := splitTerms(text)
+	if err != nil {
+		return Rule{}, err
+	}
+	if len(terms) > 1 {
+		return parseTerms(terms, near)
+	}
+	r, err := parseOne(terms[0].text, near)
+	if r.Count = terms[0].count; err == nil && r.Count > 0 && r.Function().Counted == nil {
+		return Rule{}, paramError("", "leave it out", "%s takes no number of shards", r.Name)
+	}
+	return r, err
+}
+
+// parseOne reads one function of a column.
+func parseOne(text string, near func(name string, known []string) string) (Rule, error) {
+	const form = "write a function of a column: shard: hash(column); the functions are in docs/rules.md"
+	name, inside, ok := splitCall(text)
 	if !ok {
 		return Rule{}, paramError("", form, "shard cannot be %s", text)
 	}

@@ -28,8 +28,13 @@ func TestRules(t *testing.T) {
 				continue
 			}
 			b.WriteString(r.Name + " of " + strings.Join(r.Columns, ", "))
-			for _, name := range slices.Sorted(maps.Keys(r.Args)) {
-				fmt.Fprintf(&b, " %s=%s%v", name, r.Args[name].Text, r.Args[name].Pairs)
+			for _, t := range append([]Term{{Rule: r}}, r.Terms...) {
+				for _, name := range slices.Sorted(maps.Keys(t.Args)) {
+					fmt.Fprintf(&b, " %s=%s%v", name, t.Args[name].Text, t.Args[name].Pairs)
+				}
+				if t.Count > 0 {
+					fmt.Fprintf(&b, " x %d", t.Count)
+				}
 			}
 			b.WriteString("\n")
 		}

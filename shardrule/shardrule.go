@@ -158,7 +158,10 @@ type Placement struct {
 	Schema, Table string
 	Kind          Kind
 	Algorithm     Algorithm
-	Column        Column
+	// Column is the sharding column; the zero Column where there are Parts.
+	Column Column
+	// Parts are the columns of a rule of several; Algorithm is then a Composite.
+	Parts []Part
 	// Shards by index. For Global one a cluster, in config order.
 	Shards []topology.Shard
 }
@@ -173,8 +176,13 @@ func (p *Placement) Colocated(q *Placement) bool {
 		return true
 	}
 	if p.Kind != Sharded || q.Kind != Sharded || p.Algorithm.Spec() != q.Algorithm.Spec() ||
-		len(p.Shards) != len(q.Shards) || !sameKeySpace(p.Column, q.Column) {
+		len(p.Shards) != len(q.Shards) || len(p.Parts) != len(q.Parts) || !sameKeySpace(p.Column, q.Column) && !p.Composite() {
 		return false
+	}
+	for i := range p.Parts {
+		if !sameKeySpace(p.Parts[i].Column, q.Parts[i].Column) {
+			return false
+		}
 	}
 	for i := range p.Shards {
 		if p.Shards[i].Cluster != q.Shards[i].Cluster {

@@ -255,7 +255,7 @@ func shards(tasks []Task, p *shardrule.Placement) string {
 func (f *formatter) insert(n *Insert, rest string) {
 	p := n.Table.Placement
 	if f.bound == nil {
-		f.WriteString("Insert by " + p.Column.Name + " target=primary\n" + rest + "  " + templateString(n.SQL, []TableRef{n.Table}) + "\n")
+		f.WriteString("Insert by " + p.KeyNames() + " target=primary\n" + rest + "  " + templateString(n.SQL, []TableRef{n.Table}) + "\n")
 		return
 	}
 	tasks := f.bound.Tasks.Of(n)

@@ -147,6 +147,9 @@ func (b *binder) rowShards(r rows, numbers []uint64) ([]int, error) {
 	if f := p.Follows(); f != nil {
 		return b.followShards(r, f)
 	}
+	if p.Composite() {
+		return b.partShards(r, numbers)
+	}
 	shards := make([]int, r.count)
 	for i := range shards {
 		row, shift := r.row(i)
@@ -177,7 +180,7 @@ func (b *binder) keyValue(r rows, o Operand) (sqlval.Value, error) {
 	}
 	v, known := o.Resolve(b.Args)
 	if !known {
-		return v, sqlerr.Refuse("this INSERT", "the value of the sharding column "+r.Table.Placement.Column.Name+
+		return v, sqlerr.Refuse("this INSERT", "the value of the sharding column "+r.Table.Placement.KeyNames()+
 			" is an expression", "give it as a literal or a parameter")
 	}
 	return v, nil

@@ -118,8 +118,10 @@ type Insert struct {
 	// out or give it NULL, 0 or DEFAULT: it stands in SQL, and as a
 	// ChunkNumber in each row. Empty if the statement has none.
 	AutoIncrement string
-	// KeyIsNumber: the sharding key is the AutoIncrement column.
+	// KeyIsNumber: the sharding key is the AutoIncrement column; of several
+	// columns number NumberKey is.
 	KeyIsNumber bool
+	NumberKey   int
 	// Exprs are key expressions only a server can compute (NOW()), which are
 	// the same for all rows; see ErrNeedExprs.
 	Exprs []Template
@@ -134,6 +136,8 @@ type Row struct {
 	// SQL is the tuple with its parentheses.
 	SQL Template
 	Key Operand
+	// More are the keys of the other columns of a rule of several.
+	More []Operand
 	// Number is the value the row gives the AutoIncrement column; Absent
 	// where it gives none.
 	Number Operand

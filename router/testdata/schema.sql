@@ -41,6 +41,14 @@ CREATE TABLE payment_logs (
   note VARCHAR(40) CHARACTER SET utf8mb4,
   PRIMARY KEY (id, paid_at)
 );
+CREATE TABLE payments (
+  id BIGINT NOT NULL,
+  user_id BIGINT NOT NULL,
+  paid_at DATETIME NOT NULL,
+  amount DECIMAL(12,2),
+  note VARCHAR(40) CHARACTER SET utf8mb4,
+  PRIMARY KEY (id, user_id, paid_at)
+);
 CREATE TABLE countries (
   code CHAR(2) CHARACTER SET utf8mb4 NOT NULL PRIMARY KEY,
   name VARCHAR(40) CHARACTER SET utf8mb4
