@@ -197,6 +197,9 @@ func (l *lease) Release(c *backend.Conn, err error) {
 	if err == nil {
 		l.lookAfter(h)
 	} else if !broken(c, err) && !ended(err) {
+		// First: what is asked under a context that has ended (KILL QUERY) loses
+		// the connection, and the transaction with it.
+		h.disarm()
 		if !l.writes && c.Usable() && !unknownName(err) {
 			l.s.diag.readFailed(c)
 		}
