@@ -172,8 +172,14 @@ func sequence(ctx context.Context, req *Request, seq *plan.Sequence) (Outcome, e
 		if err != nil {
 			return out, err
 		}
-		if i < len(seq.Steps)-1 && out.Columns > 0 {
+		if i == len(seq.Steps)-1 {
+			break
+		}
+		if out.Columns > 0 {
 			return out, sqlerr.New(sqlerr.UnknownError, "a step of the statement answered with rows")
+		}
+		if r, ok := req.Conns.(retractor); ok {
+			r.Retract() // notes of Serval's own statements are not the client's
 		}
 	}
 	return out, nil

@@ -286,5 +286,17 @@ func TestShardsHaveTheSchemasCharacterSet(t *testing.T) {
 			"INSERT INTO ddlcharset.t VALUES (1, 'a'), (2, 'A'), (3, 'b'), (4, 'B')")
 		require.Equal(t, "latin1_bin", one(t, db, "SELECT MAX(COLLATION(name)) FROM ddlcharset.t"))
 		require.Equal(t, "a", one(t, db, "SELECT name FROM ddlcharset.t ORDER BY name LIMIT 2, 1"))
+		for _, c := range s.Clusters(t) { // as for a rule that came later
+			primary := openDB(t, c.Primary.Addr(), "")
+			for i := range 4 {
+				mustExec(t, primary, fmt.Sprintf("DROP DATABASE IF EXISTS ddlcharset_%d", i))
+			}
+		}
+		mustExec(t, db, "CREATE TABLE ddlcharset.t (id INT PRIMARY KEY, name VARCHAR(10))", "INSERT INTO ddlcharset.t VALUES (1, 'a'), (2, 'A')")
+		require.Equal(t, "latin1_bin", one(t, db, "SELECT MAX(COLLATION(name)) FROM ddlcharset.t"))
+
+		mustExec(t, db, "ALTER DATABASE ddlcharset COLLATE utf8mb4_bin", "DROP TABLE ddlcharset.t", "CREATE TABLE ddlcharset.t (id INT PRIMARY KEY, name VARCHAR(10))",
+			"INSERT INTO ddlcharset.t VALUES (1, 'a'), (2, 'A')")
+		require.Equal(t, "utf8mb4_bin", one(t, db, "SELECT MAX(COLLATION(name)) FROM ddlcharset.t"))
 	})
 }

@@ -363,21 +363,24 @@ func checkColumnChange(s *ast.AlterTableSpec, t *catalog.Table) error {
 	return nil
 }
 
-// databases plans CREATE and DROP DATABASE of a schema with rules.
+// databases plans CREATE, ALTER and DROP DATABASE of a schema with rules.
 func databases(p *planning) (*plan.Plan, error) {
-	var name, sql, options string
+	var name, options string
+	var heads []string
+	needsDB := false
 	switch n := p.st.Node.(type) {
 	case *ast.CreateDatabaseStmt:
-		name, sql = p.sc.fold(n.Name), "CREATE DATABASE IF NOT EXISTS "
+		name, heads = p.sc.fold(n.Name), []string{"CREATE DATABASE IF NOT EXISTS "}
 		options = databaseOptions(n.Options)
 	case *ast.DropDatabaseStmt:
-		name, sql = p.sc.fold(n.Name), "DROP DATABASE IF EXISTS "
+		name, heads = p.sc.fold(n.Name), []string{"DROP DATABASE IF EXISTS "}
 	case *ast.AlterDatabaseStmt:
-		name = p.sc.fold(n.Name)
-		if s := p.cat.Schemas[name]; s != nil && hasSpread(s) {
-			return nil, sqlerr.Refuse("ALTER DATABASE of "+name, "it has sharded tables", "alter the tables")
+		if name = p.sc.fold(n.Name); n.AlterDefaultDatabase {
+			name, needsDB = p.db, true
 		}
-		return nil, nil
+		// A rule that came later may have databases that nobody has made yet.
+		heads = []string{"CREATE DATABASE IF NOT EXISTS ", "ALTER DATABASE "}
+		options = databaseOptions(n.Options)
 	default:
 		return nil, nil
 	}
@@ -387,17 +390,19 @@ func databases(p *planning) (*plan.Plan, error) {
 	}
 	seq := &plan.Sequence{}
 	for _, places := range schemaPlaces(schema, name, p.cat.HomeOf(name)) {
-		seq.Steps = append(seq.Steps, &plan.Route{
-			Choice: plan.Choice{Kind: plan.ChooseClusters, Clusters: places.clusters},
-			SQL:    text(sql + quoteName(places.database) + options),
-		})
+		for _, head := range heads {
+			seq.Steps = append(seq.Steps, &plan.Route{
+				Choice: plan.Choice{Kind: plan.ChooseClusters, Clusters: places.clusters},
+				SQL:    text(head + quoteName(places.database) + options),
+			})
+		}
 	}
 	last := &plan.Route{
 		Choice: plan.Choice{Kind: plan.ChooseOne, Shard: topology.Shard{Index: -1, Cluster: p.cat.HomeOf(name)}},
 		SQL:    splice(p.st, p.within, nil),
 	}
 	seq.Steps = append(seq.Steps, last)
-	pl := &plan.Plan{Root: seq, Why: "every database of schema " + name, Describe: last}
+	pl := &plan.Plan{Root: seq, Why: "every database of schema " + name, Describe: last, NeedsDB: needsDB}
 	for _, t := range sortedTables(schema) {
 		pl.Effects.Schema = append(pl.Effects.Schema, plan.TableName{Schema: name, Table: t.Name})
 	}

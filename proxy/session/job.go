@@ -100,11 +100,24 @@ func anyRow(ctx context.Context, c *backend.Conn, sql string) (bool, error) {
 	return len(rows) > 0, err
 }
 
-// runBefore makes what the shards' tables stand in.
+// runBefore makes the databases that the shards' tables stand in, with the
+// schema's character set, which is that of tables that name none.
 func (s *Session) runBefore(ctx context.Context, n *plan.Job, req *executor.Request) error {
+	if len(n.Before) == 0 {
+		return nil
+	}
+	options, err := s.databaseOptions(ctx, n)
+	if err != nil {
+		return err
+	}
 	for _, step := range n.Before {
 		b := *req.Bound
 		b.Plan = &plan.Plan{Root: step}
+		tasks := slices.Clone(req.Bound.Tasks.Of(step))
+		for i := range tasks {
+			tasks[i].SQL = append(slices.Clip(tasks[i].SQL), options...)
+		}
+		b.Tasks = plan.Tasks{{Leaf: step, Tasks: tasks}}
 		r := *req
 		r.Bound = &b
 		if _, err := executor.Run(ctx, &r); err != nil {
@@ -112,6 +125,22 @@ func (s *Session) runBefore(ctx context.Context, n *plan.Job, req *executor.Requ
 		}
 	}
 	return nil
+}
+
+// databaseOptions are those of the schema's database at its home, empty where
+// there is none.
+func (s *Session) databaseOptions(ctx context.Context, n *plan.Job) (string, error) {
+	conns, err := s.deps.Fleet.Acquire(ctx, s.wantPrimary(n.Home, 1))
+	if err != nil {
+		return "", err
+	}
+	conns[0].Want(&backend.State{})
+	_, rows, err := conns[0].Select(ctx, "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = "+quoteText(n.Table.Schema))
+	conns[0].Release(err)
+	if err != nil || len(rows) != 1 || len(rows[0]) != 2 {
+		return "", err
+	}
+	return " CHARACTER SET " + string(rows[0][0]) + " COLLATE " + string(rows[0][1]), nil
 }
 
 func jobSettings(st *backend.State) ddl.Settings {
