@@ -240,8 +240,6 @@ func (k *sketcher) needs() {
 		k.out.Needs = "an index by its name"
 	case word == "MATCH" && k.opens(k.i+1):
 		k.out.Needs = "a full-text index"
-	case word == "DEFAULT" && k.opens(k.i+1):
-		k.out.Needs = "a column's default"
 	case word == "PARTITION" && k.opens(k.i+1):
 		k.out.Needs = "a partition by its name"
 	case word == "SYSTEM_TIME":

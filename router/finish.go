@@ -2,7 +2,6 @@ package router
 
 import (
 	"errors"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -174,15 +173,12 @@ func bound(t *ast.TableName) bool {
 	return len(t.PartitionNames) > 0 || t.TableSample != nil || t.AsOf != nil
 }
 
-// needsTable: the query reads its tables' indexes or defaults.
+// needsTable: the query reads its tables' indexes.
 func (p *planning) needsTable() bool {
 	var v finishVisitor
 	p.st.Node.Accept(&v)
-	return v.found || defaultOf.MatchString(p.st.Text)
+	return v.found
 }
-
-// defaultOf is DEFAULT(column). JSON_TABLE's DEFAULT has no parenthesis.
-var defaultOf = regexp.MustCompile(`(?i)\bDEFAULT\s*\(`)
 
 // finishVisitor looks for what copies of tables cannot answer.
 type finishVisitor struct{ found bool }
@@ -190,7 +186,7 @@ type finishVisitor struct{ found bool }
 // Enter implements ast.Visitor.
 func (v *finishVisitor) Enter(n ast.Node) (ast.Node, bool) {
 	switch n := n.(type) {
-	case *ast.MatchAgainst, *ast.DefaultExpr, *ast.ValuesExpr:
+	case *ast.MatchAgainst, *ast.ValuesExpr:
 		v.found = true
 	case *ast.SelectStmt:
 		v.found = v.found || n.Kind != ast.SelectStmtKindSelect

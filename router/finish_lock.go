@@ -27,14 +27,12 @@ func (p *planning) lockClauses(sp *parser.Spans) (locking, bool) {
 			selects = append(selects, b.sel)
 		}
 	}
-	var spans []parser.Span
-	for _, b := range sp.Blocks {
-		if !b.Lock.Empty() {
-			spans = append(spans, b.Lock)
-		}
-	}
-	if _, one := p.st.Node.(*ast.SelectStmt); !one || len(selects) != 1 || len(spans) != 1 {
+	spans := lockSpans(sp)
+	if len(selects) != 1 || len(spans) != 1 {
 		return nil, false
+	}
+	if _, union := p.st.Node.(*ast.SetOprStmt); union {
+		return p.lockArms(selects[0])
 	}
 	switch l := selects[0].LockInfo; {
 	case l.LockType == ast.SelectLockForUpdate:
@@ -45,6 +43,40 @@ func (p *planning) lockClauses(sp *parser.Spans) (locking, bool) {
 		return nil, false
 	default:
 		out[selects[0]] = appendPieces(nil, p.st.Pieces(spans[0].Start, spans[0].End))
+	}
+	return out, true
+}
+
+// lockSpans are the locking clauses of the text, that behind a UNION too.
+func lockSpans(sp *parser.Spans) []parser.Span {
+	var spans []parser.Span
+	for _, b := range sp.Blocks {
+		if !b.Lock.Empty() {
+			spans = append(spans, b.Lock)
+		}
+	}
+	if !sp.Tail.Lock.Empty() {
+		spans = append(spans, sp.Tail.Lock)
+	}
+	return spans
+}
+
+// lockArms locks what any arm of a UNION reads: which arms the clause behind
+// the last one is for, servers do not agree. Not ok where it leaves rows out.
+func (p *planning) lockArms(sel *ast.SelectStmt) (locking, bool) {
+	clause := text("FOR UPDATE")
+	switch sel.LockInfo.LockType {
+	case ast.SelectLockForUpdate:
+	case ast.SelectLockForShare:
+		clause = text("LOCK IN SHARE MODE")
+	default:
+		return nil, false
+	}
+	out := locking{}
+	for _, b := range p.sc.blocks {
+		if b.sel != nil {
+			out[b.sel] = clause
+		}
 	}
 	return out, true
 }

@@ -72,9 +72,9 @@ func (f *finishing) emit(region parser.Span) plan.Template {
 			edits = append(edits, e)
 		}
 	}
-	for _, b := range f.sp.Blocks {
-		if !b.Lock.Empty() && within(b.Lock) { // the fragments have locked
-			edits = append(edits, edit{b.Lock, nil})
+	for _, lock := range lockSpans(f.sp) {
+		if within(lock) { // the fragments have locked
+			edits = append(edits, edit{lock, nil})
 		}
 	}
 	for _, r := range f.sp.CTERefs {

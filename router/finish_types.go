@@ -54,6 +54,12 @@ func (p *planning) carried(c *catalog.Column, alias string) (def, expr string, c
 		def += " COLLATE " + c.Collation
 	}
 	def += pick(c.Nullable, " NULL", " NOT NULL")
+	if c.Default != "" && defaultOf.MatchString(p.st.Text) {
+		if !constant.MatchString(c.Default) {
+			return "", "", 0, false
+		}
+		def += " DEFAULT " + c.Default
+	}
 	if c.Invisible {
 		def += " INVISIBLE"
 	}

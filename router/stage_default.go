@@ -12,6 +12,9 @@ import (
 // character set.
 var constant = regexp.MustCompile(`(?i)^(null|-?[0-9]+(\.[0-9]+)?(e[-+]?[0-9]+)?|'[^'\\[:^ascii:]]*'|b'[01]*'|(current_timestamp|now|curdate|current_date)(\([0-6]?\))?)$`)
 
+// defaultOf is DEFAULT(column). JSON_TABLE's DEFAULT has no parenthesis.
+var defaultOf = regexp.MustCompile(`(?i)\bDEFAULT\s*\(`)
+
 // defaultText is what DEFAULT or DEFAULT(column), as the value of a column of
 // t, stands for; nil where that is not certain.
 func defaultText(t *ref, d *ast.DefaultExpr, column string) plan.Template {
