@@ -66,7 +66,8 @@ SELECT COUNT(*) FROM users WHERE age = '7x'
 SELECT id, 1 / 0 FROM users WHERE age = '7x' LIMIT 1000
 SELECT COUNT(DISTINCT country) FROM users WHERE age > '3x'
 SHOW COUNT(*) WARNINGS
-ROLLBACK`,
+ROLLBACK
+SELECT id FROM users WHERE id = 1`,
 	"FOUND_ROWS and ROW_COUNT behind what is no SELECT": `
 SELECT SQL_CALC_FOUND_ROWS id FROM users ORDER BY id LIMIT 2
 SELECT nothing FROM users
