@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/servaldb/serval/internal/mysqlproc"
 )
 
 // reshardRun is `serval reshard …`, its output and whether it ended with 0.
@@ -189,5 +191,15 @@ func TestReshardPlanLooksAtUniqueKeys(t *testing.T) {
 		require.Contains(t, plan.Obstacles[0].What, "its unique key (email) does not have the new sharding column id")
 		plan, ok = planJSON(t, "-c", p.Config, "--to", edited(t, p.Config, "users: {on: c0}", "users: {shard: hash(id), shards: 2, on: [c0, c1], unique: [email]}"))
 		require.True(t, ok, plan.Obstacles)
+
+		// MySQL takes the name of a CHECK once in a database, MariaDB once in a table.
+		mustExec(t, s.Clusters(t)[0].Primary.DB(), "ALTER TABLE keyed.users ADD CONSTRAINT positive CHECK (id > 0)")
+		plan, ok = planJSON(t, "-c", p.Config, "--to", edited(t, p.Config, "users: {on: c0}", "users: {shard: hash(id), shards: 1, places: [c0/keyed], unique: [email]}"))
+		if s.engine == mysqlproc.MySQL {
+			require.False(t, ok)
+			require.Contains(t, plan.Obstacles[0].What, "its CHECK positive has a name that MySQL takes once in a database")
+		} else {
+			require.True(t, ok, plan.Obstacles)
+		}
 	})
 }

@@ -45,6 +45,9 @@ func (p *planner) inspect(ctx context.Context, t *Table) error {
 			}
 		}
 	}
+	if err := p.checks(ctx, t); err != nil {
+		return err
+	}
 	return p.names(ctx, t)
 }
 
@@ -101,6 +104,32 @@ func (p *planner) physical(ctx context.Context, t *Table, s topology.Shard) (out
 func number(text []byte) int64 {
 	n, _ := strconv.ParseInt(string(text), 10, 64) // NULL: nothing is known, so nothing is counted
 	return n
+}
+
+// checks: MySQL takes the name of a CHECK once in a database, so a table cannot be
+// made beside one that has such a name. Those that the server makes itself are of
+// the table's name.
+func (p *planner) checks(ctx context.Context, t *Table) error {
+	said := map[string]bool{}
+	for _, x := range t.Targets {
+		if !x.Replaces {
+			continue
+		}
+		rows, err := p.servers.Select(ctx, x.Shard.Cluster, "SELECT CONSTRAINT_NAME, VERSION() FROM information_schema.TABLE_CONSTRAINTS WHERE CONSTRAINT_TYPE = 'CHECK' AND CONSTRAINT_SCHEMA = "+
+			quote(x.Shard.Database)+" AND TABLE_NAME = "+quote(x.Shard.Table)+" ORDER BY 1")
+		if err != nil {
+			return err
+		}
+		for _, r := range rows {
+			name := string(r[0])
+			if !said[name] && !strings.Contains(string(r[1]), "MariaDB") && !strings.HasPrefix(name, x.Shard.Table+"_chk_") {
+				said[name] = true
+				p.refuse(t, "its CHECK "+name+" has a name that MySQL takes once in a database, and the new table would stand beside the old one",
+					"drop it before, and add it again when the job is finished, or give the new rule databases of other names")
+			}
+		}
+	}
+	return nil
 }
 
 // names: what is to be made must not be there yet, but for the table's own that

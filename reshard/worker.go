@@ -234,6 +234,9 @@ func (r *Verified) Text() string {
 	if r.Skipped > 0 {
 		s += fmt.Sprintf(", %d ranges left out", r.Skipped)
 	}
+	if r.Repaired > 0 {
+		s += fmt.Sprintf(", %d keys taken over once more", r.Repaired)
+	}
 	if r.Unsteady > 0 {
 		s += fmt.Sprintf(", %d keys changed at each look", r.Unsteady)
 	}

@@ -46,7 +46,8 @@ Start here:
   serval serve -c serval.yaml          the proxy
   serval check -c serval.yaml          is the configuration right?
   serval explain -c serval.yaml 'SQL'  where would a statement go?
-  serval advise -c serval.yaml         which sharding keys suit what is asked?`,
+  serval advise -c serval.yaml         which sharding keys suit what is asked?
+  serval reshard plan -c serval.yaml --to new.yaml   what would move to other rules?`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}

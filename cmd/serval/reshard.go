@@ -42,6 +42,7 @@ the time; docs/resharding.md has the whole picture.
 	f.StringVarP(&o.output, "output", "o", "text", "text or json")
 	_ = cmd.MarkPersistentFlagRequired("config") // it fails for flags that do not exist
 	cmd.AddCommand(reshardPlan(&o), reshardStart(&o), reshardStatus(&o), reshardVerify(&o), reshardCancel(&o))
+	cmd.AddCommand(reshardHandOvers(&o)...)
 	return cmd
 }
 

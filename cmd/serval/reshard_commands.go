@@ -184,7 +184,7 @@ func printJobs(w io.Writer, jobs []reshard.Job) {
 }
 
 func reshardVerify(o *reshardOptions) *cobra.Command {
-	var sample float64
+	var opt reshard.VerifyOptions
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Compare every row of the old tables with the new ones",
@@ -193,8 +193,11 @@ compute; where they differ, down to the keys, which are looked at again when wha
 meanwhile has come over. It also sees rows on a shard where the new rule does not look.
 
 While start works at the job, that process compares, all of it, and this command waits for what it
-finds; else this command works at the job itself, until it is done. Exit status 1 if there are differences.`,
-		Example: "  serval reshard verify -c serval.yaml\n  serval reshard verify -c serval.yaml --sample 0.01",
+finds; else this command works at the job itself, until it is done. With --repair rows that differ
+are taken over once more: a target that lost its last writes in a failover gets them back.
+
+Exit status 1 if there are differences.`,
+		Example: "  serval reshard verify -c serval.yaml\n  serval reshard verify -c serval.yaml --sample 0.01\n  serval reshard verify -c serval.yaml --repair",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := o.open(cmd.Context(), cmd.OutOrStdout())
@@ -206,7 +209,7 @@ finds; else this command works at the job itself, until it is done. Exit status 
 			if err != nil {
 				return err
 			}
-			found, err := s.verify(cmd, j, sample)
+			found, err := s.verify(cmd, j, opt)
 			if err != nil {
 				return err
 			}
@@ -217,19 +220,20 @@ finds; else this command works at the job itself, until it is done. Exit status 
 			return nil
 		},
 	}
-	cmd.Flags().Float64Var(&sample, "sample", 0, "compare this part of the key ranges only, 0.01 is a hundredth (only while start is not running)")
+	cmd.Flags().Float64Var(&opt.Sample, "sample", 0, "compare this part of the key ranges only, 0.01 is a hundredth (only while start is not running)")
+	cmd.Flags().BoolVar(&opt.Repair, "repair", false, "take rows that differ over once more (only while start is not running)")
 	return cmd
 }
 
 // verify compares here, or has the worker do it.
-func (s *reshardSet) verify(cmd *cobra.Command, j *reshard.Job, sample float64) (string, error) {
+func (s *reshardSet) verify(cmd *cobra.Command, j *reshard.Job, opt reshard.VerifyOptions) (string, error) {
 	ctx := cmd.Context()
 	found := ""
 	err := s.work(ctx, j, &workOptions{log: newLogger(cmd.ErrOrStderr(), config.Defaults().Log)}, func(ctx context.Context, m *reshard.Mover) error {
 		if err := m.CatchUp(ctx); err != nil {
 			return err
 		}
-		v, err := m.Verify(ctx, reshard.VerifyOptions{Sample: sample})
+		v, err := m.Verify(ctx, opt)
 		if err == nil {
 			found = v.Text()
 		}
@@ -238,8 +242,8 @@ func (s *reshardSet) verify(cmd *cobra.Command, j *reshard.Job, sample float64) 
 	if !errors.Is(err, reshard.ErrBusy) {
 		return found, err
 	}
-	if sample != 0 {
-		return "", errors.New("another process works at the job, and compares all; leave out --sample, or end that one")
+	if opt.Sample != 0 || opt.Repair {
+		return "", errors.New("another process works at the job, and compares all; leave out --sample and --repair, or end that one")
 	}
 	if err := reshard.Ask(ctx, s.jobServers(), j, reshard.WishVerify); err != nil {
 		return "", err
