@@ -128,7 +128,7 @@ func TestReshardPlan(t *testing.T) {
 		require.Regexp(t, `planned\.users +made +2 +512-767 +c1 +planned_2\.users`, text)
 		require.Contains(t, text, "1. start: makes serval_new_… tables")
 		require.Contains(t, text, "(estimated")
-		require.Equal(t, "0", one(t, s.Clusters(t)[0].Primary.DB(), "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_NAME LIKE 'serval\\_new\\_%'"))
+		require.Equal(t, "0", one(t, s.Clusters(t)[0].Primary.DB(), "SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA LIKE 'planned%' AND TABLE_NAME LIKE 'serval\\_new\\_%'"))
 	})
 }
 
@@ -194,7 +194,7 @@ func TestReshardPlanLooksAtUniqueKeys(t *testing.T) {
 
 		// MySQL takes the name of a CHECK once in a database, MariaDB once in a table.
 		mustExec(t, s.Clusters(t)[0].Primary.DB(), "ALTER TABLE keyed.users ADD CONSTRAINT positive CHECK (id > 0)")
-		plan, ok = planJSON(t, "-c", p.Config, "--to", edited(t, p.Config, "users: {on: c0}", "users: {shard: hash(id), shards: 1, places: [c0/keyed], unique: [email]}"))
+		plan, ok = planJSON(t, "-c", p.Config, "--to", edited(t, p.Config, "users: {on: c0}", "users: {shard: hash(id), places: [c0/keyed], unique: [email]}"))
 		if s.engine == mysqlproc.MySQL {
 			require.False(t, ok)
 			require.Contains(t, plan.Obstacles[0].What, "its CHECK positive has a name that MySQL takes once in a database")

@@ -19,13 +19,16 @@ var (
 )
 
 // SameRows reports that the rows of shard i of p are those that q puts on its
-// shard j. Where that is not known, it is false.
+// shard j; p and q are of the same table. Where that is not known, it is false.
 func SameRows(p *Placement, i int, q *Placement, j int) bool {
-	if p.Kind != Sharded || q.Kind != Sharded || !strings.EqualFold(p.Column.Name, q.Column.Name) || !sameKeySpace(p.Column, q.Column) {
+	if p.Kind != Sharded || q.Kind != Sharded || !slices.EqualFunc(p.Keys(), q.Keys(), strings.EqualFold) {
 		return false
 	}
 	if p.Algorithm.Spec() == q.Algorithm.Spec() {
-		return i == j
+		return i == j // of the same columns, whatever they are
+	}
+	if p.Composite() || q.Composite() || !sameKeySpace(p.Column, q.Column) {
+		return false
 	}
 	a, ok := p.Algorithm.(portioner)
 	b, also := q.Algorithm.(portioner)
