@@ -6,7 +6,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/shardrule"
+	"github.com/servaldb/serval/topology"
 )
 
 // Every type's odd values arrive as they are: by the copy, and by changes that are
@@ -134,6 +136,23 @@ func TestKeysOfEveryTypeAreFollowed(t *testing.T) {
 			require.NotZero(t, s.sameRows(t, &Layout{Tables: []*Table{table}}, "HEX(k), n, a"), table.Name)
 		}
 		r.verified(t)
+		// A locking read that does not find its row by the primary key would lock others.
+		for _, mv := range r.tables {
+			mv.sources[0].restore(Part{})
+			c, err := r.readChunk(t.Context(), mv.sources[0], 1)
+			require.NoError(t, err)
+			require.NotEmpty(t, c.keys)
+			require.NoError(t, r.with(t.Context(), "c0", func(conn *backend.Conn) error {
+				explain, kind := "EXPLAIN ", 3
+				if conn.Flavor() == topology.FlavorMySQL {
+					explain, kind = "EXPLAIN FORMAT=TRADITIONAL ", 4 // behind a column partitions
+				}
+				return query(conn, explain+"SELECT * FROM "+mv.sources[0].name+" WHERE "+mv.isKey(c.keys[0]), func(row [][]byte) error {
+					require.Equal(t, "const", string(row[kind]), "%s: %s", mv.Name, c.keys[0])
+					return nil
+				})
+			}))
+		}
 	})
 }
 
