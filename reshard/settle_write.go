@@ -61,7 +61,7 @@ func (m *Mover) write(ctx context.Context, b *batch) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	for cluster, sql := range byCluster {
-		g.Go(func() error { return m.transact(ctx, cluster, sql) })
+		g.Go(func() error { return m.transact(ctx, cluster, sql, b.mv.careful) })
 	}
 	return g.Wait()
 }
@@ -149,30 +149,28 @@ func (mv *moving) appendInserts(out []string, t *target, rows []*row) []string {
 	return append(out, sql.String())
 }
 
-// transact runs statements in one transaction of a cluster.
-func (m *Mover) transact(ctx context.Context, cluster string, statements []string) error {
+// transact runs statements in one transaction of a cluster, all of them sent at
+// once: behind one that failed others may be done, and the whole is done again. Where
+// a unique key may be in the way the end waits for the others' answers.
+func (m *Mover) transact(ctx context.Context, cluster string, statements []string, careful bool) error {
+	all := append([]string{"SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "BEGIN"}, statements...)
+	if !careful {
+		all = append(all, "COMMIT")
+	}
 	return m.with(ctx, cluster, func(c *backend.Conn) error {
-		// What fails leaves the rest unsent, but for these, which are small.
-		for _, sql := range []string{"SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "BEGIN"} {
-			c.Query([]byte(sql))
+		for _, sql := range all {
+			c.Query([]byte(sql)) // their answers are a few bytes each: nobody waits for them to be read
 		}
-		c.Query([]byte(statements[0]))
 		if err := c.Flush(); err != nil {
 			return err
 		}
-		none := func([][]byte) error { return nil }
 		var failed error
-		for range 3 {
-			if err := answer(c, none); err != nil && failed == nil {
+		for range all {
+			if err := answer(c, func([][]byte) error { return nil }); err != nil && failed == nil {
 				failed = err
 			}
 		}
-		for _, sql := range statements[1:] {
-			if failed == nil {
-				failed = exec(c, sql)
-			}
-		}
-		if failed == nil {
+		if failed == nil && careful {
 			failed = exec(c, "COMMIT")
 		}
 		if isCode(failed, errDupEntry) {
