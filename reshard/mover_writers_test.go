@@ -222,6 +222,18 @@ func (s *stand) fill(t *testing.T, p *shardrule.Placement, rows int) {
 	}
 }
 
+// composite is a placement over four databases by two columns.
+func composite(table, prefix string) *shardrule.Placement {
+	p := spread(table, prefix, 4, intColumn("id"))
+	two, err := shardrule.NewHash(2)
+	if err != nil {
+		panic(err)
+	}
+	p.Parts = []shardrule.Part{{Column: intColumn("user_id"), Algorithm: two, Stride: 2}, {Column: intColumn("id"), Algorithm: two, Stride: 1}}
+	p.Algorithm, p.Column = shardrule.NewComposite(p.Parts), shardrule.Column{}
+	return p
+}
+
 // Rows arrive while others insert, change, delete and move them, and the mover is
 // ended as a crash does, again and again.
 func TestRowsAreFollowedWhileTheyAreWritten(t *testing.T) {
@@ -234,6 +246,7 @@ func TestRowsAreFollowedWhileTheyAreWritten(t *testing.T) {
 		}{
 			{"four_to_eight", ordersColumns, spread("o1", "a", 4, intColumn("user_id")), spread("o1", "b", 8, intColumn("user_id")), false},
 			{"other_key", ordersColumns, spread("o2", "a", 4, intColumn("user_id")), spread("o2", "b", 3, intColumn("id")), false},
+			{"composite", ordersColumns, spread("o7", "a", 2, intColumn("user_id")), composite("o7", "b"), false},
 			{"from_home", ordersColumns, home("o3"), spread("o3", "b", 4, intColumn("user_id")), false},
 			{"to_home", unique, spread("o4", "a", 4, intColumn("user_id")), home("o5"), true},
 			{"unique", unique, spread("o6", "a", 4, intColumn("user_id")), spread("o6", "b", 2, intColumn("id")), true},

@@ -16,8 +16,9 @@ import (
 )
 
 const (
-	// settleAtOnce keys of one source are read and written together.
-	settleAtOnce = 250
+	// settleAtOnce keys of one source are read and written together; fewer where a
+	// unique key may be in the way, because what collides is done again with all of them.
+	settleAtOnce, settleCareful = 250, 50
 	// settleParallel such batches are under way at once.
 	settleParallel = 8
 )
@@ -88,7 +89,11 @@ func (m *Mover) settleAll(ctx context.Context, bySource map[*source][]string) (l
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(settleParallel)
 	for src, keys := range bySource {
-		for part := range slices.Chunk(keys, settleAtOnce) {
+		at := settleAtOnce
+		if src.mv.careful {
+			at = settleCareful
+		}
+		for part := range slices.Chunk(keys, at) {
 			g.Go(func() error {
 				src.turn.RLock()
 				defer src.turn.RUnlock()
@@ -134,14 +139,45 @@ func (m *Mover) settleNow(ctx context.Context, src *source, keys []string) error
 // held are those whose rows others hold for long.
 func (m *Mover) settle(ctx context.Context, src *source, keys []string) (held []string, err error) {
 	b := &batch{mv: src.mv, keys: keys, elsewhere: true}
-	for {
-		if held, err = m.current(ctx, src, b); err != nil || len(b.keys) == 0 {
-			return held, err
+	if held, err = m.current(ctx, src, b); err != nil || len(b.keys) == 0 {
+		return held, err
+	}
+	err = m.write(ctx, b)
+	var conflict *conflictError
+	if !errors.As(err, &conflict) {
+		return held, err
+	}
+	if len(keys) > 1 { // most of them are in nobody's way
+		for _, half := range [][]string{keys[:len(keys)/2], keys[len(keys)/2:]} {
+			more, err := m.settle(ctx, src, half)
+			if err != nil {
+				return nil, err
+			}
+			held = append(held, more...)
+		}
+		return held, nil
+	}
+	return m.settleTogether(ctx, src, keys[0])
+}
+
+// settleTogether settles a key whose row has a unique value that other rows have in
+// the targets: together with those rows, as the sources have them now.
+func (m *Mover) settleTogether(ctx context.Context, src *source, key string) (held []string, err error) {
+	const looks = 10
+	keys := []string{key}
+	for range looks {
+		b := &batch{mv: src.mv, keys: keys, elsewhere: true}
+		held, err := m.current(ctx, src, b)
+		if err != nil {
+			return nil, err
+		}
+		if len(held) > 0 {
+			break
 		}
 		err = m.write(ctx, b)
 		var conflict *conflictError
 		if !errors.As(err, &conflict) {
-			return held, err
+			return nil, err
 		}
 		more, err := m.colliding(ctx, b)
 		if err != nil {
@@ -153,18 +189,54 @@ func (m *Mover) settle(ctx context.Context, src *source, keys []string) (held []
 				keys = append(keys, k)
 			}
 		}
-		if len(keys) == before {
-			// All that collide have just been read from the sources, unless others hold them.
-			if len(held) > 0 {
-				return keys, nil
-			}
-			if b.tries++; b.tries > 3 {
-				return nil, fmt.Errorf("two rows of different shards have the same unique value and cannot be in one table: %w (keys %s)",
-					conflict.err, strings.Join(more, "; "))
-			}
+		if len(keys) > before {
+			continue
 		}
-		b.keys = keys
+		if err := m.alike(ctx, src, keys); err != nil {
+			return nil, fmt.Errorf("%w: %w", err, conflict.err)
+		}
+		if src.mv.stuck(key) {
+			return nil, fmt.Errorf("the row with the primary key (%s) cannot be written beside those with the primary keys (%s): %w",
+				key, strings.Join(keys[1:], "), ("), conflict.err)
+		}
 	}
+	return []string{key}, nil // they change all the time: later
+}
+
+// stuck counts how often a key could not be settled though nothing changed that can
+// be seen; it reports that this has gone on for too long.
+func (mv *moving) stuck(key string) bool {
+	const most = 200
+	mv.tries.Lock()
+	defer mv.tries.Unlock()
+	if mv.tries.of == nil {
+		mv.tries.of = map[string]int{}
+	}
+	mv.tries.of[key]++
+	return mv.tries.of[key] > most
+}
+
+// alike is the error of rows that have the same unique value in the sources, and
+// keep it: they may only have been read before and after it went from one to another.
+func (m *Mover) alike(ctx context.Context, src *source, keys []string) error {
+	const looks = 3
+	var same []string
+	for range looks {
+		b := &batch{mv: src.mv, keys: keys}
+		if held, err := m.current(ctx, src, b); err != nil || len(held) > 0 {
+			return err
+		}
+		if same = b.twins(); same == nil {
+			return nil
+		}
+		select {
+		case <-time.After(50 * time.Millisecond):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return fmt.Errorf("the rows with the primary keys (%s) are in different shards and have the same value of a unique key; they cannot be in one table. "+
+		"Give one of them another value, cancel the job and start it again", strings.Join(same, ") and ("))
 }
 
 // current reads the batch's rows from the sources; keys whose rows are held by

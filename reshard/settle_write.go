@@ -19,7 +19,31 @@ type batch struct {
 	// elsewhere: the rows may be in other targets than they belong to now, and are
 	// deleted there.
 	elsewhere bool
-	tries     int
+}
+
+// twins are the keys of two rows that belong to one target and are equal in a unique
+// key, as their literals show it; nil for none.
+func (b *batch) twins() []string {
+	seen := map[string]string{}
+	for i, r := range b.rows {
+		if r == nil {
+			continue
+		}
+		for n, u := range b.mv.uniques {
+			same := b.mv.sameUnique(r, u)
+			if same == "" {
+				continue
+			}
+			for _, shard := range r.shards {
+				id := fmt.Sprintf("%d %d %s", shard, n, same)
+				if other, ok := seen[id]; ok {
+					return []string{other, b.keys[i]}
+				}
+				seen[id] = b.keys[i]
+			}
+		}
+	}
+	return nil
 }
 
 // without takes keys out.

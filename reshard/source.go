@@ -35,6 +35,10 @@ type moving struct {
 	place      *placer
 	// selects is the list of what is read of a row, columns first.
 	selects string
+	tries   struct {
+		sync.Mutex
+		of map[string]int // by key, of the few that collide
+	}
 }
 
 // source is one physical table that rows are read from.
