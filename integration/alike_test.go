@@ -70,3 +70,35 @@ DELETE FROM b ORDER BY v LIMIT 10
 			" UNION ALL SELECT 3, id, 0, v, 0, 0, '', '', 0, '', NULL, 0, '', '', 0 FROM g UNION ALL SELECT 4, id, 0, v, 0, 0, '', '', 0, '', NULL, 0, '', '', 0 FROM h ORDER BY 1, 2, 3, 4, 5, 7, 8, 9")
 	})
 }
+
+// ON DUPLICATE KEY UPDATE that moves the row it meets, or reads other tables.
+func TestDuplicatesThatNoShardCanChange(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *serverSet) {
+		compareAll(t, s, "met", "b: {shard: hash(id), shards: 8, on: [c0, c1]}\no: {shard: hash(id), shards: 8, on: [c0, c1]}\ng: {global: true, on: [c0, c1]}\n", `
+CREATE TABLE b (id INT NOT NULL, k VARCHAR(10) NOT NULL, v INT, d DATE, f FLOAT, PRIMARY KEY (id, k))
+CREATE TABLE o (id INT NOT NULL PRIMARY KEY, v INT)
+CREATE TABLE g (id INT NOT NULL PRIMARY KEY, v INT)
+CREATE TABLE h (id INT NOT NULL PRIMARY KEY, v INT, u INT UNIQUE)
+INSERT INTO b VALUES (1, 'a', 1, '2026-01-01', 1.1), (2, 'b', 2, NULL, 2.2), (3, 'c', 3, NULL, NULL)
+INSERT INTO o VALUES (1, 1), (2, 5), (3, 5)
+INSERT INTO g VALUES (1, 1), (2, 5), (3, 5)
+INSERT INTO h VALUES (1, 1, 1), (2, 5, 2), (3, 5, NULL)
+INSERT INTO b (id, k, v) VALUES (1, 'A', 7) ON DUPLICATE KEY UPDATE id = 50
+INSERT INTO b (id, k, v) VALUES (2, 'b', 7), (9, 'n', 9), (3, 'c', 4) ON DUPLICATE KEY UPDATE id = b.id + VALUES(id), v = VALUES(v) + 1
+INSERT INTO b (id, k, v) VALUES (9, 'n', '11') ON DUPLICATE KEY UPDATE v = (SELECT MAX(v) FROM o) + VALUES(v), d = '2026-05-05'
+INSERT INTO b (id, k, v) VALUES (9, 'n', 11) ON DUPLICATE KEY UPDATE v = (SELECT MAX(o.v) FROM o WHERE o.id < b.id)
+INSERT INTO b (id, k, v) VALUES (9, 'n', 5) ON DUPLICATE KEY UPDATE v = (SELECT MAX(o.v) FROM o), k = 'n'
+INSERT IGNORE INTO b (id, k, v) VALUES (9, 'n', 11), (9, 'm', NULL), (4, 'd', 1) ON DUPLICATE KEY UPDATE id = id - 5, k = 'd'
+INSERT INTO b (id, k, f, d) SELECT o.id + 3, 'c', 3.3, '2026-06-01' FROM o WHERE o.id < 10 ON DUPLICATE KEY UPDATE id = b.id + 100, f = VALUES(f), d = VALUES(d) + INTERVAL 1 DAY
+INSERT INTO o VALUES (1, 1), (2, 2) ON DUPLICATE KEY UPDATE id = id + 1
+INSERT INTO o VALUES (1, 1) ON DUPLICATE KEY UPDATE id = id + 3
+INSERT INTO o VALUES (4, 1) ON DUPLICATE KEY UPDATE id = 4, v = 2
+INSERT INTO o SET id = 4, v = 1 ON DUPLICATE KEY UPDATE id = (SELECT 9)
+INSERT INTO o VALUES ('7abc', 1) ON DUPLICATE KEY UPDATE id = 5
+INSERT INTO o VALUES (9, 1) ON DUPLICATE KEY UPDATE v = (SELECT v FROM b)
+INSERT INTO o VALUES (19, 1) ON DUPLICATE KEY UPDATE v = (SELECT v FROM b)
+INSERT INTO g VALUES (1, 4), (9, 9) ON DUPLICATE KEY UPDATE v = (SELECT SUM(v) FROM o) + VALUES(v)
+INSERT INTO h VALUES (7, 4, 2), (3, 3, 3), (8, 8, 8) ON DUPLICATE KEY UPDATE v = (SELECT SUM(v) FROM o) + VALUES(v), u = VALUES(u) + 10
+`, "SELECT 1, id, k, v, d, f FROM b UNION ALL SELECT 2, id, '', v, NULL, 0 FROM o UNION ALL SELECT 3, id, '', v, NULL, 0 FROM g UNION ALL SELECT 4, id, u, v, NULL, 0 FROM h ORDER BY 1, 2, 3, 4")
+	})
+}

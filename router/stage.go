@@ -78,7 +78,7 @@ func (p *planning) staged() (*plan.Staged, error) {
 	if p.returns() {
 		s.n.Returning = s.piece(w.Returning)
 		n, err := s.make()
-		if n == nil || n.Writes[0].Kept != nil {
+		if n == nil || n.Writes[0].Kept != nil || n.Writes[0].Met != nil {
 			return nil, err // what is kept beside a row is not written with it
 		}
 		n.None = noRow(s.block0().refs[0])
@@ -124,14 +124,17 @@ func (s *staging) piece(sp parser.Span) plan.Template {
 // add stages INSERT … SELECT, and INSERT of rows that must be computed.
 func (s *staging) add(n *ast.InsertStmt) (*plan.Staged, error) {
 	to := s.block0().refs
-	if len(to) == 0 || !to[0].columnsKnown() || to[0].sharded() && s.assignsKey(n, to[0]) || updatesByQuery(n) {
-		return nil, nil // what it would update by may be read by another server's write
+	if len(to) == 0 || !to[0].columnsKnown() {
+		return nil, nil
 	}
 	into := plan.StagedWrite{Table: tableName(to[0])}
 	s.n.Ignore, s.n.Replace = n.IgnoreErr, n.IsReplace
-	s.n.Tail = s.piece(s.spans.OnDuplicate)
-	if a := s.st.RowAlias(); a != nil {
-		s.n.Tail = append(append(s.piece(a.Span), text(" ")...), s.n.Tail...)
+	elsewhere := s.changesElsewhere(n, to[0])
+	if !elsewhere {
+		s.n.Tail = s.piece(s.spans.OnDuplicate)
+		if a := s.st.RowAlias(); a != nil {
+			s.n.Tail = append(append(s.piece(a.Span), text(" ")...), s.n.Tail...)
+		}
 	}
 	s.n.Computes = true
 	for _, c := range insertColumns(n, to[0]) {
@@ -139,6 +142,9 @@ func (s *staging) add(n *ast.InsertStmt) (*plan.Staged, error) {
 			continue
 		}
 		into.Columns = append(into.Columns, stagedColumn(to[0], c))
+	}
+	if elsewhere && !s.updatesMet(n, to[0], &into) {
+		return nil, nil
 	}
 	if err := s.keepAdded(n, to[0], &into); err != nil {
 		return nil, err

@@ -204,10 +204,10 @@ func (s *staging) keepChanged(n *ast.UpdateStmt, t *ref, w *plan.StagedWrite, mo
 	return s.keep(t, w), nil
 }
 
-// literalRows are the rows that are written into a table with lookup tables where
-// all of their values are constants.
+// literalRows are the rows that are written into a table with lookup tables, or
+// may be met, where all of their values are constants.
 func (s *staging) literalRows(lists [][]ast.ExprNode, rows [][]parser.Span) [][]plan.Template {
-	if s.n.Writes[0].Kept == nil && s.block0().refs[0].placement().Follows() == nil {
+	if s.n.Writes[0].Kept == nil && s.n.Writes[0].Met == nil && s.block0().refs[0].placement().Follows() == nil {
 		return nil
 	}
 	var out [][]plan.Template

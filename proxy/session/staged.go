@@ -77,7 +77,7 @@ func (s *Session) runStaged(ctx context.Context, n *plan.BoundStaged) (out execu
 			return out, err
 		}
 	}
-	if !asciiOrUTF8(saved.charset, n.Tail+n.Returning+n.Set) {
+	if !asciiOrUTF8(saved.charset, n.Tail+n.Returning+n.Set+strings.Join(n.Met, "")) {
 		return out, sqlerr.Refuse("this write over several shards", "it has text of the character set "+saved.charset+" in a part that is sent on as it is written", "SET NAMES utf8mb4")
 	}
 	if n.Returning != "" {
@@ -161,6 +161,8 @@ type stagedRowset struct {
 	rows        [][]string
 	left        int64
 	noBackslash bool
+	// operands: what is for no column is part of an expression.
+	operands bool
 }
 
 // limitedBuffer is what a read's answer is kept in.
@@ -260,6 +262,9 @@ func (w *stagedWrites) write(ctx context.Context, rows [][]string) error {
 	}
 	switch w.now.Kind {
 	case plan.StagedAdd:
+		if w.now.Met != nil {
+			return w.addMet(ctx, rows)
+		}
 		return w.insert(ctx, rows)
 	case plan.StagedRemove:
 		_, err := w.remove(ctx, rows)

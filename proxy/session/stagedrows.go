@@ -98,6 +98,8 @@ func (t *stagedRowset) literal(c wire.Column, to *plan.StagedColumn, v []byte) s
 	}
 	text := string(sqlval.Value{Kind: kind, Text: v}.AppendSQL(nil, t.noBackslash))
 	switch {
+	case to == nil && t.operands && kind == sqlval.Temporal && !strings.HasPrefix(string(v), "0000"):
+		return temporalLiteral(c.Type, "bigint") + text
 	case to == nil:
 	case kind == sqlval.Decimal && numeric(to.Type) && bytes.IndexByte(v, '.') >= 0:
 		return strings.TrimSuffix(strings.TrimRight(text, "0"), ".") // what a quotient's digits were filled up with

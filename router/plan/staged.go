@@ -97,6 +97,9 @@ type StagedWrite struct {
 	Alias string
 	// Kept says what is kept of the table elsewhere; nil for most.
 	Kept *Kept
+	// Met is of an Add; nil where the Staged's Tail says what is done with a row
+	// that is met.
+	Met *Met
 	// InOrder: a Change writes one row after the other, as they were read: a
 	// later one may be ignored because of what an earlier one was given.
 	InOrder bool
@@ -173,6 +176,8 @@ type BoundStaged struct {
 	// Reads, Tail, Returning and the first write's Set as SQL.
 	SQL                  []string
 	Tail, Returning, Set string
+	// Met are the pieces of the first write's Met.
+	Met []string
 	// Rows are Literals.
 	Rows [][]string
 }
@@ -195,6 +200,9 @@ func (b *binder) staged(n *Staged) {
 	if len(n.Writes) == 1 {
 		set, _ := b.render(nil, nil, n.Writes[0].Set, at{from: b.Args.Len()})
 		out.Set = string(set)
+		if m := n.Writes[0].Met; m != nil {
+			out.Met = b.bindMet(m)
+		}
 	}
 	for _, row := range n.Literals {
 		values := make([]string, len(row))
@@ -230,6 +238,12 @@ func (w *StagedWrite) line() string {
 	}
 	switch w.Kind {
 	case StagedAdd:
+		if w.Met != nil {
+			list += "), update what is met ("
+			for i := range w.Met.Set {
+				list += w.Met.Set[i].SQL.String() + w.Met.Set[i].New
+			}
+		}
 		return "insert into " + w.Table.Table + " (" + list + ")"
 	case StagedChange:
 		return "update " + w.Table.Table + " by (" + keys + ") set (" + list + ")"

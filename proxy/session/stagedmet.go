@@ -1,0 +1,154 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/router/plan"
+)
+
+// ON DUPLICATE KEY UPDATE by UPDATEs (plan.Met): a row is inserted under a
+// savepoint; where it meets another one, that is changed by a statement of its
+// own, which may read other tables and move the row.
+
+// addMet inserts the rows, all at once where none of them meets another.
+func (w *stagedWrites) addMet(ctx context.Context, rows [][]string) error {
+	if !w.n.Ignore && len(rows) > 1 {
+		switch met, err := w.try(ctx, func() (bool, error) { return false, w.insert(ctx, rows) }); {
+		case err != nil:
+			return err
+		case !met:
+			return nil
+		}
+	}
+	for _, row := range rows {
+		if err := w.addOrChange(ctx, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addOrChange inserts one row or changes the one it meets.
+func (w *stagedWrites) addOrChange(ctx context.Context, row []string) error {
+	for range keptAttempts {
+		var told diagnostics
+		met, err := w.try(ctx, func() (bool, error) {
+			before := w.sum.AffectedRows
+			err := w.insert(ctx, [][]string{row})
+			told = w.session.diag
+			return w.n.Ignore && w.sum.AffectedRows == before, err
+		})
+		if err != nil || !met {
+			return err
+		}
+		where, err := w.metWhere(ctx, row)
+		switch {
+		case err != nil:
+			return err
+		case where != "":
+			return w.changeWhere(ctx, row, where)
+		case w.n.Ignore:
+			w.session.diag = told // why it is left out
+			return nil
+		}
+	}
+	return w.met
+}
+
+// metWhere is the condition for the row that the new one meets first, which is
+// locked; empty where there is none any more.
+func (w *stagedWrites) metWhere(ctx context.Context, row []string) (string, error) {
+	for i := range w.now.Met.Keys {
+		k := &w.now.Met.Keys[i]
+		values := written(k, row, nil)
+		if slices.ContainsFunc(values, func(v string) bool { return isNull(v) || isDefault(v) }) {
+			continue
+		}
+		where := equals(k.Columns, values)
+		rows, err := w.readMet(ctx, []string{"1"}, where)
+		if err != nil || len(rows) > 0 {
+			return where, err
+		}
+	}
+	return "", nil
+}
+
+// readMet reads expressions over the row.
+func (w *stagedWrites) readMet(ctx context.Context, list []string, where string) ([][]string, error) {
+	to := &stagedRowset{left: w.rows.left, noBackslash: w.rows.noBackslash, operands: true}
+	n := &plan.BoundStaged{Staged: &plan.Staged{Writes: []plan.StagedWrite{{Kind: plan.StagedRemove, Keys: list}}}}
+	err := w.session.readStaged(ctx, n, "SELECT "+strings.Join(list, ", ")+" FROM "+w.table()+" WHERE "+where+" FOR UPDATE", to)
+	return to.rows, err
+}
+
+// changeWhere runs the UPDATE of the row that is met.
+func (w *stagedWrites) changeWhere(ctx context.Context, row []string, where string) error {
+	values, err := w.newValues(ctx, row, where)
+	if err != nil {
+		return err
+	}
+	var set strings.Builder
+	for i := range w.now.Met.Set {
+		if w.now.Met.Set[i].New != "" {
+			set.WriteString(values[0])
+			values = values[1:]
+		}
+		set.WriteString(w.n.Met[i])
+	}
+	s := w.session
+	s.mayStage = true
+	_, out, err := s.inner(ctx, []byte("UPDATE "+w.ignore()+w.table()+" SET "+set.String()+" WHERE "+where), s.out)
+	s.mayStage = false
+	if err != nil {
+		return err
+	}
+	var matched, changed uint64
+	_, _ = fmt.Sscanf(string(out.OK.Info), "Rows matched: %d  Changed: %d", &matched, &changed) // zero where it says something else
+	switch w.counts[1] += changed; {
+	case changed > 0:
+		w.sum.AffectedRows += 2
+	case s.c.Capabilities&capFoundRows != 0:
+		w.sum.AffectedRows++
+	}
+	return nil
+}
+
+// newValues are the values of Met.Set's News, as they would have been stored. So
+// the row is put in the place of the one it meets, read, and all that undone.
+func (w *stagedWrites) newValues(ctx context.Context, row []string, where string) ([]string, error) {
+	var list []string
+	for i := range w.now.Met.Set {
+		if e := w.now.Met.Set[i].New; e != "" {
+			list = append(list, e)
+		}
+	}
+	if len(list) == 0 {
+		return nil, nil
+	}
+	var names []string
+	for _, c := range w.now.Columns {
+		names = append(names, quoteName(c.Name))
+	}
+	s := w.session
+	if err := s.tx.Savepoint(ctx, keptPoint); err != nil {
+		return nil, err
+	}
+	if _, _, err := w.silently(ctx, "DELETE FROM "+w.table()+" WHERE "+where); err != nil {
+		return nil, err
+	}
+	if _, _, err := w.silently(ctx, "INSERT "+w.ignore()+"INTO "+w.table()+" ("+strings.Join(names, ", ")+") VALUES ("+strings.Join(row, ", ")+")"); err != nil {
+		return nil, err
+	}
+	rows, err := w.readMet(ctx, list, where)
+	if err != nil {
+		return nil, err
+	}
+	if len(rows) != 1 {
+		return nil, sqlerr.Refuse("ON DUPLICATE KEY UPDATE by new values of "+w.now.Table.Table, "the new row is stored with other values in its key than it was given", "give the values as they are stored")
+	}
+	return rows[0], s.tx.RollbackTo(ctx, keptPoint)
+}
