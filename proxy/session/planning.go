@@ -29,6 +29,8 @@ type planned struct {
 	session bool
 	// beyond is what it does that no table's name shows; see access.go.
 	beyond reach
+	// called is the procedure of a CALL.
+	called plan.TableName
 	// views are the logical views it reads, nil for none; tables then has
 	// theirs behind the named ones.
 	views *viewsRead
@@ -268,7 +270,10 @@ func (s *Session) planNew(cat *catalog.Catalog, text []byte) (*planned, error) {
 	}
 	e.throughViews(cat, s.settings.db, st)
 	if mayReachBeyond(e.kind) { // whoever plans it: plans are shared by users
-		e.beyond = beyondTables(e, scan(string(text), s.settings.mode))
+		tokens := scan(string(text), s.settings.mode)
+		if e.beyond = beyondTables(e, tokens); e.kind == parser.KindCall {
+			e.called = calledName(tokens)
+		}
 	}
 	return e, nil
 }

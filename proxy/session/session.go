@@ -159,6 +159,7 @@ type Session struct {
 	tx         *txn.Tx[*backend.Conn]
 	staging    bool                         // the statement is a part of a staged write
 	movable    map[plan.TableName]time.Time // when a table's rows were found to be movable
+	callable   map[plan.TableName]time.Time // when a procedure was found to be one that may be called
 	// answersBinary: such a part's rows are a prepared statement's answer.
 	answersBinary bool
 	lookups       bool            // lookup tables may be asked where rows are

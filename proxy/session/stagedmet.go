@@ -100,14 +100,20 @@ func (w *stagedWrites) changeWhere(ctx context.Context, row []string, where stri
 		set.WriteString(w.n.Met[i])
 	}
 	s := w.session
+	change := w.table() + " SET " + set.String() + " WHERE " + where
 	s.mayStage = true
-	_, out, err := s.inner(ctx, []byte("UPDATE "+w.ignore()+w.table()+" SET "+set.String()+" WHERE "+where), s.out)
+	_, out, err := s.inner(ctx, []byte("UPDATE "+w.ignore()+change), s.out)
 	s.mayStage = false
 	if err != nil {
 		return err
 	}
 	var matched, changed uint64
 	_, _ = fmt.Sscanf(string(out.OK.Info), "Rows matched: %d  Changed: %d", &matched, &changed) // zero where it says something else
+	if w.n.Ignore && changed == 0 && s.onMariaDB() {
+		if err := w.warnTaken(ctx, "UPDATE "+change); err != nil {
+			return err
+		}
+	}
 	switch w.counts[1] += changed; {
 	case changed > 0:
 		w.sum.AffectedRows += 2
@@ -115,6 +121,23 @@ func (w *stagedWrites) changeWhere(ctx context.Context, row []string, where stri
 		w.sum.AffectedRows++
 	}
 	return nil
+}
+
+// warnTaken warns of a change that IGNORE has left out because another row has
+// its key, of which MariaDB's UPDATE says nothing and its INSERT does.
+func (w *stagedWrites) warnTaken(ctx context.Context, update string) error {
+	s := w.session
+	if err := s.tx.Savepoint(ctx, keptPoint); err != nil {
+		return err
+	}
+	s.mayStage = true
+	_, _, err := w.silently(ctx, update)
+	s.mayStage = false
+	if e := sqlerr.From(err); err != nil && e.Code == errDuplicate {
+		s.diag.rows = append(s.diag.rows, diagnostic{"Warning", e.Code, e.Message})
+		s.diag.count++
+	}
+	return s.tx.RollbackTo(ctx, keptPoint)
 }
 
 // newValues are the values of Met.Set's News, as they would have been stored. So

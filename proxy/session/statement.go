@@ -103,6 +103,11 @@ func (s *Session) dispatch(ctx context.Context, e *planned, args plan.Args, para
 			return s.failed(ctx, err)
 		}
 	}
+	if e.kind == parser.KindCall {
+		if err := s.mayCall(ctx, e.called); err != nil {
+			return s.failed(ctx, err)
+		}
+	}
 	if e.hints.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, e.hints.Timeout)
