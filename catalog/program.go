@@ -9,7 +9,9 @@ import (
 
 // placed is a name where a program's text may have a table's, with the
 // database before it, if it has one.
-var placed = regexp.MustCompile("(?i)(?:\\b(?:from|join|into|update|table|insert|replace|delete|ignore|low_priority|quick|truncate)|,)\\s+((?:`(?:[^`]|``)+`|[\\w$]+)\\s*\\.\\s*)?(`(?:[^`]|``)+`|[\\w$\u0080-\U0010ffff]+)")
+var placed = regexp.MustCompile("(?i)(?:\\b" + beforeTable + "(?:\\s+" + beforeTable + ")*|,)\\s+((?:`(?:[^`]|``)+`|[\\w$]+)\\s*\\.\\s*)?(`(?:[^`]|``)+`|[\\w$\u0080-\U0010ffff]+)")
+
+const beforeTable = `(?:from|join|into|update|table|insert|replace|delete|ignore|low_priority|quick|truncate)`
 
 // writes are the words before the name of a table that is written.
 var writes = regexp.MustCompile(`(?i)^(into|update|insert|replace|delete|truncate|table|ignore|low_priority|quick)\b`)

@@ -69,6 +69,7 @@ func CheckLive(ctx context.Context, cfg *config.Config, servers Servers, now tim
 	var out []Finding
 	out = append(out, r.clusterFindings(ctx, cat)...)
 	for _, schema := range cat.Schemas {
+		out = append(out, r.programFindings(ctx, cat, schema)...)
 		for _, t := range schema.Tables {
 			name := TableName{schema.Name, t.Name}
 			out = append(out, r.tableFindings(ctx, name, t, &facts)...)

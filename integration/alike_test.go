@@ -103,3 +103,49 @@ INSERT INTO h VALUES (7, 4, 2), (3, 3, 3), (8, 8, 8) ON DUPLICATE KEY UPDATE v =
 `, "SELECT 1, id, k, v, d, f FROM b UNION ALL SELECT 2, id, '', v, NULL, 0 FROM o UNION ALL SELECT 3, id, '', v, NULL, 0 FROM g UNION ALL SELECT 4, id, u, v, NULL, 0 FROM h ORDER BY 1, 2, 3, 4")
 	})
 }
+
+// A stored program that names a sharded table is not run: on its one server a
+// table of that name may be left over.
+func TestStoredProgramsOfShardedTables(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *serverSet) {
+		clusters := s.Clusters(t)
+		dropSchema(t, clusters, "called")
+		t.Cleanup(func() { dropSchema(t, clusters, "called") })
+		p := startServal(t, s, settings{Schema: "called", Tables: "b: {shard: hash(id), shards: 4, on: [c0, c1]}\n"})
+		c := oneConn(t, p.open(t, ""))
+		mustExec(t, c, "CREATE DATABASE called", "USE called", "CREATE TABLE b (id INT PRIMARY KEY, v INT)", "CREATE TABLE h (id INT PRIMARY KEY, v INT)", "INSERT INTO b VALUES (1, 1), (2, 2)")
+		home := clusters[0].Primary.DB()
+		mustExec(t, home, "CREATE TABLE called.b (id INT PRIMARY KEY, v INT)", "INSERT INTO called.b VALUES (55, 55)",
+			"CREATE PROCEDURE called.writes() UPDATE b SET v = v + 1", "CREATE PROCEDURE called.within() CALL called.writes()",
+			"CREATE PROCEDURE called.prepares() BEGIN SET @x = 'UPDATE called.b SET v = v + 1'; PREPARE s FROM @x; EXECUTE s; END",
+			"CREATE PROCEDURE called.elsewhere() INSERT INTO h VALUES (1, 1)")
+		for _, name := range []string{"writes", "called.writes", "within", "`prepares`"} {
+			_, err := c.ExecContext(t.Context(), "CALL "+name+"()")
+			require.ErrorContains(t, err, "names b, whose rows are on several servers", name)
+		}
+		mustExec(t, c, "CALL elsewhere()")
+		require.Equal(t, "1", one(t, c, "SELECT v FROM h"))
+		require.Equal(t, "55", one(t, oneConn(t, home), "SELECT v FROM called.b"))
+		out, err := runServal("check", "-c", p.Config, "--live")
+		require.Error(t, err)
+		require.Contains(t, out, "the procedure writes on cluster c0 names it")
+		require.NotContains(t, out, "elsewhere")
+	})
+}
+
+// A YEAR takes a column's TIME for a number, on MySQL; an expression's is of
+// this year.
+func TestTimeOfAColumnForAYear(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *serverSet) {
+		compareAll(t, s, "years", "y: {shard: hash(id), shards: 4, on: [c0, c1]}\n", `
+CREATE TABLE y (id INT PRIMARY KEY, yr YEAR, tm TIME)
+INSERT INTO y VALUES (1, 2000, '10:11:12'), (2, 2000, '-01:00:00'), (3, 2000, '00:00:00'), (4, 2000, '00:20:20')
+UPDATE y a JOIN y b ON a.id = b.id + 1 SET a.yr = b.tm WHERE a.id = 2
+UPDATE y a JOIN y b ON a.id = b.id + 1 SET a.yr = b.tm WHERE a.id = 3
+UPDATE y a JOIN y b ON a.id = b.id + 1 SET a.yr = b.tm WHERE a.id = 4
+UPDATE y a JOIN y b ON a.id = b.id - 1 SET a.yr = b.tm WHERE a.id = 3
+INSERT INTO y (id, yr) SELECT id + 10, tm FROM y WHERE id = 4
+INSERT INTO y (id, yr) SELECT id + 10, tm FROM y WHERE id = 1
+`, "SELECT * FROM y ORDER BY id")
+	})
+}

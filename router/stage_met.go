@@ -35,6 +35,9 @@ func (s *staging) updatesMet(n *ast.InsertStmt, t *ref, w *plan.StagedWrite) boo
 		if c == nil {
 			return false
 		}
+		if s.st.RowAlias() == nil {
+			m.Values++
+		}
 		read := quoteName(c.Name)
 		if c.DataType == "float" {
 			read += allDigits

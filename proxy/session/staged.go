@@ -64,7 +64,7 @@ func (s *Session) runStaged(ctx context.Context, n *plan.BoundStaged) (out execu
 	s.binary, s.staging, s.lookups = false, true, false
 	s.settings.unset("sql_select_limit")
 	s.settings.set("character_set_results", "utf8mb4")
-	rows := &stagedRowset{left: s.deps.Limits.MemoryBudget, noBackslash: saved.mode&parser.NoBackslashEscapes != 0}
+	rows := &stagedRowset{left: s.deps.Limits.MemoryBudget, noBackslash: saved.mode&parser.NoBackslashEscapes != 0, timesCount: !s.onMariaDB()}
 	if rows.left <= 0 {
 		rows.left = defaultStagedMemory
 	}
@@ -163,6 +163,9 @@ type stagedRowset struct {
 	noBackslash bool
 	// operands: what is for no column is part of an expression.
 	operands bool
+	// timesCount: a column's TIME is the number 101112 to a YEAR, where an
+	// expression's is this year (MySQL).
+	timesCount bool
 }
 
 // limitedBuffer is what a read's answer is kept in.

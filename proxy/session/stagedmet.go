@@ -16,6 +16,12 @@ import (
 
 // addMet inserts the rows, all at once where none of them meets another.
 func (w *stagedWrites) addMet(ctx context.Context, rows [][]string) error {
+	for range w.now.Met.Values {
+		if s := w.session; !s.onMariaDB() {
+			s.diag.rows = append(s.diag.rows, diagnostic{level: "Warning", code: 1287, message: valuesDeprecated})
+			s.diag.count++
+		}
+	}
 	if !w.n.Ignore && len(rows) > 1 {
 		switch met, err := w.try(ctx, func() (bool, error) { return false, w.insert(ctx, rows) }); {
 		case err != nil:
@@ -31,6 +37,10 @@ func (w *stagedWrites) addMet(ctx context.Context, rows [][]string) error {
 	}
 	return nil
 }
+
+// valuesDeprecated is what MySQL says of VALUES() there.
+const valuesDeprecated = "'VALUES function' is deprecated and will be removed in a future release. Please use an alias (INSERT INTO ... VALUES (...) AS alias) " +
+	"and replace VALUES(col) in the ON DUPLICATE KEY UPDATE clause with alias.col instead"
 
 // addOrChange inserts one row or changes the one it meets.
 func (w *stagedWrites) addOrChange(ctx context.Context, row []string) error {
@@ -134,7 +144,7 @@ func (w *stagedWrites) warnTaken(ctx context.Context, update string) error {
 	_, _, err := w.silently(ctx, update)
 	s.mayStage = false
 	if e := sqlerr.From(err); err != nil && e.Code == errDuplicate {
-		s.diag.rows = append(s.diag.rows, diagnostic{"Warning", e.Code, e.Message})
+		s.diag.rows = append(s.diag.rows, diagnostic{level: "Warning", code: e.Code, message: e.Message})
 		s.diag.count++
 	}
 	return s.tx.RollbackTo(ctx, keptPoint)

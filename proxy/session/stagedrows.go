@@ -107,6 +107,8 @@ func (t *stagedRowset) literal(c wire.Column, to *plan.StagedColumn, v []byte) s
 		return text + "e0" // 2.5 as an exact number is rounded to 3, as a DOUBLE to 2
 	case kind == sqlval.Temporal && numeric(to.Type) && strings.HasPrefix(string(v), "0000-00-00"):
 		return "0"
+	case t.timesCount && c.Type == wire.TypeTime && to.Type == "year" && len(c.OrgTable) > 0:
+		return strings.ReplaceAll(string(v), ":", "")
 	case kind == sqlval.Temporal:
 		return temporalLiteral(c.Type, to.Type) + text
 	case c.Type == wire.TypeBit && numeric(to.Type) && len(v) <= 8:

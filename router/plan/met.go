@@ -5,8 +5,9 @@ package plan
 type Met struct {
 	// Keys are the unique keys by which a row is met, the primary key first.
 	Keys []KeptKey
-	// Set are the UPDATE's assignments.
-	Set []MetPiece
+	// Set are the UPDATE's assignments, in which VALUES() stood Values times.
+	Set    []MetPiece
+	Values int
 }
 
 // MetPiece is SQL; or New, an expression over the row that was to be inserted,
