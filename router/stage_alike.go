@@ -17,7 +17,7 @@ import (
 // checksum over their columns, and of the sharding key, which finds the shard.
 // list is what is read for it; nil where a column cannot be compared so.
 func (s *staging) tellRow(t *ref, w *plan.StagedWrite) (list plan.Template) {
-	if !t.columnsKnown() || len(s.uniques(t)) > 0 {
+	if !t.columnsKnown() || len(s.uniques(t)) > 0 || ofFamily(t) {
 		return nil
 	}
 	w.Limited, w.Joined = !s.spans.Limit.Empty(), len(s.block0().refs) > 1 || len(s.block0().derived) > 0
@@ -56,6 +56,11 @@ func (s *staging) tellRow(t *ref, w *plan.StagedWrite) (list plan.Template) {
 		list = append(list, text(quoteName(t.alias)+"."+quoteName(k)+", ")...)
 	}
 	return append(list, labelled(text(sum), len(t.entry.Columns)+1)...)
+}
+
+// ofFamily: rows of t follow another table's, or are followed.
+func ofFamily(t *ref) bool {
+	return t.entry != nil && (t.placement().Follows() != nil || len(t.entry.Followers) > 0)
 }
 
 // comparable is an expression of a column ? that is not NULL and the same for

@@ -21,7 +21,7 @@ func (s *staging) changesElsewhere(n *ast.InsertStmt, t *ref) bool {
 // cannot be.
 func (s *staging) updatesMet(n *ast.InsertStmt, t *ref, w *plan.StagedWrite) bool {
 	columns := insertColumns(n, t)
-	if len(s.uniques(t)) > 0 || t.entry.AutoIncrement != "" && !containsFold(columns, t.entry.AutoIncrement) || !s.ownColumns(n, t, columns) {
+	if len(s.uniques(t)) > 0 || ofFamily(t) || t.entry.AutoIncrement != "" && !containsFold(columns, t.entry.AutoIncrement) || !s.ownColumns(n, t, columns) {
 		return false
 	}
 	set, values, ok := s.st.NewValues(s.spans.OnDuplicate, columns)
