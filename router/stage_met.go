@@ -14,7 +14,7 @@ import (
 
 // changesElsewhere: a row that is met is not changed by its shard alone.
 func (s *staging) changesElsewhere(n *ast.InsertStmt, t *ref) bool {
-	return len(n.OnDuplicate) > 0 && (updatesByQuery(n) || t.sharded() && s.assignsKey(n, t))
+	return len(n.OnDuplicate) > 0 && (updatesByQuery(n) || t.sharded() && s.assignsKey(n, t) || n.Select != nil && !s.ownColumns(n, t, insertColumns(n, t)))
 }
 
 // updatesMet makes the INSERT change the rows it meets by UPDATEs; false where that

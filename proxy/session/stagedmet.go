@@ -17,7 +17,7 @@ import (
 // addMet inserts the rows, all at once where none of them meets another.
 func (w *stagedWrites) addMet(ctx context.Context, rows [][]string) error {
 	for range w.now.Met.Values {
-		if s := w.session; !s.onMariaDB() {
+		if s := w.session; !s.onMariaDB() && !w.binary { // to a prepared one it is said when it is prepared
 			s.diag.rows = append(s.diag.rows, diagnostic{level: "Warning", code: 1287, message: valuesDeprecated})
 			s.diag.count++
 		}
