@@ -120,6 +120,9 @@ func (f *family) put(ctx context.Context) error {
 // otherThan is the condition that a foreign key is none of a follower's: the rows
 // that follow are gone before those are deleted that move.
 func otherThan(t *catalog.Table) string {
+	if t == nil { // a table at home
+		return ""
+	}
 	seen := map[string]bool{}
 	var names []string
 	for _, child := range t.Followers {
