@@ -3,6 +3,9 @@ package router
 import (
 	"strings"
 
+	"github.com/pingcap/tidb/pkg/parser/ast"
+	"github.com/pingcap/tidb/pkg/parser/opcode"
+
 	"github.com/servaldb/serval/router/plan"
 )
 
@@ -18,16 +21,64 @@ func (s *scopes) partsCondition(r *ref, counts func(*group) bool) plan.Cond {
 	if r.arms != nil {
 		return nil
 	}
-	pl := r.placement()
 	var all plan.And
-	for i := range pl.Parts {
-		name := pl.Parts[i].Column.Name
-		named := func(column string) bool { return strings.EqualFold(column, name) }
-		if c := s.columnCondition(r, name, named, counts); c != nil {
-			all = append(all, plan.PartOf{Part: pl.Part(i), Stride: pl.Parts[i].Stride, Index: i, Of: pl, Cond: c})
+	for i, column := range r.placement().Keys() {
+		if c := s.columnCondition(r, column, namedAs(column), counts); c != nil {
+			all = append(all, partOf(r, i, c))
+		}
+	}
+	for i := range s.conjuncts {
+		c := &s.conjuncts[i]
+		if !counts(c.group) {
+			continue
+		}
+		if cond := s.alternatives(r, c); cond != nil && (r.group == c.group || rejectsNull(cond)) {
+			all = append(all, cond)
 		}
 	}
 	return oneOf(all)
+}
+
+func namedAs(name string) func(string) bool {
+	return func(column string) bool { return strings.EqualFold(column, name) }
+}
+
+func partOf(r *ref, i int, c plan.Cond) plan.Cond {
+	pl := r.placement()
+	return plan.PartOf{Part: pl.Part(i), Stride: pl.Parts[i].Stride, Index: i, Of: pl, Cond: c}
+}
+
+// mostAlternatives bounds the sides of an OR that are looked at one by one.
+const mostAlternatives = 64
+
+// alternatives is what an OR says of several columns: each of its sides by
+// itself. Nil where one of them says nothing of any.
+func (s *scopes) alternatives(r *ref, c *conjunct) plan.Cond {
+	var sides plan.Or
+	rest := []ast.ExprNode{c.expr}
+	for len(rest) > 0 {
+		e := strip(rest[0])
+		rest = rest[1:]
+		if or, ok := e.(*ast.BinaryOperationExpr); ok && or.Op == opcode.LogicOr {
+			rest = append(rest, or.L, or.R)
+			continue
+		}
+		var all plan.And
+		for i, column := range r.placement().Keys() {
+			k := keyConds{st: s.st, block: c.block, ref: r, column: column, named: namedAs(column)}
+			if cond := k.of(e); cond != nil {
+				all = append(all, partOf(r, i, cond))
+			}
+		}
+		if len(all) == 0 || len(sides) == mostAlternatives {
+			return nil
+		}
+		sides = append(sides, oneOf(all))
+	}
+	if len(sides) < 2 {
+		return nil // said of each column already
+	}
+	return sides
 }
 
 // partsAtMostOne: the conditions leave one place of each part, or of one that

@@ -63,6 +63,8 @@ func rejectsNull(c plan.Cond) bool {
 		return !c.NullSafe
 	case plan.Range, plan.Part, plan.None:
 		return true
+	case plan.PartOf:
+		return rejectsNull(c.Cond)
 	case plan.And:
 		for _, x := range c {
 			if rejectsNull(x) {
