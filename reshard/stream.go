@@ -147,7 +147,7 @@ func (s *stream) begin(ctx context.Context) error {
 		return fmt.Errorf("cluster %s: %w", s.cluster, err)
 	}
 	if s.resume == "" {
-		position, err := s.m.primaryGTIDs(ctx, s.cluster)
+		position, err := s.visible(ctx)
 		if err != nil {
 			return err
 		}
@@ -167,6 +167,39 @@ func (s *stream) begin(ctx context.Context) error {
 	defer s.mu.Unlock()
 	s.mu.read, s.mu.settled, s.mu.saved = set, s.resume, s.resume
 	return nil
+}
+
+// visible is a position all of whose transactions any later read sees. MySQL's
+// gtid_executed is one; what MariaDB has in its binlog may not be committed in the
+// engine yet, but a consistent snapshot tells its place in the binlog.
+func (s *stream) visible(ctx context.Context) (set string, err error) {
+	if s.flavor != topology.FlavorMariaDB {
+		return s.m.primaryGTIDs(ctx, s.cluster)
+	}
+	err = s.m.with(ctx, s.cluster, func(c *backend.Conn) error {
+		if err := exec(c, "START TRANSACTION WITH CONSISTENT SNAPSHOT"); err != nil {
+			return err
+		}
+		at := map[string]string{}
+		err := query(c, "SHOW STATUS LIKE 'binlog_snapshot_%'", func(row [][]byte) error {
+			at[strings.ToLower(string(row[0]))] = string(row[1])
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		file, pos := at["binlog_snapshot_file"], at["binlog_snapshot_position"]
+		if file == "" || pos == "" {
+			return errors.New("its primary does not tell the place of a snapshot in its binlog")
+		}
+		return errors.Join(query(c, "SELECT BINLOG_GTID_POS("+quote(file)+", "+pos+")", func(row [][]byte) error {
+			if set = string(row[0]); row[0] == nil {
+				return errors.New("its primary does not know the GTIDs of a snapshot")
+			}
+			return nil
+		}), exec(c, "ROLLBACK"))
+	})
+	return set, err
 }
 
 // look reads what the server is, and refuses one whose binlog does not have the rows.
@@ -329,17 +362,19 @@ func (s *stream) follow(ctx context.Context) error {
 	clear(s.rows)
 	h := &handler{s: s, ctx: ctx}
 	syncer := replication.NewBinlogSyncer(s.syncerConfig(addr, h))
+	var watching sync.WaitGroup
 	// Close waits for the reader, which ends when ctx does.
 	defer func() {
 		cancel()
 		syncer.Close()
+		watching.Wait()
 	}()
 	events, err := syncer.StartSyncGTID(position)
 	if err != nil {
 		return err
 	}
 	s.setWhy("")
-	go s.watch(ctx, cancel, addr)
+	watching.Go(func() { s.watch(ctx, cancel, addr) })
 	_, err = events.GetEvent(ctx) // all events go to the handler; this is the end
 	if h.err != nil {
 		return h.err
