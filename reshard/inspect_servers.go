@@ -8,7 +8,7 @@ import (
 )
 
 // settingsSQL asks a primary for what a job needs of it.
-const settingsSQL = "SELECT VERSION(), @@GLOBAL.log_bin, @@GLOBAL.binlog_format, @@GLOBAL.max_allowed_packet, @@datadir, @@GLOBAL.server_id"
+const settingsSQL = "SELECT VERSION(), @@GLOBAL.log_bin, @@GLOBAL.binlog_format, @@GLOBAL.max_allowed_packet, @@datadir, @@GLOBAL.server_id, @@GLOBAL.binlog_row_image"
 
 // clusters looks at the servers: what is read must be followed in the binlog,
 // what is written must take the largest row that was read.
@@ -25,7 +25,7 @@ func (p *planner) clusters(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("cluster %s: %w", name, err)
 		}
-		if len(rows) != 1 || len(rows[0]) != 6 {
+		if len(rows) != 1 || len(rows[0]) != 7 {
 			return fmt.Errorf("cluster %s: unexpected answer to VERSION()", name)
 		}
 		r := rows[0]
@@ -68,6 +68,11 @@ func (p *planner) followed(ctx context.Context, cluster string, r [][]byte) erro
 	}
 	if string(r[5]) == "0" {
 		p.once("give each server a server_id of its own", "cluster %s has server_id = 0, and gives its binlog to nobody", cluster)
+	}
+	if image := string(r[6]); image != "FULL" {
+		o := Obstacle{What: "cluster " + cluster + " has binlog_row_image = " + image + ": a statement that changes one of several columns of a primary key would stop the job",
+			Do: "SET GLOBAL binlog_row_image = FULL, if there are such statements", Remark: true}
+		p.obstacles = append(p.obstacles, o)
 	}
 	if !maria {
 		rows, err := p.servers.Select(ctx, cluster, "SELECT @@GLOBAL.gtid_mode")
