@@ -62,6 +62,7 @@ func followRefusals(t *testing.T, s *serverSet, p *serval, primary, schema strin
 		require.ErrorContains(t, err, "foreign_key_checks", sql)
 	}
 	mustExec(t, c, "INSERT INTO bills VALUES (50, 50, 1)", "SET foreign_key_checks = 1")
+	mustExec(t, c, "SET @was = @@foreign_key_checks, foreign_key_checks = 0", "SET foreign_key_checks = @was", "UPDATE bills SET owner = 51 WHERE id = 50") // as mysqldump does
 
 	past := oneConn(t, openDB(t, primary, schema+"_0"))
 	mustExec(t, past, "SET foreign_key_checks = 0", "INSERT INTO `lines` VALUES (4711, 1, 'lost', 0)", "SET foreign_key_checks = 1")

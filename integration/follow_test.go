@@ -12,6 +12,8 @@ const followTables = `
 bills: {shard: hash(owner), shards: 4, on: [c0, c1], unique: [id]}
 lines: {like: bills, through: bill_id}
 notes: {like: bills, through: bill_id, auto_increment: id}
+parcels: {shard: hash(town), shards: 3, on: [c1, c0], unique: [code, label], layout: tables}
+stops: {like: parcels, through: code, references: code}
 `
 
 var followCreates = []string{
@@ -20,6 +22,10 @@ var followCreates = []string{
 		" CONSTRAINT of_bill FOREIGN KEY (bill_id) REFERENCES bills (id))",
 	"CREATE TABLE notes (id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, bill_id BIGINT, text VARCHAR(40), KEY (bill_id)," +
 		" CONSTRAINT note_of_bill FOREIGN KEY (bill_id) REFERENCES bills (id) ON DELETE SET NULL ON UPDATE CASCADE)",
+	"CREATE TABLE parcels (id BIGINT NOT NULL, town VARCHAR(20) NOT NULL, name VARCHAR(20), code VARCHAR(20), label INT, PRIMARY KEY (id, town), UNIQUE (code), UNIQUE (label))" +
+		" DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
+	"CREATE TABLE stops (code VARCHAR(20) NOT NULL, at INT NOT NULL, PRIMARY KEY (code, at), CONSTRAINT of_parcel FOREIGN KEY (code) REFERENCES parcels (code) ON DELETE CASCADE ON UPDATE CASCADE)" +
+		" DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
 }
 
 // Tables that follow another one through a foreign key: each statement of the
@@ -44,7 +50,7 @@ func TestFollow(t *testing.T) {
 				for _, c := range cases {
 					followStep(t, o, c, way)
 				}
-				for _, table := range []string{"notes", "`lines`", "bills"} {
+				for _, table := range []string{"notes", "`lines`", "bills", "stops", "parcels"} {
 					o.both(t, "DROP TABLE "+table)
 				}
 			})
@@ -69,7 +75,7 @@ func followStep(t *testing.T, o *oracle, c statementCase, way string) {
 	if diff := compare(m.sql, want, got); diff != "" {
 		o.fail(t, c, m, diff)
 	}
-	for _, q := range []string{"SELECT * FROM bills", "SELECT * FROM `lines`", "SELECT bill_id, text FROM notes"} {
+	for _, q := range []string{"SELECT * FROM bills", "SELECT * FROM `lines`", "SELECT bill_id, text FROM notes", "SELECT * FROM parcels", "SELECT * FROM stops"} {
 		q := mode{sql: q}
 		if diff := compare(q.sql, observe(t.Context(), o.plain, q), observe(t.Context(), o.serval, q)); diff != "" {
 			o.fail(t, c, m, "afterwards the rows differ: "+q.sql+": "+diff)

@@ -20,6 +20,11 @@ func (b *between) keys(t *Table, before, after *catalog.Table) {
 		b.refuse(name, "its new sharding column "+t.To.Column.Name+" is not there, or of a type that "+t.To.Algorithm.Name()+" does not take", "change the column or the rule")
 	}
 	for _, x := range []*catalog.Table{before, after} {
+		if x != nil && (x.Placement.Follows() != nil || len(x.Followers) > 0) {
+			b.refuse(name, "its rows follow those of another table by through:, or others follow them, and all of them would have to move at once",
+				"take through: out of the rules first")
+			return
+		}
 		if x != nil && len(x.WantsUnique) > 0 && !sameKey(t.From, t.To) && (x == before || lookupThere(after)) {
 			b.refuse(name, "the lookup tables of its unique: hold the sharding column, which would be another one",
 				"take unique: out before, and add it when the table has moved")
