@@ -88,6 +88,15 @@ type Schema struct {
 	Home string
 	// Tables by name (lower case where FoldNames).
 	Tables map[string]*Table
+	// NewTables is by what a table gets a rule that has none when it is created;
+	// nil: it lives in Home.
+	NewTables *NewTables
+}
+
+// NewTables is the sharding column of tables to come.
+type NewTables struct {
+	// Column they must have; empty: the one of their primary key.
+	Column string
 }
 
 // Table is one logical table that has a rule, or whose columns are known.

@@ -48,6 +48,9 @@ type Config struct {
 	// LocalInfile allows LOAD DATA LOCAL, by which a client sends a file.
 	LocalInfile bool
 	Off         Off
+	// base is the configuration that With made this one of, with given; nil: none.
+	base  *Config
+	given []Given
 	// sections are the file's keys, for Changes.
 	sections []section
 }
@@ -140,7 +143,10 @@ type Schema struct {
 	// Home is the cluster of its tables without a rule.
 	Home   string
 	Tables []Table
-	Line   int
+	// NewTables is the rule that tables get which are created through Serval and
+	// have none; nil: they live in Home.
+	NewTables *Table
+	Line      int
 }
 
 // Layout is where a sharded table's shards stand.

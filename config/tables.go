@@ -19,6 +19,8 @@ type rawSchema struct {
 	Schema
 	homeLine int
 	tables   []*rawTable
+	// newTables is new_tables: as written, nil for none.
+	newTables *rawTable
 }
 
 // rawTable is a rule as written.
@@ -47,6 +49,7 @@ func (r *reader) readSchemas(n *yaml.Node) {
 					s.tables = append(s.tables, r.table(e))
 				}
 			},
+			"new_tables": func(n *yaml.Node) { r.newTables(n, s) },
 		})
 		r.schemas = append(r.schemas, s)
 	}
@@ -191,6 +194,7 @@ func (r *reader) rules() {
 			s.Tables = append(s.Tables, t.Table)
 		}
 		r.lookups(s)
+		r.newTablesRule(s)
 		r.cfg.Schemas = append(r.cfg.Schemas, s.Schema)
 	}
 }

@@ -74,6 +74,12 @@ func (b *builder) add(line int, do, what string, args ...any) {
 
 func (b *builder) schema(s *config.Schema) *catalog.Schema {
 	out := &catalog.Schema{Name: b.facts.fold(s.Name), Home: s.Home, Tables: map[string]*catalog.Table{}}
+	if n := s.NewTables; n != nil {
+		out.NewTables = &catalog.NewTables{}
+		if !n.ByPrimaryKey() {
+			out.NewTables.Column = n.Rule.Columns[0]
+		}
+	}
 	for i := range s.Tables {
 		rule := &s.Tables[i]
 		t := b.table(out.Name, rule)

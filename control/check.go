@@ -91,6 +91,10 @@ func readAll(ctx context.Context, cfg *config.Config, servers Servers, now time.
 	c := &Controller{servers: servers, now: func() time.Time { return now }}
 	c.mu.facts.Now = now
 	r := c.reader(cfg)
+	if _, err := Build(cfg, Facts{Now: now}); err != nil {
+		return nil, nil, Facts{}, err
+	}
+	cfg = r.withGiven(ctx, nil)
 	plain, err := Build(cfg, Facts{Now: now})
 	if err != nil {
 		return nil, nil, Facts{}, err

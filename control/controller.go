@@ -90,7 +90,7 @@ func (c *Controller) Adopt(cfg *config.Config) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.publishLocked(cfg, c.mu.facts); err != nil {
+	if err := c.publishLocked(cfg.With(c.mu.cfg.Given()), c.mu.facts); err != nil {
 		return err
 	}
 	select {
@@ -152,6 +152,12 @@ func (c *Controller) Refresh(ctx context.Context, schema, table string) error {
 		return c.refreshViewsLocked(ctx)
 	}
 	t := c.store.Load().Table(schema, table)
+	if s := schemaOf(c.mu.cfg, &c.mu.facts, schema); s != nil && (t == nil && s.NewTables != nil || t != nil && c.isGivenLocked(schema, table)) {
+		if err := c.learnGivenLocked(ctx); err != nil { // another Serval may have given it one
+			return err
+		}
+		t = c.store.Load().Table(schema, table)
+	}
 	if t == nil {
 		return c.refreshPlainLocked(ctx, schema, table)
 	}
@@ -201,11 +207,15 @@ func ruleOf(cfg *config.Config, facts *Facts, name TableName) *config.Table {
 // refreshLocked reads all facts anew for cfg, and publishes if anything changed.
 func (c *Controller) refreshLocked(ctx context.Context, cfg *config.Config) error {
 	// Build first: a configuration that cannot be built must not be asked about.
+	if _, err := Build(cfg, Facts{Now: c.now(), FoldNames: c.mu.facts.FoldNames}); err != nil {
+		return err
+	}
+	r := c.reader(cfg)
+	cfg = r.withGiven(ctx, c.mu.cfg.Given())
 	plain, err := Build(cfg, Facts{Now: c.now(), FoldNames: c.mu.facts.FoldNames})
 	if err != nil {
 		return err
 	}
-	r := c.reader(cfg)
 	facts := r.all(ctx, plain)
 	c.logDownLocked(r.down)
 	if err := ctx.Err(); err != nil {

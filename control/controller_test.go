@@ -105,6 +105,8 @@ func (f *fakeServers) Select(_ context.Context, cluster, sql string) ([][][]byte
 			row("utf8mb4_general_ci", "utf8mb4", "45", "", "PAD SPACE"), row("utf8mb4_0900_ai_ci", "utf8mb4", "255", "Yes", "NO PAD"),
 			row("utf8mb4_general_nopad_ci", "utf8mb4", "1069", "", "NULL"),
 		}, nil
+	case strings.Contains(sql, "FROM serval_meta.tables"):
+		return nil, sqlerr.New(sqlerr.NoSuchTable, "Table 'serval_meta.tables' doesn't exist")
 	case strings.Contains(sql, "serval_meta.views"):
 		if f.views[cluster] == nil {
 			return nil, sqlerr.New(sqlerr.NoSuchTable, "Table 'serval_meta.views' doesn't exist")

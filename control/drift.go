@@ -40,7 +40,7 @@ func CheckDrift(ctx context.Context, cfg *config.Config, servers Servers, now ti
 			if facts.Tables[name] == nil || len(t.Placement.Shards) == 0 {
 				continue
 			}
-			d := drift{r: r, name: name, home: cat.HomeOf(schema.Name), keys: t.Placement.Keys(), line: ruleOf(cfg, &facts, name).Line}
+			d := drift{r: r, name: name, home: cat.HomeOf(schema.Name), keys: t.Placement.Keys(), line: ruleOf(r.cfg, &facts, name).Line}
 			out = append(out, d.table(ctx, t.Placement)...)
 		}
 	}

@@ -82,6 +82,7 @@ func ReadBoth(ctx context.Context, from, to *config.Config, servers Servers, now
 	if err != nil {
 		return nil, err
 	}
+	from, to = r.cfg, to.With(r.cfg.Given())
 	for i := range to.Clusters {
 		r.ask(ctx, to.Clusters[i].Name)
 	}

@@ -225,6 +225,7 @@ func Stranded(ctx context.Context, from, to *config.Config, servers Servers, now
 	if err != nil {
 		return nil, err
 	}
+	from, to = r.cfg, to.With(r.cfg.Given())
 	strandings, err := Strandings(from, to, facts)
 	if err != nil {
 		return nil, err

@@ -180,6 +180,12 @@ func (s *Session) plan(text []byte, fp *parser.Fingerprint) (e *planned, hit boo
 			return e, false, nil
 		}
 	}
+	if fp.Verb == "CREATE" {
+		if err := s.giveRule(cat, text); err != nil {
+			return nil, false, err
+		}
+		cat = s.deps.Catalog.Load()
+	}
 	e, err = s.planNew(cat, text)
 	if s.learnTables(cat, text, e, err) {
 		cat = s.deps.Catalog.Load()
@@ -219,7 +225,7 @@ func (s *Session) learnTables(cat *catalog.Catalog, text []byte, e *planned, err
 	}
 	for _, t := range tables {
 		schema := s.schemaOr(t.Schema)
-		if known := cat.Table(schema, t.Table); known == nil || len(known.Columns) > 0 || !s.deps.Plans.mayLearn(schema+"."+t.Table, time.Now()) {
+		if known := cat.Table(schema, t.Table); known == nil && !mayHaveRule(cat, schema, t.Table) || known != nil && len(known.Columns) > 0 || !s.deps.Plans.mayLearn(schema+"."+t.Table, time.Now()) {
 			continue
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), learnTime)
