@@ -84,13 +84,9 @@ type Running struct {
 //
 // A step that is Done needs no run: the table is as the statement wants it.
 func (q *Jobs) Begin(ctx context.Context, j *Job) (*Running, error) {
-	held, err := q.servers.Lock(ctx, j.Home, lockName(j.Schema, j.Table), lockWait)
+	held, err := q.Alone(ctx, j.Home, j.Schema, j.Table)
 	if err != nil {
 		return nil, err
-	}
-	if held == nil {
-		return nil, sqlerr.New(lockWaitTimeout, "Lock wait timeout exceeded; another session changes the definition of table %s.%s "+
-			"(see %s on cluster %s); try again", j.Schema, j.Table, jobsTable, j.Home)
 	}
 	r := &Running{Job: j, jobs: q, held: held}
 	if err := r.begin(ctx); err != nil {
@@ -475,4 +471,15 @@ func lost(err error) bool {
 		return true
 	}
 	return false
+}
+
+// Alone is the lock under which no other definition of the table runs, for one
+// that keeps no job. Close frees it.
+func (q *Jobs) Alone(ctx context.Context, home, schema, table string) (Holder, error) {
+	held, err := q.servers.Lock(ctx, home, lockName(schema, table), lockWait)
+	if err != nil || held != nil {
+		return held, err
+	}
+	return nil, sqlerr.New(lockWaitTimeout, "Lock wait timeout exceeded; another session changes the definition of table %s.%s (see %s on cluster %s); try again",
+		schema, table, jobsTable, home)
 }

@@ -61,7 +61,7 @@ func show(req *Request, rows merge.Rows) (columns int, n int64, err error) {
 		if err := req.Out.Packet(row); err != nil {
 			return len(cols), n, &backend.ClientError{Err: err}
 		}
-		if n++; n%clockEvery != 1 {
+		if n++; n%clockEvery != 1 || n < int64(req.Bound.Looked) { // it may have to be run anew
 			continue
 		}
 		if now := time.Now(); now.Sub(began) >= flushAfter {

@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/servaldb/serval/backend"
@@ -20,6 +21,7 @@ func relay(ctx context.Context, req *Request, task *plan.Task) (Outcome, error) 
 	out := Outcome{Rows: -1, Shards: 1}
 	out.OK, out.Columns, err = relayAll(c, req, task)
 	if err == nil {
+		out.OK.Info = bytes.Clone(out.OK.Info) // it borrows from the read buffer, and warnings may be read next
 		if out.Columns > 0 {
 			out.Rows = c.Relayed()
 		}

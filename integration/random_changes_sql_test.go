@@ -359,9 +359,9 @@ func (g *changer) update(t *randomTable) string {
 // assignsUnique: a column of a unique key beside the primary key is assigned.
 func (t *randomTable) assignsUnique(sets string) bool {
 	for _, m := range t.more {
-		if _, columns, ok := strings.Cut(m, "("); ok && strings.HasPrefix(m, "UNIQUE") {
-			last := strings.TrimSuffix(columns[strings.LastIndex(columns, " ")+1:], ")")
-			if regexp.MustCompile("\\b" + last + "[`\"]? = ").MatchString(sets) {
+		_, columns, ok := strings.Cut(m, "(")
+		for _, c := range strings.Split(strings.TrimSuffix(columns, ")"), ", ") {
+			if ok && strings.HasPrefix(m, "UNIQUE") && regexp.MustCompile("\\b"+strings.Trim(c, "`")+"[`\"]? = ").MatchString(sets) {
 				return true
 			}
 		}

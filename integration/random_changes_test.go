@@ -28,16 +28,20 @@ import (
 func TestRandomChanges(t *testing.T) {
 	seed, count := randomSeed(t, 400)
 	eachEngine(t, func(t *testing.T, s *serverSet) {
-		r := newChangesRun(t, s, seed)
-		for _, mode := range changeModes {
-			r.mode(t, mode)
-			for range count / len(changeModes) {
-				r.step(t)
-			}
-			r.end(t, "COMMIT")
-		}
-		r.report(t, seed)
+		newChangesRun(t, s, seed, "chg", changedTables(s.engine)).modes(t, seed, count)
 	})
+}
+
+// modes runs the changes in each sql_mode.
+func (r *changesRun) modes(t *testing.T, seed uint64, count int) {
+	for _, mode := range changeModes {
+		r.mode(t, mode)
+		for range count / len(changeModes) {
+			r.step(t)
+		}
+		r.end(t, "COMMIT")
+	}
+	r.report(t, seed)
 }
 
 var changeModes = []string{"DEFAULT", "'NO_ENGINE_SUBSTITUTION'", "'ANSI_QUOTES,STRICT_TRANS_TABLES'", "'NO_BACKSLASH_ESCAPES'", "DEFAULT",
@@ -56,6 +60,8 @@ type changesRun struct {
 	open, manual bool // a transaction; autocommit is off
 	savepoints   []string
 	bends        bool // values may be bent in this sql_mode
+	// check, if not nil, looks at what is kept beside the tables that are written.
+	check func(t *testing.T, after string, tables []*randomTable)
 
 	notes, compared, failed, bothFail, otherError, refused, keys, rowByRow, ofValue int
 
@@ -63,12 +69,10 @@ type changesRun struct {
 	shown       map[string]string
 }
 
-func newChangesRun(t *testing.T, s *serverSet, seed uint64) *changesRun {
+func newChangesRun(t *testing.T, s *serverSet, seed uint64, schema string, tables []*randomTable) *changesRun {
 	t.Helper()
-	const schema = "chg"
 	clusters := s.Clusters(t)
 	dropSchema(t, clusters, schema)
-	tables := changedTables(s.engine)
 	rules := randomRules(tables) + "numbered: {shard: hash(id), shards: 4, on: [c0, c1], auto_increment: id}\n"
 	proxy := startServal(t, s, settings{Schema: schema, Tables: rules})
 	t.Cleanup(func() { dropSchema(t, clusters, schema) })
@@ -243,6 +247,9 @@ func (r *changesRun) run(t *testing.T, c change, m mode) bool {
 		r.failed++
 		t.Errorf("prepared %v: %s\nargs %v\n%s", m.prepared, m.sql, m.args, diff)
 	}
+	if r.check != nil {
+		r.check(t, m.sql, c.writes)
+	}
 	if !same {
 		return false
 	}
@@ -259,7 +266,7 @@ func (r *changesRun) refuse(got outcome, m mode) {
 
 // compare says how the answers differ; same: the tables are still alike.
 func (r *changesRun) compare(c change, want, got outcome, after string) (diff string, same bool) {
-	if strings.Contains(got.message, "chg_") || strings.Contains(got.message, "already applied") {
+	if strings.Contains(got.message, r.g.schema+"_") || strings.Contains(got.message, "already applied") {
 		return "a message of shards: " + got.message, true
 	}
 	if want.errno != 0 && got.errno != 0 {

@@ -275,6 +275,7 @@ func TestUniqueWaitsForTheFirst(t *testing.T) {
 		h := newResidents(t, s)
 		p := h.serve(t, binary)
 		first, second := oneConn(t, p.open(t, h.schema)), oneConn(t, p.open(t, h.schema))
+		mustExec(t, first, "SET serval_consistency = 'global'") // it reads what the second has written
 		for i, end := range []string{"COMMIT", "ROLLBACK"} {
 			insert := func(c *sql.Conn, id int) error {
 				_, err := c.ExecContext(t.Context(), fmt.Sprintf("INSERT INTO members (id, email) VALUES (%d, 'w%d@x')", id, i))

@@ -21,7 +21,7 @@ func (p *planning) turnedOff(pl *plan.Plan) error {
 		if off.StagedWrites {
 			return refuse("its rows would have to be read before they are written", "staged_writes")
 		}
-	case *plan.Job:
+	case *plan.Job, *plan.Emptied:
 		if off.DDL {
 			return refuse("it defines a table that has a rule", "ddl")
 		}

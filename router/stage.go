@@ -78,8 +78,8 @@ func (p *planning) staged() (*plan.Staged, error) {
 	if p.returns() {
 		s.n.Returning = s.piece(w.Returning)
 		n, err := s.make()
-		if n == nil || n.Writes[0].Kept != nil || n.Writes[0].Met != nil {
-			return nil, err // what is kept beside a row is not written with it
+		if n == nil || n.Writes[0].Met != nil || n.Writes[0].Kept != nil && len(n.Writes[0].Kept.Uniques) == 0 {
+			return nil, err // what follows a row is not written with it
 		}
 		n.None = noRow(s.block0().refs[0])
 		return n, nil
@@ -449,14 +449,14 @@ func (s *staging) changeOne(n *ast.UpdateStmt, t *ref) (plan.StagedWrite, plan.T
 	if err := movesAlone(t, values, moves); err != nil {
 		return w, nil, err
 	}
-	var old plan.Template
 	if !moves {
-		old, err = s.keepChanged(n, t, &w, false)
+		old, err := s.keepChanged(n, t, &w, false)
 		return w, append(append(list, old...), assigned(t, &w, values)...), err
 	}
 	same, told := s.stays(t, n), tells(t, values)
 	move(t, &w, values, same)
-	if old, err = s.keepChanged(n, t, &w, true); err != nil {
+	old, err := s.keepChanged(n, t, &w, true)
+	if err != nil {
 		return w, nil, err
 	}
 	mark := same
@@ -507,10 +507,15 @@ func (s *staging) stays(t *ref, n *ast.UpdateStmt) plan.Template {
 		if s.assigns(a) != t {
 			continue
 		}
-		if out = append(out, text(pick(len(out) == 0, "", " AND "))...); bareDefault(a.Expr) {
-			return text("0")
+		value := s.piece(s.spans.Values[i])
+		if bareDefault(a.Expr) {
+			c := t.column(a.Column.Name.L)
+			if c == nil || constantDefault(c) == "DEFAULT" {
+				return text("0")
+			}
+			value = text(constantDefault(c))
 		}
-		out = append(out, sameStored(t, a.Column.Name.O, s.piece(s.spans.Values[i]))...)
+		out = append(append(out, text(pick(len(out) == 0, "", " AND "))...), sameStored(t, a.Column.Name.O, value)...)
 	}
 	return out
 }

@@ -123,6 +123,26 @@ func keptKey(t *ref, w *plan.StagedWrite, columns []string) plan.KeptKey {
 		at := slices.IndexFunc(w.Columns, func(c plan.StagedColumn) bool { return foldEqual(c.Name, name) })
 		k.At = append(k.At, at)
 		k.Default = append(k.Default, constantDefault(t.column(name)))
+		k.Types = append(k.Types, keptType(t.column(name)))
+	}
+	return k
+}
+
+// keptType is what a value becomes in the column.
+func keptType(c *catalog.Column) plan.KeptType {
+	k := plan.KeptType{Cast: "CHAR", Zero: "''"}
+	switch sql := strings.ToUpper(c.SQLType); c.DataType {
+	case "tinyint", "smallint", "mediumint", "int", "bigint", "year":
+		k = plan.KeptType{Class: plan.KeptInt, Cast: "DECIMAL(65,0)", Zero: "0"}
+	case "decimal":
+		k = plan.KeptType{Class: plan.KeptDecimal, Cast: "DECIMAL" + sql[strings.IndexByte(sql, '('):strings.IndexByte(sql, ')')+1], Zero: "0"}
+	case "date", "datetime", "time":
+		k = plan.KeptType{Class: plan.KeptTime, Cast: sql, Zero: pick(c.DataType == "time", "'00:00:00'", "'0000-00-00'")}
+	case "binary", "varbinary":
+		k.Cast = "BINARY"
+	}
+	if c.Nullable {
+		k.Zero = ""
 	}
 	return k
 }
@@ -198,10 +218,13 @@ func (s *staging) keepChanged(n *ast.UpdateStmt, t *ref, w *plan.StagedWrite, mo
 	if !moves && !assignsKept(uniques, n.List) {
 		return nil, nil
 	}
-	if n.IgnoreErr && len(uniques) > 0 {
-		return nil, sqlerr.Refuse("UPDATE IGNORE of a unique column of "+t.table, "which rows it would leave out is only known row by row", "leave IGNORE out")
+	if moves && n.IgnoreErr && len(uniques) > 0 {
+		return nil, sqlerr.Refuse("UPDATE IGNORE of the sharding column of "+t.table, "a row that moves is deleted and inserted anew, and its unique keys are kept over its shards", "leave IGNORE out")
 	}
-	return s.keep(t, w), nil
+	if list = s.keep(t, w); w.Kept != nil {
+		w.Kept.Ordered = n.Order != nil
+	}
+	return list, nil
 }
 
 // literalRows are the rows that are written into a table with lookup tables, or

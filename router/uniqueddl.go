@@ -49,7 +49,7 @@ func sameColumnNames(a, b []string) bool {
 	return len(a) == len(b)
 }
 
-// defineKept plans CREATE and DROP of a table with lookup tables; nil for
+// defineKept plans CREATE, DROP and TRUNCATE of a table with lookup tables; nil for
 // everything else. base is the plan without them.
 func (p *planning) defineKept(t *catalog.Table, base *plan.Plan) (*plan.Plan, error) {
 	lookups := p.lookupTables(t)
@@ -80,6 +80,17 @@ func (p *planning) defineKept(t *catalog.Table, base *plan.Plan) (*plan.Plan, er
 		for _, x := range lookups {
 			root.Steps = append(root.Steps, p.dropLookup(x))
 		}
+	case *ast.TruncateTableStmt:
+		e := &plan.Emptied{Table: plan.TableName{Schema: t.Placement.Schema, Table: t.Name}, Home: p.cat.HomeOf(t.Placement.Schema), Of: []*shardrule.Placement{t.Placement}}
+		for _, x := range lookups {
+			if len(x.Columns) > 0 {
+				e.Of = append(e.Of, x.Placement)
+			}
+		}
+		if len(e.Of) > 1 {
+			base.Root = e
+		}
+		return base, nil
 	default:
 		return base, nil
 	}
@@ -244,15 +255,12 @@ func checkKeptChange(s *ast.AlterTableSpec, t *catalog.Table) error {
 	return nil
 }
 
-// checkKeptTable refuses TRUNCATE and the like, which a lookup table cannot
-// follow in one transaction.
+// checkKeptTable refuses to drop the key that a lookup table follows.
 func (p *planning) checkKeptTable(t *catalog.Table) error {
 	if len(t.Uniques) == 0 || t.Placement.Kind != shardrule.Sharded {
 		return nil
 	}
 	switch n := p.st.Node.(type) {
-	case *ast.TruncateTableStmt:
-		return refuseDDL("TRUNCATE of", t, "its lookup tables cannot be emptied in the same moment", "use DELETE, or DROP TABLE and CREATE TABLE")
 	case *ast.DropIndexStmt:
 		for i := range t.Uniques {
 			if foldEqual(n.IndexName, t.Uniques[i].Key) || strings.EqualFold(n.IndexName, "PRIMARY") {

@@ -75,6 +75,9 @@ func written(k *plan.KeptKey, row []string, old map[string]string) []string {
 		default:
 			out[i] = k.Default[i]
 		}
+		if i < len(k.Types) && k.Types[i].Zero != "" && isNull(out[i]) {
+			out[i] = k.Types[i].Zero
+		}
 	}
 	return out
 }
@@ -153,36 +156,45 @@ func equals(columns, values []string) string {
 }
 
 // remember inserts the lookup rows of rows that are written, those of each key
-// at once. It reports whether all went in; with ignore, that one did not is no
-// error, and its warning is the client's.
-func (w *stagedWrites) remember(ctx context.Context, rows [][]string, old map[string]string, ignore bool) (all bool, err error) {
+// at once; olds are what they had, if they were there. It reports whether all went
+// in; with ignore, that one did not is no error, and its warning is the client's.
+func (w *stagedWrites) remember(ctx context.Context, rows [][]string, olds []map[string]string, ignore bool) (all bool, err error) {
 	for i := range w.now.Kept.Uniques {
-		u := &w.now.Kept.Uniques[i]
 		var tuples []string
-		for _, row := range rows {
-			if values := written(&u.KeptKey, row, old); unique(values) {
+		for j, row := range rows {
+			var old map[string]string
+			if olds != nil {
+				old = olds[j]
+			}
+			if values := written(&w.now.Kept.Uniques[i].KeptKey, row, old); unique(values) {
 				tuples = append(tuples, "("+strings.Join(values, ", ")+")")
 			}
 		}
-		if len(tuples) == 0 {
-			continue
+		for some := range slices.Chunk(tuples, stagedRows) {
+			if all, err := w.rememberSome(ctx, &w.now.Kept.Uniques[i], some, ignore); err != nil || !all {
+				return false, err
+			}
 		}
-		names := make([]string, len(u.Columns))
-		for j, c := range u.Columns {
-			names[j] = quoteName(c)
-		}
-		verb := "INSERT "
-		if ignore {
-			verb = "INSERT IGNORE "
-		}
-		ok, told, err := w.silently(ctx, verb+"INTO "+w.lookupName(u)+" ("+strings.Join(names, ", ")+") VALUES "+strings.Join(tuples, ", "))
-		if err != nil {
-			return false, w.named(err, u)
-		}
-		if ignore && ok.AffectedRows < uint64(len(tuples)) {
-			w.warnOf(told, u)
-			return false, nil
-		}
+	}
+	return true, nil
+}
+
+func (w *stagedWrites) rememberSome(ctx context.Context, u *plan.KeptUnique, tuples []string, ignore bool) (all bool, err error) {
+	names := make([]string, len(u.Columns))
+	for j, c := range u.Columns {
+		names[j] = quoteName(c)
+	}
+	verb := "INSERT "
+	if ignore {
+		verb = "INSERT IGNORE "
+	}
+	ok, told, err := w.silently(ctx, verb+"INTO "+w.lookupName(u)+" ("+strings.Join(names, ", ")+") VALUES "+strings.Join(tuples, ", "))
+	if err != nil {
+		return false, w.named(err, u)
+	}
+	if ignore && ok.AffectedRows < uint64(len(tuples)) {
+		w.warnOf(told, u)
+		return false, nil
 	}
 	return true, nil
 }
@@ -223,31 +235,80 @@ func (w *stagedWrites) namedText(message string, u *plan.KeptUnique) string {
 	return message[:at] + before + key + "'"
 }
 
-// changeKept assigns values row by row, as a server does: what a row before it
-// has given up is free.
+// changeKept assigns values. All lookup rows go before the new ones come, so that
+// it matters as little as it can in which order a server would change the rows; one
+// row after the other where an order was asked for, or a row may be ignored.
 func (w *stagedWrites) changeKept(ctx context.Context, rows [][]string) error {
-	behind := len(w.now.Keys) + len(w.now.Kept.Old)
+	var changed [][]string
+	var olds []map[string]string
+	renew := func() error {
+		err := w.forget(ctx, olds)
+		if err == nil {
+			_, err = w.remember(ctx, changed, olds, false)
+		}
+		changed, olds = nil, nil
+		return err
+	}
 	for _, row := range rows {
-		values := w.withDefaults(row[behind:])
-		assigned := make([]string, len(values))
-		for i, c := range w.now.Columns {
-			assigned[i] = quoteName(c.Name) + " = " + values[i]
-		}
-		if err := w.byKeys(ctx, "UPDATE "+w.table()+" SET "+strings.Join(assigned, ", "), [][]string{row}); err != nil {
-			return err
-		}
-		old := w.oldValues([][]string{row})
-		if w.keeps(values, old[0]) {
+		values, old := w.withDefaults(row[len(w.now.Keys)+len(w.now.Kept.Old):]), w.oldValues([][]string{row})[0]
+		if w.n.Ignore {
+			if err := w.changeIgnored(ctx, row, values, old); err != nil {
+				return err
+			}
 			continue
 		}
-		if err := w.forget(ctx, old); err != nil {
+		if err := w.assign(ctx, row, values); err != nil {
 			return err
 		}
-		if _, err := w.remember(ctx, [][]string{values}, old[0], false); err != nil {
-			return err
+		if w.keeps(values, old) {
+			continue
+		}
+		changed, olds = append(changed, values), append(olds, old)
+		if w.now.Kept.Ordered {
+			if err := renew(); err != nil {
+				return err
+			}
 		}
 	}
-	return nil
+	return renew()
+}
+
+// assign changes one row itself.
+func (w *stagedWrites) assign(ctx context.Context, row, values []string) error {
+	assigned := make([]string, len(values))
+	for i, c := range w.now.Columns {
+		assigned[i] = quoteName(c.Name) + " = " + values[i]
+	}
+	return w.byKeys(ctx, "UPDATE "+w.ignore()+w.table()+" SET "+strings.Join(assigned, ", "), [][]string{row})
+}
+
+// changeIgnored is UPDATE IGNORE of one row: it stays as it was, with a warning,
+// where its new values are another's.
+func (w *stagedWrites) changeIgnored(ctx context.Context, row, values []string, old map[string]string) error {
+	var warned diagnostics
+	left := false // by a lookup table
+	met, err := w.try(ctx, func() (bool, error) {
+		before := w.counts[1]
+		if err := w.assign(ctx, row, values); err != nil || w.counts[1] == before || w.keeps(values, old) {
+			return false, err
+		}
+		if err := w.forget(ctx, []map[string]string{old}); err != nil {
+			return false, err
+		}
+		all, err := w.remember(ctx, [][]string{values}, []map[string]string{old}, true)
+		left, warned = !all, w.session.diag
+		return !all, err
+	})
+	if err == nil && met {
+		w.counts[0]++
+		if left && !w.session.onMariaDB() { // which does not say so
+			w.session.diag = warned
+		}
+		if w.session.c.Capabilities&capFoundRows != 0 {
+			w.sum.AffectedRows++
+		}
+	}
+	return err
 }
 
 // keeps: the row's kept values stay what they were.
@@ -281,10 +342,11 @@ func (w *stagedWrites) moveKept(ctx context.Context, rows [][]string) error {
 	if err := w.move(ctx, rows); err != nil {
 		return err
 	}
-	for _, row := range rows {
-		if _, err := w.remember(ctx, [][]string{w.withDefaults(row[keys : len(row)-1])}, nil, false); err != nil {
-			return err
-		}
+	for i, row := range rows {
+		rows[i] = w.withDefaults(row[keys : len(row)-1])
+	}
+	if _, err := w.remember(ctx, rows, nil, false); err != nil {
+		return err
 	}
 	return followers.put(ctx)
 }

@@ -132,11 +132,11 @@ func (w *stagedWrites) addAll(ctx context.Context, rows [][]string) (met bool, e
 		return false, w.addPlain(ctx, rows)
 	}
 	err = w.batches(rows, func(batch [][]string) error {
-		before := w.sum.AffectedRows
+		before := w.wrote()
 		if err := w.insertRows(ctx, batch, true, ""); err != nil {
 			return err
 		}
-		all := w.sum.AffectedRows-before == uint64(len(batch))
+		all := w.wrote()-before == uint64(len(batch))
 		if all {
 			all, err = w.remember(ctx, batch, nil, true)
 		}
@@ -152,7 +152,7 @@ func (w *stagedWrites) try(ctx context.Context, do func() (met bool, err error))
 	if err := s.tx.Savepoint(ctx, keptPoint); err != nil {
 		return false, err
 	}
-	sum, counts, diag := w.sum, w.counts, s.diag
+	sum, counts, diag, answer := w.sum, w.counts, s.diag, w.answer
 	diag.rows = slices.Clone(diag.rows)
 	met, err = do()
 	if err != nil && sqlerr.From(err).Code != errDuplicate {
@@ -162,7 +162,7 @@ func (w *stagedWrites) try(ctx context.Context, do func() (met bool, err error))
 		return false, s.tx.ReleaseSavepoint(ctx, keptPoint)
 	}
 	w.met = err
-	w.sum, w.counts, s.diag = sum, counts, diag
+	w.sum, w.counts, s.diag, w.answer = sum, counts, diag, answer
 	return true, s.tx.RollbackTo(ctx, keptPoint)
 }
 
@@ -193,7 +193,7 @@ func (w *stagedWrites) addOne(ctx context.Context, row []string) error {
 		if !w.n.Replace {
 			return w.changeMet(ctx, row, other)
 		}
-		if err := w.byKeys(ctx, "DELETE FROM "+w.table(), [][]string{other}); err != nil {
+		if err := w.replaced(ctx, other); err != nil {
 			return err
 		}
 		if err := w.forget(ctx, w.oldValues([][]string{other})); err != nil {
@@ -203,13 +203,27 @@ func (w *stagedWrites) addOne(ctx context.Context, row []string) error {
 	return w.met
 }
 
+// wrote is how many rows have been written: those of RETURNING are answered with
+// instead of being counted.
+func (w *stagedWrites) wrote() uint64 { return w.sum.AffectedRows + uint64(w.answer.rows) }
+
+// replaced deletes a row that REPLACE has met; RETURNING is not about it.
+func (w *stagedWrites) replaced(ctx context.Context, other []string) error {
+	sql := "DELETE FROM " + w.table()
+	if w.n.Returning == "" {
+		return w.byKeys(ctx, sql, [][]string{other})
+	}
+	_, _, err := w.silently(ctx, sql+" WHERE "+w.where([][]string{other}))
+	return err
+}
+
 // addIgnored leaves the row out, with a warning, where it meets another one.
 func (w *stagedWrites) addIgnored(ctx context.Context, one [][]string) error {
-	before := w.sum.AffectedRows
+	before := w.wrote()
 	left := false // by a lookup table; its warning stays
 	var warned diagnostics
 	met, err := w.try(ctx, func() (bool, error) {
-		if err := w.insertRows(ctx, one, true, ""); err != nil || w.sum.AffectedRows == before {
+		if err := w.insertRows(ctx, one, true, ""); err != nil || w.wrote() == before {
 			return false, err
 		}
 		all, err := w.remember(ctx, one, nil, true)
@@ -219,7 +233,7 @@ func (w *stagedWrites) addIgnored(ctx context.Context, one [][]string) error {
 	if err == nil && met && left {
 		w.session.diag = warned
 	}
-	if err == nil && (met || w.sum.AffectedRows == before) {
+	if err == nil && (met || w.wrote() == before) {
 		w.counts[1]++
 	}
 	return err
@@ -233,6 +247,9 @@ func (w *stagedWrites) metBy(ctx context.Context, row []string) ([]string, error
 		values := written(k, row, nil)
 		if slices.ContainsFunc(values, func(v string) bool { return isNull(v) || isDefault(v) }) {
 			continue
+		}
+		for j := range values {
+			values[j] = asStored(values[j], k.Types[j])
 		}
 		rows, err := w.readKept(ctx, equals(k.Columns, values))
 		if err != nil || len(rows) > 0 {
@@ -300,7 +317,7 @@ func (w *stagedWrites) renew(ctx context.Context, old, now map[string]string) er
 		u := &kept.Uniques[i]
 		u.At = slices.Repeat([]int{-1}, len(u.Columns))
 	}
-	_, err := w.remember(ctx, [][]string{nil}, now, false)
+	_, err := w.remember(ctx, [][]string{nil}, []map[string]string{now}, false)
 	return err
 }
 

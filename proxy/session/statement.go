@@ -341,6 +341,8 @@ func (s *Session) attempt(ctx context.Context, e *planned, bound *plan.Bound, pa
 		return s.loadable(ctx, n, bound)
 	case *plan.CreateFrom:
 		return s.createFrom(ctx, n, bound)
+	case *plan.Emptied:
+		out, err = s.empty(ctx, n)
 	case *plan.CreateLike:
 		return s.createLike(ctx, n)
 	case *plan.Job:

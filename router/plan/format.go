@@ -115,6 +115,8 @@ func (f *formatter) line(n Node) string {
 		return n.line()
 	case *Jobs:
 		return "Jobs"
+	case *Emptied:
+		return n.line()
 	case *CreateLike:
 		return n.line()
 	case *Loadable:

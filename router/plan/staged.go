@@ -44,6 +44,9 @@ type Kept struct {
 	// Keys are the unique keys of the table by which a row may meet others, the
 	// primary key first.
 	Keys []KeptKey
+	// Ordered: the rows are changed one after the other, in an order that was asked
+	// for; else all at once.
+	Ordered bool
 	// Reassigns: ON DUPLICATE KEY UPDATE assigns columns of Uniques.
 	Reassigns bool
 }
@@ -63,7 +66,32 @@ type KeptKey struct {
 	Columns []string
 	At      []int
 	Default []string
+	// Types are the columns' types, by which a value is compared as it is stored.
+	Types []KeptType
 }
+
+// KeptType is a column's type in an expression: CAST(… AS Cast). Class is how its
+// values are written.
+type KeptType struct {
+	Class KeptClass
+	Cast  string
+	// Zero is what NULL becomes in a column that is NOT NULL, where it is no error;
+	// empty for others.
+	Zero string
+}
+
+// KeptClass is a class of types of unique columns.
+type KeptClass uint8
+
+const (
+	// KeptText are strings.
+	KeptText KeptClass = iota
+	// KeptInt are whole numbers, KeptDecimal other exact ones.
+	KeptInt
+	KeptDecimal
+	// KeptTime are dates and times.
+	KeptTime
+)
 
 // SetAt says where a column is.
 func (k *KeptKey) SetAt(column string, at int) {
