@@ -60,6 +60,7 @@ func (w *stagedWrites) addOrChange(ctx context.Context, row []string) error {
 		case err != nil:
 			return err
 		case where != "":
+			w.tellBent(told)
 			return w.changeWhere(ctx, row, where)
 		case w.n.Ignore:
 			w.session.diag = told // why it is left out
@@ -78,19 +79,49 @@ func (w *stagedWrites) metWhere(ctx context.Context, row []string) (string, erro
 		if slices.ContainsFunc(values, func(v string) bool { return isNull(v) || isDefault(v) }) {
 			continue
 		}
+		list := []string{"1"}
+		if w.comparable(k) { // the values as they are stored, which no condition has to bend
+			list = k.Columns
+		}
 		where := equals(k.Columns, values)
-		rows, err := w.readMet(ctx, []string{"1"}, where)
-		if err != nil || len(rows) > 0 {
-			return where, err
+		earlier := w.session.diag
+		rows, err := w.readMet(ctx, list, where)
+		w.session.diag = earlier
+		switch {
+		case err != nil:
+			return "", err
+		case len(rows) > 0 && w.comparable(k):
+			return equals(k.Columns, rows[0]), nil
+		case len(rows) > 0:
+			return where, nil
 		}
 	}
 	return "", nil
 }
 
+// comparable: the key's values find it again as they are read.
+func (w *stagedWrites) comparable(k *plan.KeptKey) bool {
+	return !slices.ContainsFunc(k.At, func(at int) bool {
+		return at < 0 || slices.Contains([]string{"float", "double", "bit", "json", "timestamp", ""}, w.now.Columns[at].Type)
+	})
+}
+
+// tellBent keeps what was said of the new row's values, which one server says
+// whether the row meets another or not.
+func (w *stagedWrites) tellBent(told diagnostics) {
+	d := &w.session.diag
+	for _, r := range told.rows[min(len(d.rows), len(told.rows)):] {
+		if r.level != "Error" && r.code != errDuplicate {
+			d.rows = append(d.rows, r)
+			d.count++
+		}
+	}
+}
+
 // readMet reads expressions over the row.
 func (w *stagedWrites) readMet(ctx context.Context, list []string, where string) ([][]string, error) {
 	to := &stagedRowset{left: w.rows.left, noBackslash: w.rows.noBackslash, operands: true}
-	n := &plan.BoundStaged{Staged: &plan.Staged{Writes: []plan.StagedWrite{{Kind: plan.StagedRemove, Keys: list}}}}
+	n := &plan.BoundStaged{Staged: &plan.Staged{Ignore: w.n.Ignore, Writes: []plan.StagedWrite{{Kind: plan.StagedRemove, Keys: list}}}}
 	err := w.session.readStaged(ctx, n, "SELECT "+strings.Join(list, ", ")+" FROM "+w.table()+" WHERE "+where+" FOR UPDATE", to)
 	return to.rows, err
 }
@@ -143,7 +174,10 @@ func (w *stagedWrites) warnTaken(ctx context.Context, update string) error {
 	s.mayStage = true
 	_, _, err := w.silently(ctx, update)
 	s.mayStage = false
-	if e := sqlerr.From(err); err != nil && e.Code == errDuplicate {
+	if err == nil {
+		return s.tx.RollbackTo(ctx, keptPoint)
+	}
+	if e := sqlerr.From(err); e.Code == errDuplicate {
 		s.diag.rows = append(s.diag.rows, diagnostic{level: "Warning", code: e.Code, message: e.Message})
 		s.diag.count++
 	}
