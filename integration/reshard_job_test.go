@@ -157,11 +157,8 @@ func (w *writers) end() {
 func newRows(t *testing.T, s *serverSet, database, table, columns string) (rows []string) {
 	t.Helper()
 	for _, c := range s.Clusters(t) {
-		var names []string
-		for _, r := range queryStrings(t, c.Primary.DB(), "SELECT TABLE_SCHEMA FROM information_schema.TABLES WHERE TABLE_NAME = '"+table+"' AND (TABLE_SCHEMA = '"+database+
-			"' OR TABLE_SCHEMA RLIKE '^"+database+"_[0-9]+$') ORDER BY 1") {
-			names = append(names, r)
-		}
+		names := queryStrings(t, c.Primary.DB(), "SELECT TABLE_SCHEMA FROM information_schema.TABLES WHERE TABLE_NAME = '"+table+"' AND (TABLE_SCHEMA = '"+database+
+			"' OR TABLE_SCHEMA RLIKE '^"+database+"_[0-9]+$') ORDER BY 1")
 		for _, n := range names {
 			rows = append(rows, queryStrings(t, c.Primary.DB(), "SELECT CONCAT_WS(' ', "+columns+") FROM `"+n+"`.`"+table+"`")...)
 		}

@@ -14,6 +14,15 @@ type Layout struct {
 	Tables []*Table
 }
 
+// Names are the tables', as schema.table.
+func (l *Layout) Names() []string {
+	var out []string
+	for _, t := range l.Tables {
+		out = append(out, t.Schema+"."+t.Name)
+	}
+	return out
+}
+
 // Table is one logical table on its way from one placement to another.
 type Table struct {
 	// Schema and Name are the logical names.

@@ -94,7 +94,7 @@ func DecodeRenames(data []byte) (r Renames, err error) {
 
 // lockWait bounds, in seconds, the wait of a RENAME for statements that others
 // than Serval run on the tables.
-const lockWait = "2"
+const lockWait = "1"
 
 // Do renames on all servers, those that have it done excepted, and returns the
 // GTID sets that a replica must have executed to have it done too.

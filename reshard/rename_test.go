@@ -52,6 +52,25 @@ func TestRenamesKnowWhetherTheyAreDone(t *testing.T) {
 	require.Equal(t, "shop_0.serval_old_orders shop_1.orders", namesText(come))
 }
 
+func TestTheWayBackOfALayoutIsTheRenamesBack(t *testing.T) {
+	there := renamedLayout()
+	// What Between says the other way round.
+	at := there.Tables[0]
+	back := &Table{Schema: at.Schema, Name: at.Name}
+	for _, target := range at.Targets {
+		back.Aside = append(back.Aside, Aside{target.Shard, "serval_old_orders"})
+	}
+	for i, a := range at.Aside {
+		back.Targets = append(back.Targets, Target{Index: i, Shard: a.Shard, New: "serval_new_orders", Replaces: i == 0})
+	}
+	want, got := RenamesOf(there).Back(), RenamesOf((&Layout{Tables: []*Table{back}}).Back())
+	require.Len(t, got, len(want))
+	for i := range want {
+		require.Equal(t, want[i].Cluster, got[i].Cluster)
+		require.ElementsMatch(t, want[i].Pairs, got[i].Pairs)
+	}
+}
+
 func TestATableIsReplacedUnderItsServersOldName(t *testing.T) {
 	l := renamedLayout()
 	l.Tables[0].Aside[0].Shard.Cluster = "before"

@@ -49,16 +49,29 @@ func (m *Mover) settleLoop(ctx context.Context) error {
 	}
 }
 
+// tableKey is one row of a logical table.
+type tableKey struct {
+	table *moving
+	key   string
+}
+
 func (m *Mover) settleRound(ctx context.Context) error {
 	m.settling.Lock()
 	defer m.settling.Unlock()
 	var round []taken
 	bySource := map[*source][]string{}
+	once := map[tableKey]bool{}
 	for _, cluster := range m.clusters() {
 		t := m.streams[cluster].take()
 		round = append(round, t)
 		for k := range t.keys {
-			bySource[k.source] = append(bySource[k.source], k.key)
+			// A row that moved between sources is dirty in each. It is settled once:
+			// two at the same time could write what they have read in either order.
+			id := tableKey{k.source.mv, k.key}
+			if !once[id] {
+				once[id] = true
+				bySource[k.source] = append(bySource[k.source], k.key)
+			}
 		}
 	}
 	left, err := m.settleAll(ctx, bySource)

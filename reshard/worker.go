@@ -65,6 +65,9 @@ func (w *Worker) run(ctx context.Context, then Then) error {
 			return err
 		}
 	}
+	if w.Job.Stage == Reversing {
+		return w.follow(ctx, then)
+	}
 	if w.Job.Stage != Creating && w.Job.Stage != Copying && w.Job.Stage != Following {
 		return fmt.Errorf("the job is %s; %s", w.Job.Stage, w.Job.Stage.May())
 	}
@@ -85,6 +88,19 @@ func (w *Worker) run(ctx context.Context, then Then) error {
 	}
 	m, err := NewMover(ctx, MoverConfig{Layout: w.Layout, Servers: w.Primaries, Journal: w.Log.Parts(w.Job), Resume: resume,
 		RowsPerSecond: w.RowsPerSecond, Pause: w.Pause, Log: w.Logs})
+	if err != nil {
+		return err
+	}
+	return w.move(ctx, m, then)
+}
+
+// follow takes what is written to the tables that serve now back to those before.
+func (w *Worker) follow(ctx context.Context, then Then) error {
+	resume, err := w.Log.Resume(ctx, w.Job, w.Layout)
+	if err != nil {
+		return err
+	}
+	m, err := NewMover(ctx, MoverConfig{Layout: w.Layout, Servers: w.Primaries, Journal: w.Log.Parts(w.Job), Resume: resume, Follow: true, Log: w.Logs})
 	if err != nil {
 		return err
 	}

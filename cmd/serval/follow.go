@@ -54,7 +54,7 @@ func newFileRules(file string, signals <-chan os.Signal) *fileRules {
 }
 
 func (f *fileRules) start(ctx context.Context, log *slog.Logger) (*config.Config, error) {
-	cfg, text, err := f.read()
+	cfg, _, err := f.read()
 	if err == nil {
 		err = f.folder.EndOrphan(ctx, func(ctx context.Context, text string, finish []byte) (map[string]string, error) {
 			log.Warn("a cut over of tables was left in the middle; it is ended")
@@ -68,7 +68,8 @@ func (f *fileRules) start(ctx context.Context, log *slog.Logger) (*config.Config
 	if err != nil {
 		return nil, err
 	}
-	if cfg, text, err = f.read(); err != nil { // an orphan's rules may be in effect now
+	cfg, text, err := f.read() // an orphan's rules may be in effect now
+	if err != nil {
 		return nil, err
 	}
 	f.record(ctx, log, text, "found at start")
@@ -380,6 +381,7 @@ func (p *process) adopt(cfg *config.Config, v rulestore.Version) error {
 	err := p.servers.update(cfg)
 	if err == nil {
 		p.servers.fleet.SetFloors(v.Floors)
+		p.numbers().Forget()
 		err = p.control.Adopt(cfg)
 	}
 	if err != nil {

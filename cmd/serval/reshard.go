@@ -42,7 +42,7 @@ the time; docs/resharding.md has the whole picture.
 	f.StringVarP(&o.output, "output", "o", "text", "text or json")
 	_ = cmd.MarkPersistentFlagRequired("config") // it fails for flags that do not exist
 	cmd.AddCommand(reshardPlan(&o), reshardStart(&o), reshardStatus(&o), reshardVerify(&o), reshardCancel(&o))
-	cmd.AddCommand(reshardHandOvers(&o)...)
+	cmd.AddCommand(reshardCutover(&o), reshardReverse(&o), reshardFinish(&o))
 	return cmd
 }
 
@@ -60,6 +60,11 @@ type reshardSet struct {
 	fromText, toText string
 	srv              *servers
 	servers          fleetServers
+	// job is the one worked at as it was found, journal has its lock, moved is its
+	// layout.
+	job     reshard.Job
+	journal *reshard.JobLog
+	moved   *reshard.Layout
 }
 
 // open reads both rules and connects to the servers. Without toText the new ones

@@ -198,21 +198,33 @@ func (s *reshardSet) workOnce(ctx context.Context, j *reshard.Job, o *workOption
 		return err
 	}
 	defer log.Close()
-	layout, err := s.moves(ctx)
+	if err := s.settleTurn(ctx, j, log); err != nil {
+		return err
+	}
+	layout, err := s.moves(ctx, j)
 	if err != nil {
 		return err
 	}
+	s.job, s.journal, s.moved = *j, log, layout
 	w := &reshard.Worker{Log: log, Job: j, Layout: layout, Servers: s.jobServers(), Primaries: s.jobServers(), RowsPerSecond: o.rate,
 		Pause: s.lagging(layout), Told: o.told, Logs: o.log,
 		Changed: func(ctx context.Context) (bool, error) {
-			now, err := s.moves(ctx)
+			now, err := s.moves(ctx, j)
 			return err == nil && !sameLayout(layout, now), err
 		}}
 	return w.Run(ctx, then)
 }
 
 // moves is the layout as it is now, without asking what speaks against it.
-func (s *reshardSet) moves(ctx context.Context) (*reshard.Layout, error) {
+func (s *reshardSet) moves(ctx context.Context, j *reshard.Job) (*reshard.Layout, error) {
+	if goesBack(j) {
+		both, err := control.ReadBoth(ctx, s.to, s.from, s.servers, time.Now())
+		if err != nil {
+			return nil, err
+		}
+		layout, _ := reshard.Between(both.Old, both.Next)
+		return layout.Back(), nil
+	}
 	both, err := control.ReadBoth(ctx, s.from, s.to, s.servers, time.Now())
 	if err != nil {
 		return nil, err

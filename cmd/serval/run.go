@@ -103,17 +103,18 @@ func serve(ctx context.Context, source ruleSource, w io.Writer, ready func()) er
 
 // process is one running Serval: what its parts are wired through.
 type process struct {
-	cfg      *config.Config
-	log      *slog.Logger
-	servers  *servers
-	control  *control.Controller
-	store    *catalog.Store
-	metrics  *admin.Metrics
-	registry *session.Registry
-	recovery *txn.Recovery
-	digests  *admin.Digests
-	jobs     *ddl.Jobs
-	started  time.Time
+	cfg       *config.Config
+	log       *slog.Logger
+	servers   *servers
+	control   *control.Controller
+	store     *catalog.Store
+	metrics   *admin.Metrics
+	registry  *session.Registry
+	recovery  *txn.Recovery
+	digests   *admin.Digests
+	jobs      *ddl.Jobs
+	sequences *session.ServerSequences // see numbers
+	started   time.Time
 	// rules is what is known of the version that is served, current its
 	// configuration.
 	rules   atomic.Pointer[admin.RulesStat]
@@ -179,10 +180,19 @@ func (p *process) apply(ctx context.Context, cfg *config.Config) error {
 	return nil
 }
 
+// numbers are the sequences of a process that serves; one that only explains
+// takes none.
+func (p *process) numbers() *session.ServerSequences {
+	if p.sequences == nil {
+		p.sequences = session.NewSequences(p.store, p.servers.fleet)
+	}
+	return p.sequences
+}
+
 func (p *process) deps() session.Deps {
 	return session.Deps{
 		Catalog: p.store, Plans: session.NewPlans(p.cfg.Limits.PlanCache), Fleet: p.servers.fleet,
-		Refresher: p.control, Sequences: session.NewSequences(p.store, p.servers.fleet), Coordinator: p.recovery, Jobs: p.jobs, Own: p.own(), Weights: session.NewWeights(), Places: session.NewPlaces(), Registry: p.registry,
+		Refresher: p.control, Sequences: p.numbers(), Coordinator: p.recovery, Jobs: p.jobs, Own: p.own(), Weights: session.NewWeights(), Places: session.NewPlaces(), Registry: p.registry,
 		Hooks: session.Hooks{Statement: p.finished}, Log: p.log, Version: p.serverVersion(),
 		Zone: p.cfg.Replicas.Zone, Consistency: p.cfg.Replicas.Consistency, Started: p.started,
 		LocalInfile: p.cfg.LocalInfile,

@@ -107,6 +107,18 @@ func (q *ServerSequences) Reserve(ctx context.Context, schema, table string, n i
 	return first, nil
 }
 
+// Forget gives up the blocks that are held: where a table was in one place
+// meanwhile, its server may have given their numbers.
+func (q *ServerSequences) Forget() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for _, s := range q.tables {
+		s.mu.Lock()
+		s.next, s.end = 0, 0
+		s.mu.Unlock()
+	}
+}
+
 // Observe implements Sequences. A number within or above the block moves the
 // row; the rest of the block up to it is given up.
 func (q *ServerSequences) Observe(ctx context.Context, schema, table string, largest uint64) error {

@@ -1,0 +1,331 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/servaldb/serval/reshard"
+	"github.com/servaldb/serval/rulestore"
+)
+
+// cutoverOptions are those of cutover and reverse.
+type cutoverOptions struct {
+	*reshardOptions
+	hold, within time.Duration
+	unverified   bool
+}
+
+func reshardCutover(o *reshardOptions) *cobra.Command {
+	return turnCommand(&cutoverOptions{reshardOptions: o}, reshard.Following, &cobra.Command{
+		Use:   "cutover",
+		Short: "Put the new rules in effect, on every Serval at once",
+		Long: `Takes over what has been written until now, compares all rows if that has not been done, and then: no new
+transaction and no change outside of one begins; those under way end; the last changes are taken
+over; statements that read the tables end; the tables are renamed; the new rules are in effect.
+Nothing fails meanwhile, statements wait. What is not done in the time of --hold is undone, and tried
+again, until --within has passed.
+
+The old tables are kept. serval reshard reverse goes back with everything written since, for as long
+as the binlogs since then are kept; serval reshard start takes it over all the time until finish.`,
+		Example: "  serval reshard cutover -c serval.yaml\n  serval reshard cutover -c serval.yaml --hold 300ms --within 10m",
+	})
+}
+
+func reshardReverse(o *reshardOptions) *cobra.Command {
+	return turnCommand(&cutoverOptions{reshardOptions: o}, reshard.Reversing, &cobra.Command{
+		Use:   "reverse",
+		Short: "Put the rules before the cut over in effect again, with everything written since",
+		Long: `The cut over the other way: takes what has been written since over to the old tables, compares all
+rows, holds statements for a moment and renames the tables back. The new tables are kept and may be
+followed (start), cut over to again or dropped (cancel).`,
+		Example: "  serval reshard reverse -c serval.yaml",
+	})
+}
+
+func turnCommand(o *cutoverOptions, from reshard.Stage, cmd *cobra.Command) *cobra.Command {
+	cmd.Args = cobra.NoArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		s, err := o.open(cmd.Context(), cmd.OutOrStdout())
+		if err != nil {
+			return err
+		}
+		defer s.close()
+		return o.turn(cmd.Context(), s, from)
+	}
+	f := cmd.Flags()
+	f.DurationVar(&o.hold, "hold", 800*time.Millisecond, "how long statements may be held")
+	f.DurationVar(&o.within, "within", time.Minute, "how long to try again")
+	f.BoolVar(&o.unverified, "unverified", false, "do not compare the rows first")
+	return cmd
+}
+
+// goesBack: the new rules are in effect, or were when the turn began.
+func goesBack(j *reshard.Job) bool {
+	return j.Stage == reshard.Reversing || j.Stage == reshard.Returning || j.Stage == reshard.Finishing
+}
+
+// turnEvent is what begins a turn from a stage.
+func turnEvent(from reshard.Stage) reshard.Event {
+	if from == reshard.Reversing {
+		return reshard.Return
+	}
+	return reshard.Cut
+}
+
+// turn takes over the job, and turns it when it is where it should be.
+func (o *cutoverOptions) turn(ctx context.Context, s *reshardSet, from reshard.Stage) error {
+	j, err := o.existing(ctx, s)
+	if err != nil {
+		return err
+	}
+	if from == reshard.Reversing && !goesBack(j) && j.Stage != reshard.Cutting || from == reshard.Following && j.Stage == reshard.Reversing {
+		_, err := j.Stage.After(turnEvent(from))
+		return err
+	}
+	turned := false
+	quiet := slog.New(slog.DiscardHandler)
+	err = s.work(ctx, j, &workOptions{ask: true, log: quiet}, func(ctx context.Context, m *reshard.Mover) error {
+		if j.Stage != from {
+			_, err := j.Stage.After(turnEvent(from))
+			return err
+		}
+		err := o.turnWith(ctx, s, m)
+		turned = err == nil
+		return err
+	})
+	if turned {
+		return nil // the streams end at the renames
+	}
+	return err
+}
+
+// turnWith turns a job whose rows are all taken over.
+func (o *cutoverOptions) turnWith(ctx context.Context, s *reshardSet, m *reshard.Mover) error {
+	if err := o.ready(ctx, s, m); err != nil {
+		return err
+	}
+	j, log := s.job, s.journal
+	text, event := j.To, reshard.Cut
+	if goesBack(&j) {
+		text, event = j.From, reshard.Return
+	}
+	head, err := s.store.Head(ctx)
+	if err != nil && !errors.Is(err, rulestore.ErrEmpty) {
+		return err
+	}
+	if want := map[bool]string{false: j.From, true: j.To}[goesBack(&j)]; err == nil && head.Text != want {
+		return fmt.Errorf("version %d of the rules is in effect, and it is not that of the job: rules were applied since; roll them back (serval rules rollback) to cut over, and apply them again after it", head.Number)
+	}
+	if err := log.Become(ctx, &j, event); err != nil {
+		return err
+	}
+	floors, err := o.try(ctx, s, m, head.Number, rulestore.Version{Text: text, By: whoami(), Note: fmt.Sprintf("reshard job %d: %s", j.ID, j.Stage)})
+	var interrupted *rulestore.Interrupted
+	switch {
+	case errors.As(err, &interrupted):
+		return err // whoever takes the job looks what became of it
+	case err != nil:
+		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+		defer cancel()
+		return errors.Join(err, log.Become(within, &j, reshard.BackedOut))
+	}
+	if err := log.Turn(context.WithoutCancel(ctx), &j, floors); err != nil {
+		return fmt.Errorf("the rules are in effect, but the journal could not be written; the next command sets it right: %w", err)
+	}
+	if j.Stage == reshard.Reversing {
+		s.say("the new rules are in effect; serval reshard reverse goes back, serval reshard finish drops the old tables")
+		return nil
+	}
+	s.say("the rules are those before the job again; serval reshard cutover goes forward, serval reshard cancel drops the new tables")
+	return nil
+}
+
+// ready waits until hardly anything is left to take over, and has the rows compared.
+func (o *cutoverOptions) ready(ctx context.Context, s *reshardSet, m *reshard.Mover) error {
+	if !o.unverified && !strings.HasSuffix(s.job.Verified, reshard.NoDifference) {
+		s.say("comparing the rows")
+		v, err := m.Verify(ctx, reshard.VerifyOptions{})
+		if err != nil {
+			return err
+		}
+		s.say("%s", v.Text())
+		if !strings.HasSuffix(v.Text(), reshard.NoDifference) {
+			return errors.New("the rows differ; nothing was changed")
+		}
+	}
+	const near, far = 200 * time.Millisecond, 10 * time.Minute
+	within, cancel := context.WithTimeout(ctx, far)
+	defer cancel()
+	for {
+		began := time.Now()
+		if err := m.CatchUp(within); err != nil {
+			return err
+		}
+		if time.Since(began) < near {
+			return nil
+		}
+	}
+}
+
+// try cuts over, again and again where statements under way are in its way.
+func (o *cutoverOptions) try(ctx context.Context, s *reshardSet, m *reshard.Mover, base int64, v rulestore.Version) (floors map[string]string, err error) {
+	cutter, ok := s.store.(rulestore.Cutter)
+	if !ok {
+		return nil, errors.New("the rules' store knows no cut over")
+	}
+	renames := reshard.RenamesOf(s.moved)
+	finish, err := renames.Text()
+	if err != nil {
+		return nil, err
+	}
+	var began time.Time
+	c := rulestore.Cutover{
+		Tables: s.moved.Names(), Within: o.hold, Finish: finish,
+		Caught: func(ctx context.Context) error {
+			if err := m.CatchUp(ctx); err != nil {
+				return err
+			}
+			return reshard.RaiseSequences(ctx, s.jobServers(), s.moved, s.homeOf)
+		},
+		Rename: func(ctx context.Context) (map[string]string, error) {
+			var err error
+			floors, err = renames.Do(ctx, s.servers)
+			return floors, err
+		},
+		Undo: func(ctx context.Context) error { return renames.Undo(ctx, s.servers) },
+		Progress: func(r rulestore.Round) {
+			if r == rulestore.Asked {
+				began = time.Now()
+			}
+		},
+	}
+	deadline := time.Now().Add(o.within)
+	for attempt := 1; ; attempt++ {
+		_, err := cutter.Cutover(ctx, base, v, c)
+		var lagging *rulestore.Lagging
+		switch {
+		case err == nil:
+			s.say("statements were held for %s", time.Since(began).Round(time.Millisecond))
+			return floors, nil
+		case errors.As(err, &lagging):
+			s.say("%v", err)
+			return floors, nil
+		case !passing(err) || time.Now().After(deadline) || ctx.Err() != nil:
+			return nil, err
+		}
+		s.say("attempt %d was taken back: %v", attempt, err)
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(time.Duration(min(attempt, 5)) * 400 * time.Millisecond):
+		}
+	}
+}
+
+// homeOf is the cluster that keeps a schema's sequences: the same by both rules.
+func (s *reshardSet) homeOf(schema string) string {
+	for i := range s.from.Schemas {
+		if at := &s.from.Schemas[i]; strings.EqualFold(at.Name, schema) && at.Home != "" {
+			return at.Home
+		}
+	}
+	return s.from.Home
+}
+
+// passing: trying again may help.
+func passing(err error) bool {
+	var refused *rulestore.Refused
+	var silent *rulestore.Silent
+	var conflict *rulestore.Conflict
+	var interrupted *rulestore.Interrupted
+	switch {
+	case errors.As(err, &refused):
+		return refused.Round > rulestore.Asked
+	case errors.As(err, &silent):
+		return !silent.Lost
+	}
+	return !errors.As(err, &conflict) && !errors.As(err, &interrupted) && !errors.Is(err, reshard.ErrStopped)
+}
+
+// settleTurn ends what a crash has left in the middle of a turn: the store knows
+// which rules are in effect.
+func (s *reshardSet) settleTurn(ctx context.Context, j *reshard.Job, log *reshard.JobLog) error {
+	if j.Stage != reshard.Cutting && j.Stage != reshard.Returning {
+		return nil
+	}
+	cutter, ok := s.store.(rulestore.Cutter)
+	if !ok {
+		return errors.New("the rules' store knows no cut over")
+	}
+	err := cutter.EndOrphan(ctx, func(ctx context.Context, _ string, finish []byte) (map[string]string, error) {
+		renames, err := reshard.DecodeRenames(finish)
+		if err != nil {
+			return nil, err
+		}
+		return renames.Do(ctx, s.servers)
+	})
+	if err != nil {
+		return err
+	}
+	head, err := s.store.Head(ctx)
+	if err != nil && !errors.Is(err, rulestore.ErrEmpty) {
+		return err
+	}
+	if turned := map[bool]string{false: j.To, true: j.From}[goesBack(j)]; head.Text == turned {
+		return log.Turn(ctx, j, head.Floors)
+	}
+	return log.Become(ctx, j, reshard.BackedOut)
+}
+
+func reshardFinish(o *reshardOptions) *cobra.Command {
+	var pause time.Duration
+	cmd := &cobra.Command{
+		Use:   "finish",
+		Short: "Drop the old tables; there is no way back then",
+		Long: `After the cut over: drops the tables that the new ones have replaced, one after the other with a pause
+between, and ends the job.`,
+		Example: "  serval reshard finish -c serval.yaml --pause 10s",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := o.open(cmd.Context(), cmd.OutOrStdout())
+			if err != nil {
+				return err
+			}
+			defer s.close()
+			return o.finish(cmd.Context(), s, pause)
+		},
+	}
+	cmd.Flags().DurationVar(&pause, "pause", time.Second, "between two tables")
+	return cmd
+}
+
+func (o *reshardOptions) finish(ctx context.Context, s *reshardSet, pause time.Duration) error {
+	j, err := o.existing(ctx, s)
+	if err != nil {
+		return err
+	}
+	log, err := s.hold(ctx, j, true)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	if err := s.settleTurn(ctx, j, log); err != nil {
+		return err
+	}
+	if j.Stage != reshard.Finishing {
+		if _, err := j.Stage.After(reshard.Finish); err != nil {
+			return err
+		}
+	}
+	layout, err := s.moves(ctx, j)
+	if err != nil {
+		return err
+	}
+	return reshard.DropOld(ctx, s.jobServers(), log, j, layout, pause, func(table string) { s.say("dropped %s", table) })
+}

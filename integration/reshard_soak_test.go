@@ -1,0 +1,7 @@
+//go:build soak
+
+package integration
+
+import "testing"
+
+func TestSoakTablesMoveWhileTheyAreWritten(t *testing.T) { moveTables(t, soakMoves) }
