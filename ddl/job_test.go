@@ -17,6 +17,8 @@ type fakeServers struct {
 	tables map[string]string
 	ran    []string
 	fail   error
+	// meanwhile, if not empty, is what a shard is like once its statement has failed.
+	meanwhile string
 }
 
 func (f *fakeServers) Clusters() []string { return []string{"c0"} }
@@ -32,6 +34,9 @@ func (f *fakeServers) Select(_ context.Context, _, sql string) ([][][]byte, erro
 
 func (f *fakeServers) ExecIn(_ context.Context, _ string, _ Settings, sql string) error {
 	f.ran = append(f.ran, sql)
+	if f.meanwhile != "" {
+		f.tables["d"+sql[1:]] = f.meanwhile
+	}
 	return f.fail
 }
 
@@ -90,6 +95,19 @@ func TestAJobTakenUpBelievesTheServers(t *testing.T) {
 			require.ErrorContains(t, err, c.err)
 		})
 	}
+}
+
+// The Serval before was killed, and its statements ended later on the servers.
+func TestAJobTakenUpTooSoonGoesOn(t *testing.T) {
+	servers := &fakeServers{tables: map[string]string{}, fail: sqlerr.New(1060, "Duplicate column name 'n'"), meanwhile: after}
+	j := &Job{Home: "c0", Schema: "s", Table: "t", Verb: Change}
+	for i, database := range []string{"d0", "d1", "d2"} {
+		servers.tables[database] = before
+		j.Steps = append(j.Steps, Step{Shard: i, Cluster: "c0", Database: database, Table: "t", SQL: []byte("s" + database[1:]), Before: fingerprint(before, "t", "t")})
+	}
+	r := &Running{Job: j, jobs: New(servers, slog.New(slog.DiscardHandler)), held: holder{servers}}
+	require.NoError(t, r.resume(t.Context()))
+	require.Equal(t, "3 of 3", j.progress())
 }
 
 func TestFingerprintsOfEqualShardsAreEqual(t *testing.T) {

@@ -87,6 +87,10 @@ func (r *Running) resume(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return err // this Serval ends; the job is the next one's
 			}
+			// The statement of the Serval that is gone may have run there still.
+			if r.settle(ctx); s.Done {
+				continue
+			}
 			return r.End(ctx, err)
 		}
 		r.Ended(ctx, map[int]error{i: nil})

@@ -140,7 +140,7 @@ var physicalName = regexp.MustCompile(`\binfo_\d|\b(logs|pieces)_\d|serval_meta|
 // only the servers know, but where they tell of their own files.
 func informationNames(t *testing.T, conn *sql.Conn) {
 	queries := []string{
-		"SHOW DATABASES", "SHOW FULL TABLES", "SHOW TABLE STATUS", "SHOW OPEN TABLES", "SHOW TRIGGERS", "SHOW EVENTS", "SHOW FUNCTION STATUS",
+		"SHOW DATABASES", "SHOW FULL TABLES", "SHOW TABLE STATUS", "SHOW OPEN TABLES FROM info", "SHOW TRIGGERS", "SHOW EVENTS", "SHOW FUNCTION STATUS",
 		"SHOW INDEX FROM logs", "SHOW INDEX FROM pieces", "SHOW CREATE TABLE logs", "SHOW CREATE TABLE pieces", "SHOW FULL PROCESSLIST", "SHOW GRANTS",
 	}
 	for _, r := range observe(t.Context(), conn, mode{sql: "SELECT UPPER(TABLE_NAME) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'information_schema'"}).rows {
