@@ -184,7 +184,9 @@ func (f *Folder) serving() ([]string, error) {
 		}
 		if held {
 			out = append(out, strings.TrimPrefix(filepath.Base(path), "serving."))
+			continue
 		}
+		_ = os.Remove(path) // of a Serval that is gone; Attend sees it if that one was just beginning
 	}
 	return out, nil
 }
@@ -223,14 +225,36 @@ type FolderMember struct {
 // Serval from others that use the folder.
 func (f *Folder) Attend(name string, serves int64, log *slog.Logger) (*FolderMember, error) {
 	name = strings.ReplaceAll(name, "/", "_")
-	l, err := os.OpenFile(filepath.Join(f.dir(), "serving."+name), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	if err := syscall.Flock(int(l.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("another Serval %s serves from %s: %w", name, f.dir(), err), l.Close())
+	path := filepath.Join(f.dir(), "serving."+name)
+	var l *os.File
+	for tries := 20; ; tries-- {
+		var err error
+		if l, err = os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600); err != nil {
+			return nil, err
+		}
+		// Who looks for Servals locks the file for a moment, and may have taken it
+		// away before it was locked here.
+		err = syscall.Flock(int(l.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if err == nil && isFile(path, l) {
+			break
+		}
+		_ = l.Close() // nothing was written
+		if err != nil && tries == 0 {
+			return nil, fmt.Errorf("another Serval %s serves from %s: %w", name, f.dir(), err)
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 	return &FolderMember{folder: f, name: name, lock: l, state: member{serves: serves, heard: f.now()}, log: log}, nil
+}
+
+// isFile: the path leads to the open file.
+func isFile(path string, l *os.File) bool {
+	have, err := l.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(path)
+	return err == nil && os.SameFile(have, there)
 }
 
 // Leave ends it, once nobody is served any more.

@@ -263,6 +263,29 @@ func TestAnOrphanThatNoServalSeesIsEndedByHand(t *testing.T) {
 	}
 }
 
+func TestTwoServalsOfAFolderAreBothAsked(t *testing.T) {
+	f := NewFolder(filepath.Join(t.TempDir(), "serval.yaml"))
+	require.NoError(t, os.WriteFile(f.file, []byte("one"), 0o600))
+	_, err := f.Record(t.Context(), Version{Text: "one"})
+	require.NoError(t, err)
+	log := slog.New(slog.DiscardHandler)
+	one, err := f.Attend("s1", 1, log)
+	require.NoError(t, err)
+	_, err = f.Attend("s1", 1, log)
+	require.ErrorContains(t, err, "another Serval s1")
+	two, err := f.Attend("s2", 1, log)
+	require.NoError(t, err)
+	serving, err := f.serving()
+	require.NoError(t, err)
+	require.Equal(t, []string{"s1", "s2"}, serving)
+	require.NoError(t, two.lock.Close()) // as a crash does
+	serving, err = f.serving()
+	require.NoError(t, err)
+	require.Equal(t, []string{"s1"}, serving)
+	require.NoFileExists(t, filepath.Join(f.dir(), "serving.s2"))
+	one.Leave()
+}
+
 func TestAServalThatJoinsWaitsForACutOver(t *testing.T) {
 	s := etcdtest.Start(t)
 	e := open(t, s)

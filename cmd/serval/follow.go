@@ -74,7 +74,7 @@ func (f *fileRules) start(ctx context.Context, log *slog.Logger) (*config.Config
 	}
 	f.record(ctx, log, text, "found at start")
 	if f.served.Number > 0 {
-		if f.member, err = f.folder.Attend(nameOf(cfg), f.served.Number, log); err != nil {
+		if f.member, err = f.folder.Attend(fmt.Sprintf("%s.%d", nameOf(cfg), os.Getpid()), f.served.Number, log); err != nil {
 			return nil, err
 		}
 	}
