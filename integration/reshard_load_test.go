@@ -61,18 +61,23 @@ func fillMoved(t *testing.T, db *sql.DB, table string) {
 	}
 }
 
-// startMoved begins to write and read on connections of its own.
-func startMoved(t *testing.T, p *serval, schema, table string, writers int) *movedLoad {
+// startMoved begins to write and read on connections of its own, of one Serval or
+// of more in turn.
+func startMoved(t *testing.T, p *serval, schema, table string, writers int, more ...*serval) *movedLoad {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	l := &movedLoad{table: table, stop: stop, rows: map[int64]movedRow{}}
-	db := p.open(t, schema)
-	db.SetMaxOpenConns(writers + 4)
-	for w := range writers {
-		l.done.Go(func() { l.write(ctx, db, int64(w), int64(writers)) })
+	var dbs []*sql.DB
+	for _, p := range append([]*serval{p}, more...) {
+		db := p.open(t, schema)
+		db.SetMaxOpenConns(writers + 4)
+		dbs = append(dbs, db)
 	}
-	for range 2 {
-		l.done.Go(func() { l.read(ctx, db) })
+	for w := range writers {
+		l.done.Go(func() { l.write(ctx, dbs[w%len(dbs)], int64(w), int64(writers)) })
+	}
+	for i := range 2 {
+		l.done.Go(func() { l.read(ctx, dbs[i%len(dbs)]) })
 	}
 	t.Cleanup(l.end)
 	return l

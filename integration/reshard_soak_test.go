@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/servaldb/serval/internal/etcdtest"
 )
 
 func TestSoakTablesMoveWhileTheyAreWritten(t *testing.T) {
@@ -86,4 +88,42 @@ func killAt(t *testing.T, p *serval, random *rand.Rand) {
 		time.Sleep(time.Millisecond)
 	}
 	time.Sleep(time.Duration(random.IntN(250)) * time.Millisecond)
+}
+
+// Two Servals share their rules in etcd, and writers use both: a table is cut over,
+// back and there again, and neither serves it where it is not.
+func TestSoakTwoServalsCutOverTogether(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *serverSet) {
+		own(t, s.engine.String(), reshardJobs)
+		const schema, before, after = "together", "{shard: hash(user_id), shards: 4, on: [c0, c1]}", "{shard: hash(id), shards: 6, on: [c1, c0]}"
+		dropSchema(t, s.Clusters(t), schema)
+		t.Cleanup(func() { dropSchema(t, s.Clusters(t), schema) })
+		cfg := settings{Schema: schema, Tables: "orders: " + before, Extra: "store: " + etcdtest.Start(t).URL + "/serval/" + schema}
+		p, q := startServal(t, s, cfg), startServal(t, s, cfg)
+		db := p.open(t, "")
+		mustExec(t, db, "CREATE DATABASE "+schema, movedTable(schema+".orders"))
+		fillMoved(t, db, schema+".orders")
+		s.sync(t)
+		eventually(t, 15*time.Second, func() error {
+			_, err := q.open(t, schema).ExecContext(t.Context(), "SELECT COUNT(*) FROM orders")
+			return err
+		})
+		to := edited(t, p.Config, "orders: "+before, "orders: "+after)
+		load := startMoved(t, p, schema, schema+".orders", 6, q)
+		awaitStage(t, startReshard(t, "-c", p.Config, "--to", to), p.Config, "following")
+		for _, verb := range []string{"cutover", "reverse", "cutover", "reverse", "cutover"} {
+			began := time.Now()
+			reshardOK(t, verb, "-c", p.Config)
+			load.requireNoError(t)
+			p99, longest, n := load.held(began, time.Now())
+			t.Logf("%s: of %d writes the longest took %s, the 99th of 100 %s", verb, n, longest, p99)
+			time.Sleep(300 * time.Millisecond)
+		}
+		load.end()
+		load.requireNoError(t)
+		s.sync(t)
+		load.requireRows(t, db)
+		load.requireRows(t, q.open(t, ""))
+		reshardOK(t, "finish", "-c", p.Config, "--pause", "0s")
+	})
 }

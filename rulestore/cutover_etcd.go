@@ -30,7 +30,8 @@ func (e *Etcd) Cutover(ctx context.Context, base int64, v Version, c Cutover) (V
 	if err := cutOver(ctx, &etcdBoard{Etcd: e, headRevision: headRevision}, p, c); err != nil {
 		return Version{}, err
 	}
-	return v, e.followed(ctx, v.Number)
+	// It is in effect: whoever asked for it may be gone.
+	return v, e.followed(context.WithoutCancel(ctx), v.Number)
 }
 
 // EndOrphan implements Cutter.

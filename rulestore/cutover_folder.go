@@ -239,7 +239,7 @@ func (f *Folder) Attend(name string, serves int64, log *slog.Logger) (*FolderMem
 			break
 		}
 		_ = l.Close() // nothing was written
-		if err != nil && tries == 0 {
+		if err != nil && tries <= 0 {
 			return nil, fmt.Errorf("another Serval %s serves from %s: %w", name, f.dir(), err)
 		}
 		time.Sleep(10 * time.Millisecond)

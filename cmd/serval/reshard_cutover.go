@@ -126,16 +126,20 @@ func (o *cutoverOptions) turnWith(ctx context.Context, s *reshardSet, m *reshard
 		return err
 	}
 	floors, err := o.try(ctx, s, m, head.Number, rulestore.Version{Text: text, By: whoami(), Note: fmt.Sprintf("reshard job %d: %s", j.ID, j.Stage)})
+	// The streams end at the renames, and ctx with them.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
 	var interrupted *rulestore.Interrupted
-	switch {
-	case errors.As(err, &interrupted):
+	if errors.As(err, &interrupted) {
 		return err // whoever takes the job looks what became of it
-	case err != nil:
-		within, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
-		defer cancel()
-		return errors.Join(err, log.Become(within, &j, reshard.BackedOut))
 	}
-	if err := log.Turn(context.WithoutCancel(ctx), &j, floors); err != nil {
+	if err != nil {
+		if now, unknown := s.store.Head(ctx); unknown != nil || now.Text == text {
+			return errors.Join(err, unknown) // so it is here
+		}
+		return errors.Join(err, log.Become(ctx, &j, reshard.BackedOut))
+	}
+	if err := log.Turn(ctx, &j, floors); err != nil {
 		return fmt.Errorf("the rules are in effect, but the journal could not be written; the next command sets it right: %w", err)
 	}
 	if j.Stage == reshard.Reversing {
