@@ -301,8 +301,14 @@ func (w *world) run(line string) {
 		name, sql, _ := strings.Cut(arg, " ")
 		fmt.Fprintf(&w.out, "prepare %s: %s\n", name, sql)
 		w.send(wire.ComStmtPrepare, []byte(sql))
+		before := w.out.String()
+		w.out.Reset()
+		w.readPrepare(name) // first: the servers have been asked then
+		answer := w.out.String()
+		w.out.Reset()
+		w.out.WriteString(before)
 		w.servers01()
-		w.readPrepare(name)
+		w.out.WriteString(answer)
 		return
 	case "execute": // execute name 1 'x'
 		w.execute(arg)
