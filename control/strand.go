@@ -73,9 +73,9 @@ func (s *stranding) tables() {
 			continue
 		}
 		if rows := s.left(name, p, q); len(rows) > 0 {
-			why := placementText(p) + " would become " + placementText(q)
-			if placementText(p) == placementText(q) {
-				why = placementText(p) + " would be on other servers, or in other tables"
+			why := p.Text() + " would become " + q.Text()
+			if p.Text() == q.Text() {
+				why = p.Text() + " would be on other servers, or in other tables"
 			}
 			s.add(name, rows, why)
 		}
@@ -196,25 +196,6 @@ func (s *stranding) add(name TableName, rows []topology.Shard, why string) {
 		line = rule.Line
 	}
 	s.out = append(s.out, Stranding{Schema: name.Schema, Table: name.Table, Why: why, Rows: rows, Line: line})
-}
-
-// placementText is a placement in one phrase.
-func placementText(p *shardrule.Placement) string {
-	var on []string
-	for _, at := range p.Shards {
-		if !slices.Contains(on, at.Cluster) {
-			on = append(on, at.Cluster)
-		}
-	}
-	where := " on " + strings.Join(on, ", ")
-	switch p.Kind {
-	case shardrule.Global:
-		return "global" + where
-	case shardrule.Sharded:
-		return p.RuleText() + where
-	case shardrule.Whole:
-	}
-	return "whole" + where
 }
 
 // Stranded asks the servers of the running configuration, and finds what would

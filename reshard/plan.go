@@ -147,7 +147,7 @@ func (p *planner) load(cluster string) *Load {
 
 // table is a table's lines.
 func (p *planner) table(ctx context.Context, t *Table) error {
-	out := TablePlan{Schema: t.Schema, Table: t.Name, From: placementText(t.From), To: placementText(t.To), Stays: []PlacePlan{}}
+	out := TablePlan{Schema: t.Schema, Table: t.Name, From: t.From.Text(), To: t.To.Text(), Stays: []PlacePlan{}}
 	targets := make([]size, len(t.Targets))
 	for _, s := range t.Sources {
 		have := p.sizes[s]
@@ -187,25 +187,6 @@ func placePlan(p *shardrule.Placement, s topology.Shard, n size) PlacePlan {
 		out.Slots = fmt.Sprintf("%d-%d", first(s.Index), first(s.Index+1)-1)
 	}
 	return out
-}
-
-// placementText is a placement in one phrase.
-func placementText(p *shardrule.Placement) string {
-	var on []string
-	for _, at := range p.Shards {
-		if !slices.Contains(on, at.Cluster) {
-			on = append(on, at.Cluster)
-		}
-	}
-	where := " on " + strings.Join(on, ", ")
-	switch p.Kind {
-	case shardrule.Global:
-		return "global" + where
-	case shardrule.Sharded:
-		return p.RuleText() + where
-	case shardrule.Whole:
-	}
-	return "whole" + where
 }
 
 // finish puts together what the tables and clusters gave.

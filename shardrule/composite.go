@@ -2,6 +2,7 @@ package shardrule
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -213,4 +214,23 @@ func (p *Placement) RuleText() string {
 		}
 	}
 	return b.String()
+}
+
+// Text is a placement in one phrase: its rule and its clusters.
+func (p *Placement) Text() string {
+	var on []string
+	for _, at := range p.Shards {
+		if !slices.Contains(on, at.Cluster) {
+			on = append(on, at.Cluster)
+		}
+	}
+	where := " on " + strings.Join(on, ", ")
+	switch p.Kind {
+	case Global:
+		return "global" + where
+	case Sharded:
+		return p.RuleText() + where
+	case Whole:
+	}
+	return "whole" + where
 }

@@ -15,7 +15,7 @@ import (
 
 // What a Serval does in a cut over of tables that are moved (rulestore/cutover.go).
 
-// Pause holds statements, and waits until those under way have ended.
+// pause holds statements, and waits until those under way have ended.
 func (p *process) pause(ctx context.Context, tables []string, everything bool) error {
 	why := "tables are being moved to their new place: " + strings.Join(tables, ", ")
 	if everything {

@@ -56,14 +56,7 @@ func newFileRules(file string, signals <-chan os.Signal) *fileRules {
 func (f *fileRules) start(ctx context.Context, log *slog.Logger) (*config.Config, error) {
 	cfg, _, err := f.read()
 	if err == nil {
-		err = f.folder.EndOrphan(ctx, func(ctx context.Context, text string, finish []byte) (map[string]string, error) {
-			log.Warn("a cut over of tables was left in the middle; it is ended")
-			to, err := config.Parse(f.file, []byte(text))
-			if err != nil {
-				return nil, err
-			}
-			return finishRenames(ctx, cfg, to, finish)
-		})
+		err = f.folder.EndOrphan(ctx, endOrphan(log, f.config, func(context.Context) (*config.Config, error) { return cfg, nil }))
 	}
 	if err != nil {
 		return nil, err
@@ -135,7 +128,7 @@ func (f *fileRules) follow(ctx context.Context, p *process) {
 
 // attend follows a folder in which tables may be cut over.
 func (f *fileRules) attend(ctx context.Context, p *process) {
-	follower := fileFollower{f, p}
+	follower := follower{p, f.config}
 	for {
 		took, pause := f.member.Step(ctx, follower)
 		if took != nil {
@@ -194,41 +187,9 @@ func (f *fileRules) leave(context.Context, *slog.Logger) {
 	}
 }
 
-// fileFollower takes part in a folder's cut overs for a process.
-type fileFollower struct {
-	*fileRules
-	p *process
-}
-
-func (f fileFollower) Check(_ context.Context, v rulestore.Version) error {
-	cfg, err := config.Parse(f.file, []byte(v.Text))
-	if err != nil {
-		return err
-	}
-	return servable(cfg)
-}
-
-func (f fileFollower) Take(_ context.Context, v rulestore.Version) error {
-	cfg, err := config.Parse(f.file, []byte(v.Text))
-	if err == nil {
-		err = f.p.adopt(cfg, v)
-	}
-	return err
-}
-
-func (f fileFollower) Hold(why string) { f.p.store.Hold(why) }
-func (f fileFollower) Release()        { f.p.store.Release() }
-
-func (f fileFollower) Pause(ctx context.Context, tables []string, everything bool) error {
-	return f.p.pause(ctx, tables, everything)
-}
-
-func (f fileFollower) Finish(ctx context.Context, text string, finish []byte) (map[string]string, error) {
-	to, err := config.Parse(f.file, []byte(text))
-	if err != nil {
-		return nil, err
-	}
-	return finishRenames(ctx, f.p.current.Load(), to, finish)
+// config is a version as a configuration.
+func (f *fileRules) config(v rulestore.Version) (*config.Config, error) {
+	return config.Parse(f.file, []byte(v.Text))
 }
 
 // etcdRules are those that several Servals share.
@@ -258,22 +219,13 @@ func (e *etcdRules) start(ctx context.Context, log *slog.Logger) (*config.Config
 	}
 	within, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	err = e.etcd.EndOrphan(within, func(ctx context.Context, text string, finish []byte) (map[string]string, error) {
-		log.Warn("a cut over of tables was left in the middle; it is ended")
+	err = e.etcd.EndOrphan(within, endOrphan(log, e.config, func(ctx context.Context) (*config.Config, error) {
 		head, err := e.etcd.Head(ctx)
 		if err != nil {
 			return nil, err
 		}
-		from, err := e.config(head)
-		if err != nil {
-			return nil, err
-		}
-		to, err := e.config(rulestore.Version{Text: text})
-		if err != nil {
-			return nil, err
-		}
-		return finishRenames(ctx, from, to, finish)
-	})
+		return e.config(head)
+	}))
 	if err != nil {
 		return nil, errors.Join(err, e.etcd.Close())
 	}
@@ -316,7 +268,7 @@ func (e *etcdRules) follow(ctx context.Context, p *process) {
 			e.again(ctx, p)
 		}
 	}()
-	e.member.Run(ctx, follower{e, p})
+	e.member.Run(ctx, follower{p, e.config})
 	stop()
 	<-done
 }
@@ -345,10 +297,11 @@ func (e *etcdRules) leave(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// follower takes part in the hand-over for a process.
+// follower takes part in the hand-over for a process; config is a version as this
+// Serval would serve it.
 type follower struct {
-	*etcdRules
-	p *process
+	p      *process
+	config func(rulestore.Version) (*config.Config, error)
 }
 
 func (f follower) Check(_ context.Context, v rulestore.Version) error {
@@ -406,6 +359,23 @@ func (f follower) Finish(ctx context.Context, text string, finish []byte) (map[s
 		return nil, err
 	}
 	return finishRenames(ctx, f.p.current.Load(), to, finish)
+}
+
+// endOrphan ends the renames of a cut over whose maker is gone, before this Serval
+// serves. from gives the rules before it.
+func endOrphan(log *slog.Logger, parse func(rulestore.Version) (*config.Config, error), from func(context.Context) (*config.Config, error)) rulestore.Finisher {
+	return func(ctx context.Context, text string, finish []byte) (map[string]string, error) {
+		log.Warn("a cut over of tables was left in the middle; it is ended")
+		old, err := from(ctx)
+		if err != nil {
+			return nil, err
+		}
+		to, err := parse(rulestore.Version{Text: text})
+		if err != nil {
+			return nil, err
+		}
+		return finishRenames(ctx, old, to, finish)
+	}
 }
 
 // rulesServed and rulesRefused note what became of a version, for the admin

@@ -85,6 +85,16 @@ func (o *reshardOptions) open(ctx context.Context, out io.Writer) (*reshardSet, 
 	return s, nil
 }
 
+// with runs a command on the set that it opens.
+func (o *reshardOptions) with(ctx context.Context, cmd *cobra.Command, run func(s *reshardSet) error) error {
+	s, err := o.open(ctx, cmd.OutOrStdout())
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	return run(s)
+}
+
 func (s *reshardSet) read(ctx context.Context, to string) error {
 	base, err := s.head(ctx, to)
 	if err != nil {

@@ -35,27 +35,24 @@ waits while a replica of a cluster it writes to is behind more than replicas: ma
   serval reshard start -c serval.yaml --to new.yaml --rate 5000`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := o.open(cmd.Context(), cmd.OutOrStdout())
-			if err != nil {
+			return o.with(cmd.Context(), cmd, func(s *reshardSet) error {
+				j, err := o.begin(cmd.Context(), s)
+				if err != nil {
+					return err
+				}
+				w.told, w.log = s.progress(cmd.OutOrStdout()), newLogger(cmd.ErrOrStderr(), config.Defaults().Log)
+				err = s.work(cmd.Context(), j, &w, nil)
+				s.say("")
+				if errors.Is(err, reshard.ErrStopWished) {
+					s.say("another process takes job %d over", j.ID)
+					return nil
+				}
+				if cmd.Context().Err() != nil {
+					s.say("stopped; job %d is %s, and serval reshard start -c %s goes on with it", j.ID, j.Stage, s.file)
+					return nil
+				}
 				return err
-			}
-			defer s.close()
-			j, err := o.begin(cmd.Context(), s)
-			if err != nil {
-				return err
-			}
-			w.told, w.log = s.progress(cmd.OutOrStdout()), newLogger(cmd.ErrOrStderr(), config.Defaults().Log)
-			err = s.work(cmd.Context(), j, &w, nil)
-			s.say("")
-			if errors.Is(err, reshard.ErrStopWished) {
-				s.say("another process takes job %d over", j.ID)
-				return nil
-			}
-			if cmd.Context().Err() != nil {
-				s.say("stopped; job %d is %s, and serval reshard start -c %s goes on with it", j.ID, j.Stage, s.file)
-				return nil
-			}
-			return err
+			})
 		},
 	}
 	f := cmd.Flags()
@@ -128,23 +125,20 @@ that one last said so, why it stopped, and what may be done now.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), time.Minute)
 			defer cancel()
-			s, err := o.open(ctx, cmd.OutOrStdout())
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			jobs, err := s.jobs(ctx)
-			if err != nil {
-				return err
-			}
-			if o.output == "json" {
-				if jobs == nil {
-					jobs = []reshard.Job{}
+			return o.with(ctx, cmd, func(s *reshardSet) error {
+				jobs, err := s.jobs(ctx)
+				if err != nil {
+					return err
 				}
-				return printJSON(cmd.OutOrStdout(), jobs)
-			}
-			printJobs(cmd.OutOrStdout(), jobs)
-			return nil
+				if o.output == "json" {
+					if jobs == nil {
+						jobs = []reshard.Job{}
+					}
+					return printJSON(cmd.OutOrStdout(), jobs)
+				}
+				printJobs(cmd.OutOrStdout(), jobs)
+				return nil
+			})
 		},
 	}
 }
@@ -200,24 +194,21 @@ Exit status 1 if there are differences.`,
 		Example: "  serval reshard verify -c serval.yaml\n  serval reshard verify -c serval.yaml --sample 0.01\n  serval reshard verify -c serval.yaml --repair",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := o.open(cmd.Context(), cmd.OutOrStdout())
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			j, err := o.existing(cmd.Context(), s)
-			if err != nil {
-				return err
-			}
-			found, err := s.verify(cmd, j, opt)
-			if err != nil {
-				return err
-			}
-			fmt.Fprintln(cmd.OutOrStdout(), found)
-			if !strings.HasSuffix(found, reshard.NoDifference) {
-				return errFindings
-			}
-			return nil
+			return o.with(cmd.Context(), cmd, func(s *reshardSet) error {
+				j, err := o.existing(cmd.Context(), s)
+				if err != nil {
+					return err
+				}
+				found, err := s.verify(cmd, j, opt)
+				if err != nil {
+					return err
+				}
+				fmt.Fprintln(cmd.OutOrStdout(), found)
+				if !strings.HasSuffix(found, reshard.NoDifference) {
+					return errFindings
+				}
+				return nil
+			})
 		},
 	}
 	cmd.Flags().Float64Var(&opt.Sample, "sample", 0, "compare this part of the key ranges only, 0.01 is a hundredth (only while start is not running)")
@@ -281,28 +272,25 @@ refused: reverse goes back then.`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
-			s, err := o.open(ctx, cmd.OutOrStdout())
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			j, err := o.existing(ctx, s)
-			if err != nil {
-				return err
-			}
-			if _, err := j.Stage.After(reshard.Cancel); err != nil && j.Stage != reshard.Cancelling {
-				return err
-			}
-			log, err := s.hold(ctx, j, true)
-			if err != nil {
-				return err
-			}
-			defer log.Close()
-			if err := reshard.Undo(ctx, s.jobServers(), log, j); err != nil {
-				return err
-			}
-			s.say("job %d is cancelled; what it had made is dropped", j.ID)
-			return nil
+			return o.with(ctx, cmd, func(s *reshardSet) error {
+				j, err := o.existing(ctx, s)
+				if err != nil {
+					return err
+				}
+				if _, err := j.Stage.After(reshard.Cancel); err != nil && j.Stage != reshard.Cancelling {
+					return err
+				}
+				log, err := s.hold(ctx, j, true)
+				if err != nil {
+					return err
+				}
+				defer log.Close()
+				if err := reshard.Undo(ctx, s.jobServers(), log, j); err != nil {
+					return err
+				}
+				s.say("job %d is cancelled; what it had made is dropped", j.ID)
+				return nil
+			})
 		},
 	}
 }

@@ -51,12 +51,7 @@ followed (start), cut over to again or dropped (cancel).`,
 func turnCommand(o *cutoverOptions, from reshard.Stage, cmd *cobra.Command) *cobra.Command {
 	cmd.Args = cobra.NoArgs
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		s, err := o.open(cmd.Context(), cmd.OutOrStdout())
-		if err != nil {
-			return err
-		}
-		defer s.close()
-		return o.turn(cmd.Context(), s, from)
+		return o.with(cmd.Context(), cmd, func(s *reshardSet) error { return o.turn(cmd.Context(), s, from) })
 	}
 	f := cmd.Flags()
 	f.DurationVar(&o.hold, "hold", 800*time.Millisecond, "how long statements may be held")
@@ -297,12 +292,7 @@ between, and ends the job.`,
 		Example: "  serval reshard finish -c serval.yaml --pause 10s",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := o.open(cmd.Context(), cmd.OutOrStdout())
-			if err != nil {
-				return err
-			}
-			defer s.close()
-			return o.finish(cmd.Context(), s, pause)
+			return o.with(cmd.Context(), cmd, func(s *reshardSet) error { return o.finish(cmd.Context(), s, pause) })
 		},
 	}
 	cmd.Flags().DurationVar(&pause, "pause", time.Second, "between two tables")

@@ -42,24 +42,21 @@ Changes nothing. Exit status 1 if the job would be refused.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), o.timeout)
 			defer cancel()
-			s, err := o.open(ctx, cmd.OutOrStdout())
-			if err != nil {
+			return o.with(ctx, cmd, func(s *reshardSet) error {
+				plan, err := s.plan(ctx, reshard.PlanOptions{Exact: exact, Rate: rate, Free: s.free})
+				if err != nil {
+					return err
+				}
+				if o.output == "json" {
+					err = printJSON(cmd.OutOrStdout(), plan)
+				} else {
+					printPlan(cmd.OutOrStdout(), plan)
+				}
+				if err == nil && len(plan.Obstacles) > 0 {
+					err = errFindings
+				}
 				return err
-			}
-			defer s.close()
-			plan, err := s.plan(ctx, reshard.PlanOptions{Exact: exact, Rate: rate, Free: s.free})
-			if err != nil {
-				return err
-			}
-			if o.output == "json" {
-				err = printJSON(cmd.OutOrStdout(), plan)
-			} else {
-				printPlan(cmd.OutOrStdout(), plan)
-			}
-			if err == nil && len(plan.Obstacles) > 0 {
-				err = errFindings
-			}
-			return err
+			})
 		},
 	}
 	f := cmd.Flags()
