@@ -2,6 +2,7 @@ package integration
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -128,6 +129,7 @@ func (g *statements) valueNow(kind string) string {
 
 func (g *statements) update(t *randomTable) string {
 	var sets []string
+	rekeys := false
 	for range 1 + g.r.IntN(2) {
 		c := pick(g, t.columns...)
 		if (c.name == t.key || strings.Contains(c.ddl, "NOT NULL")) && g.chance(80) {
@@ -143,6 +145,12 @@ func (g *statements) update(t *randomTable) string {
 			value = g.name(pick(g, t.columns...).name)
 		}
 		sets = append(sets, g.name(c.name)+" = "+value)
+		rekeys = rekeys || slices.Contains(t.unique, c.name)
 	}
-	return pick(g, "UPDATE", "UPDATE IGNORE", "update", "UPDATE", "UPDATE") + g.gap() + g.target(t) + " SET " + strings.Join(sets, ", ") + g.where([]source{{t, t.name}})
+	verb, order := pick(g, "UPDATE", "UPDATE IGNORE", "update", "UPDATE", "UPDATE"), ""
+	if verb == "UPDATE IGNORE" && rekeys {
+		// Of rows that would get one key the first has it, and only this says which is.
+		order = " ORDER BY `" + strings.Join(t.unique, "`, `") + "`"
+	}
+	return verb + g.gap() + g.target(t) + " SET " + strings.Join(sets, ", ") + g.where([]source{{t, t.name}}) + order
 }

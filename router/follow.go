@@ -24,7 +24,9 @@ func (s *scopes) bondColumns(b *block, l, r ast.ExprNode, g *group) {
 	x, isColumn := strip(l).(*ast.ColumnNameExpr)
 	y, isToo := strip(r).(*ast.ColumnNameExpr)
 	if isColumn && isToo {
-		s.bond(b.resolve(x.Name), x.Name.Name.L, b.resolve(y.Name), y.Name.Name.L, g)
+		one, other := b.resolve(x.Name), b.resolve(y.Name)
+		s.bond(one, x.Name.Name.L, other, y.Name.Name.L, g)
+		s.equalParts(one, x.Name.Name.L, other, y.Name.Name.L, g)
 	}
 }
 
@@ -59,10 +61,18 @@ func (s *scopes) bondSubquery(b *block, e ast.ExprNode, inner *block, columns []
 // beside is every table whose rows are on the shard of r's wherever those matter,
 // r first.
 func (s *scopes) beside(r *ref) []*ref {
-	if len(s.bonds) == 0 {
+	if len(s.bonds)+len(s.partEdges) == 0 {
 		return s.reach(r)
 	}
-	return along(r, append(s.edges[:len(s.edges):len(s.edges)], s.bonds...))
+	edges := append(s.edges[:len(s.edges):len(s.edges)], s.bonds...)
+	seen := along([]*ref{r}, edges)
+	for i := 0; i < len(s.partEdges); i++ {
+		if e := s.partEdges[i]; contains(seen, e.to) && !contains(seen, e.from) && s.together(e.from, seen) {
+			seen = along(append(seen, e.from), edges)
+			i = -1 // others may be beside this one
+		}
+	}
+	return seen
 }
 
 // followed is the condition that the key of a table that follows another one

@@ -114,3 +114,65 @@ func partsAtMostOne(all plan.And) bool {
 	}
 	return false
 }
+
+// partEdge is an edge that is of one column of several: the part of to equals the
+// part of from in every row of to that matters.
+type partEdge struct {
+	edge
+	part int
+}
+
+// equalParts records that a column of x and one of y are equal by a condition of
+// group g, where these are the same part of rules that share their shards.
+func (s *scopes) equalParts(x *ref, a string, y *ref, c string, g *group) {
+	for _, i := range sameParts(x, a, y, c) {
+		if y.group.within(g) {
+			s.partEdges = append(s.partEdges, partEdge{edge{from: x, to: y}, i})
+		}
+		if x.group.within(g) {
+			s.partEdges = append(s.partEdges, partEdge{edge{from: y, to: x}, i})
+		}
+	}
+}
+
+// sameParts are the parts that column a of x and c of y both are.
+func sameParts(x *ref, a string, y *ref, c string) (out []int) {
+	if x == nil || y == nil || x == y || x.arms != nil || y.arms != nil || !x.sharded() || !x.placement().Composite() || !colocated(x, y) {
+		return nil
+	}
+	theirs := y.placement().Keys()
+	for i, name := range x.placement().Keys() {
+		if strings.EqualFold(name, a) && strings.EqualFold(theirs[i], c) {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// together reports that r is on the shard of the refs seen, all of which are on
+// one: by edges from them it has each part of that shard's place.
+func (s *scopes) together(r *ref, seen []*ref) bool {
+	return r.placement().EachPart(func(i int) bool {
+		for _, e := range s.partEdges {
+			if e.part == i && e.from == r && contains(seen, e.to) {
+				return true
+			}
+		}
+		return false
+	})
+}
+
+// partsOfSubquery is inSubquery for a column of a rule of several: the subquery's
+// column equals e in every row of it that matters.
+func (s *scopes) partsOfSubquery(b *block, e ast.ExprNode, inner *block, to viewColumn) {
+	name, ok := strip(e).(*ast.ColumnNameExpr)
+	if !ok || to.ref == nil || to.ref.group != inner.group {
+		return
+	}
+	x := b.resolve(name.Name)
+	for _, i := range sameParts(x, name.Name.Name.L, to.ref, to.column) {
+		if inner.keepsShards(nil, func(*ref, string) bool { return false }) {
+			s.partEdges = append(s.partEdges, partEdge{edge{from: x, to: to.ref}, i})
+		}
+	}
+}

@@ -136,6 +136,8 @@ type scopes struct {
 	// bonds: the rows of to are on the shard of from's, whatever their keys; see
 	// follow.go.
 	bonds []edge
+	// partEdges are of columns of rules of several; see parts.go.
+	partEdges []partEdge
 	// viewless: no derived table is a view. One computes RAND() and the like
 	// once; the finisher reads all tables anyway; and where a CTE is shadowed by
 	// one of its name, MySQL and MariaDB find different things within.
@@ -351,6 +353,7 @@ func (s *scopes) inSubquery(b *block, g *group, in *ast.PatternInExpr) {
 	}
 	for i, e := range left {
 		s.bondSubquery(b, e, inner, columns, i)
+		s.partsOfSubquery(b, e, inner, columns[i])
 		x, y := s.keyRef(b, e), columns[i].ref
 		if x == nil || y == nil || y.group != inner.group || !y.isKey(columns[i].column) || !colocated(x, y) {
 			continue
@@ -470,6 +473,7 @@ func (s *scopes) using(left, right []*ref, column string, g *group) {
 				s.equal(x, y, g)
 			}
 			s.bond(x, column, y, column, g)
+			s.equalParts(x, column, y, column, g)
 		}
 	}
 }
@@ -641,10 +645,10 @@ func (s *scopes) through(x *ref, c *conjunct, e ast.ExprNode) {
 }
 
 // reach is every table whose key equals r's wherever r's rows matter, r first.
-func (s *scopes) reach(r *ref) []*ref { return along(r, s.edges) }
+func (s *scopes) reach(r *ref) []*ref { return along([]*ref{r}, s.edges) }
 
-func along(r *ref, edges []edge) []*ref {
-	seen := []*ref{r}
+// along adds to seen what edges lead to.
+func along(seen []*ref, edges []edge) []*ref {
 	for i := 0; i < len(seen); i++ {
 		for _, e := range edges {
 			if e.to == seen[i] && !contains(seen, e.from) {
