@@ -116,7 +116,8 @@ type advisor struct {
 }
 
 // globally and wholly stand for a column where a table is not sharded, asItIs
-// where it is by several columns, which are not weighed one by one.
+// where it is by several columns, which are not weighed one by one, or follows
+// another table.
 const (
 	globally = "*"
 	wholly   = ""
@@ -174,8 +175,10 @@ func (a *advisor) known(t TableName) *catalog.Table {
 
 func (a *advisor) sharded(t TableName) bool { return isSharded(a.cat, t) }
 
-func (a *advisor) composite(t TableName) bool {
-	return a.sharded(t) && a.cat.Table(t.Schema, t.Table).Placement.Composite()
+// keyless: no column of the sharded table is its key by itself.
+func (a *advisor) keyless(t TableName) bool {
+	p := a.cat.Table(t.Schema, t.Table).Placement
+	return p.Composite() || p.Follows() != nil
 }
 
 // candidates are the keys a table could have: of one that is big or sharded
@@ -194,7 +197,7 @@ func (a *advisor) candidates(t TableName) []string {
 		}
 	}
 	switch {
-	case a.composite(t):
+	case a.sharded(t) && a.keyless(t):
 		out = append(out, asItIs)
 	case a.sharded(t):
 		add(a.cat.Table(t.Schema, t.Table).Placement.Column.Name)
@@ -279,7 +282,7 @@ func (a *advisor) with(chosen map[TableName]string) *catalog.Catalog {
 	out.Schemas = maps.Clone(a.cat.Schemas)
 	copied := map[string]bool{}
 	for t, column := range chosen {
-		if column == wholly || column == asItIs || a.sharded(t) && strings.EqualFold(a.cat.Table(t.Schema, t.Table).Placement.Column.Name, column) {
+		if column == wholly || column == asItIs || a.sharded(t) && !a.keyless(t) && strings.EqualFold(a.cat.Table(t.Schema, t.Table).Placement.Column.Name, column) {
 			continue
 		}
 		schema := out.Schemas[t.Schema]
@@ -300,7 +303,29 @@ func (a *advisor) with(chosen map[TableName]string) *catalog.Catalog {
 		table.Placement = a.placement(t, &table, column)
 		schema.Tables[table.Name] = &table
 	}
+	for name := range copied {
+		followOn(out.Schemas[name].Tables)
+	}
 	return &out
+}
+
+// followOn puts what follows a table beside where that is placed now; the tables
+// are a copy.
+func followOn(tables map[string]*catalog.Table) {
+	for name, t := range tables {
+		f := t.Placement.Follows()
+		if f == nil || tables[f.Parent.Table] == nil || tables[f.Parent.Table].Placement == f.Parent {
+			continue
+		}
+		parent := tables[f.Parent.Table]
+		own, follow, at := *t, *f, *t.Placement
+		follow.Parent, at.Algorithm, at.Shards = parent.Placement, &follow, slices.Clone(parent.Placement.Shards)
+		for i := range at.Shards {
+			at.Shards[i].Table = t.Name
+		}
+		own.Placement = &at
+		tables[name] = &own
+	}
 }
 
 // defaultShards is how many shards a table is thought to get where no other

@@ -63,6 +63,39 @@ func shop(t *testing.T) *catalog.Catalog {
 	return cat
 }
 
+// followed adds bills, hashed by their owner, with a number that is unique over the
+// shards; lines follow their bill.
+func followed(t *testing.T, cat *catalog.Catalog) {
+	t.Helper()
+	hash, err := shardrule.NewHash(4)
+	require.NoError(t, err)
+	schema := &catalog.Schema{Name: "shop", Home: "c0", Tables: map[string]*catalog.Table{}}
+	cat.Schemas["shop"] = schema
+	add := func(name, key string, primary []string, columns ...string) *catalog.Table {
+		table := &catalog.Table{Name: name, PrimaryKey: primary}
+		table.Placement = &shardrule.Placement{Schema: "shop", Table: name, Kind: shardrule.Sharded, Algorithm: hash}
+		for _, c := range columns {
+			table.Columns = append(table.Columns, column(t, c))
+			if last := table.Columns[len(table.Columns)-1].Column; last.Name == key {
+				table.Placement.Column = last
+			}
+		}
+		for i := range 4 {
+			table.Placement.Shards = append(table.Placement.Shards, topology.Shard{Index: i, Cluster: fmt.Sprintf("c%d", i/2), Database: fmt.Sprintf("shop_%d", i), Table: name})
+		}
+		schema.Tables[name] = table
+		return table
+	}
+	bills := add("bills", "owner", []string{"id"}, "id int", "owner int", "seller int", "total int")
+	bills.Indexes = []catalog.Index{{{Name: "seller"}}}
+	lookup := add("serval_unique_bills_id", "id", []string{"id"}, "id int", "owner int")
+	lookup.LookupOf, lookup.LookupKey = "bills", []string{"id"}
+	bills.Uniques = []catalog.Unique{{Key: "PRIMARY", Columns: []string{"id"}, Lookup: lookup, Ready: true}}
+	lines := add("lines", "bill_id", []string{"bill_id", "line"}, "bill_id int", "line int", "qty int")
+	lines.Placement.Algorithm = &shardrule.Follow{Parent: bills.Placement, To: "id", Lookup: lookup.Placement}
+	bills.Followers = []*catalog.Table{lines}
+}
+
 // TestAdvise: statements with how often they are asked in (a line each, "N:
 // statement"; one with ? is a digest of which no more is known), the report out. big= are the tables of a million rows.
 func TestAdvise(t *testing.T) {
@@ -87,12 +120,16 @@ func TestAdvise(t *testing.T) {
 			}
 		}
 		opt := Options{Rows: map[TableName]int64{}, MinRows: 100_000}
+		cat := shop(t)
+		if d.HasArg("followed") {
+			followed(t, cat)
+		}
 		for _, arg := range d.CmdArgs {
 			for _, name := range arg.Vals {
 				opt.Rows[TableName{"shop", name}] = 1_000_000
 			}
 		}
-		r := Advise(shop(t), w, opt)
+		r := Advise(cat, w, opt)
 		var b strings.Builder
 		fmt.Fprintf(&b, "%d statements, %d digests\nnow  %s\nthen %s\n", r.Statements, r.Digests, sharesText(r.Now), sharesText(r.Then))
 		for _, table := range r.Tables {

@@ -131,17 +131,27 @@ func (v *verdict) bind(cat *catalog.Catalog, p *plan.Plan, sql string) {
 	if err := lexer.Fingerprint([]byte(sql), 0, &fp); err == nil {
 		args.text, args.literals = []byte(sql), fp.Literals
 	}
-	opt := plan.Options{Weigher: asWritten{}}
-	for range 4 {
+	opt := plan.Options{Weigher: asWritten{}, Found: plan.Lookups{}, Places: plan.Places{}}
+	for range mostNeeds {
 		bound, err := p.Bind(args, opt)
 		var numbers *plan.ErrNeedNumbers
 		var exprs *plan.ErrNeedExprs
+		var lookup *plan.ErrNeedLookup
+		var parents *plan.ErrNeedPlaces
 		switch {
 		case errors.As(err, &numbers):
 			opt.FirstNumber = 1
 			continue
 		case errors.As(err, &exprs):
 			opt.Exprs = append(opt.Exprs, sqlval.StringValue("1"))
+			continue
+		case errors.As(err, &lookup):
+			opt.Found[lookup.Looked] = told(lookup.Looked)
+			continue
+		case errors.As(err, &parents):
+			for _, w := range parents.Wanted {
+				opt.Places[w.Key] = w.At % parents.Follow.Shards()
+			}
 			continue
 		case err != nil:
 			// A value no shard is for: an error of one server.
@@ -152,6 +162,19 @@ func (v *verdict) bind(cat *catalog.Catalog, p *plan.Plan, sql string) {
 		return
 	}
 	v.way = max(v.way, Scatter)
+}
+
+// mostNeeds bounds what is made up for one statement.
+const mostNeeds = 16
+
+// told is what a lookup table could tell: a row for each value, somewhere. Only how
+// many shards there are matters.
+func told(c *plan.Looked) []sqlval.Value {
+	out := make([]sqlval.Value, c.Rows)
+	for i := range out {
+		out[i] = sqlval.StringValue(strconv.Itoa(1 + 7919*i))
+	}
+	return out
 }
 
 func (v *verdict) placed(cat *catalog.Catalog, bound *plan.Bound) {

@@ -130,6 +130,9 @@ func (a *advisor) ruleNow(t TableName) string {
 		if p.Composite() {
 			return p.RuleText()
 		}
+		if f := p.Follows(); f != nil {
+			return "as " + f.Parent.Table + ", through " + p.Column.Name
+		}
 		return p.Algorithm.Name() + "(" + p.Column.Name + ")"
 	case shardrule.Global:
 		return "global"
@@ -149,7 +152,7 @@ func (a *advisor) traffic(cat *catalog.Catalog, t TableName) float64 {
 	var all float64
 	for _, d := range a.byTable[t] {
 		for _, sql := range d.samples {
-			if v := judge(cat, d.DB, sql); v.way == Single {
+			if v := judge(cat, d.DB, sql); v.way == Single && len(v.places) == 1 {
 				weight := float64(d.Count) / float64(len(d.samples))
 				at[v.places[0]] += weight
 				all += weight
