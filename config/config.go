@@ -51,6 +51,7 @@ type Config struct {
 	// base is the configuration that With made this one of, with given; nil: none.
 	base  *Config
 	given []Given
+	lost  []Lost
 	// sections are the file's keys, for Changes.
 	sections []section
 }

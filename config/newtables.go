@@ -107,7 +107,7 @@ func (c *Config) With(given []Given) *Config {
 		return base
 	}
 	out := *base
-	out.base, out.given = base, slices.Clone(given)
+	out.base, out.given, out.lost = base, slices.Clone(given), nil
 	out.Schemas = slices.Clone(base.Schemas)
 	for i := range out.Schemas {
 		s := &out.Schemas[i]
@@ -116,10 +116,13 @@ func (c *Config) With(given []Given) *Config {
 			if g.Schema != s.Name || slices.ContainsFunc(s.Tables, func(t Table) bool { return strings.EqualFold(t.Name, g.Table) }) {
 				continue
 			}
-			if t, err := g.table(base); err == nil {
-				t.Line = s.Line
-				s.Tables = append(s.Tables, t)
+			t, err := g.table(base)
+			if err != nil {
+				out.lost = append(out.lost, Lost{g, s.Line, err})
+				continue
 			}
+			t.Line = s.Line
+			s.Tables = append(s.Tables, t)
 		}
 	}
 	return &out
@@ -127,6 +130,24 @@ func (c *Config) With(given []Given) *Config {
 
 // Given are the rules of With, nil for none.
 func (c *Config) Given() []Given { return c.given }
+
+// Lost is a table's own rule that the configuration cannot carry: a cluster of it
+// is not there any more. The table is not served.
+type Lost struct {
+	Given
+	// Line is its schema's.
+	Line int
+	Why  error
+}
+
+// Told is what is lost, and what to do.
+func (l *Lost) Told() (what, do string) {
+	return fmt.Sprintf("the table is not served: it got its rule when it was created (new_tables:), which was %s, and %s", l.Rule, l.Why),
+		"bring the cluster back under clusters:, or give the table a rule under tables:"
+}
+
+// Lost are the rules of With that the configuration cannot carry.
+func (c *Config) Lost() []Lost { return c.lost }
 
 // table is the rule; an error where a cluster of it is not there any more.
 func (g *Given) table(c *Config) (Table, error) {

@@ -68,6 +68,7 @@ func CheckLive(ctx context.Context, cfg *config.Config, servers Servers, now tim
 	}
 	var out []Finding
 	out = append(out, r.clusterFindings(ctx, cat)...)
+	out = append(out, lostFindings(r.cfg)...)
 	for _, schema := range cat.Schemas {
 		out = append(out, r.programFindings(ctx, cat, schema)...)
 		for _, t := range schema.Tables {

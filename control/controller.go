@@ -234,6 +234,9 @@ func (c *Controller) publishLocked(cfg *config.Config, facts Facts) error {
 	if err != nil {
 		return err
 	}
+	if cfg != c.mu.cfg {
+		c.tellLostLocked(cfg)
+	}
 	c.mu.cfg, c.mu.facts = cfg, facts
 	c.store.Publish(cat)
 	c.log.Info("catalog published", "version", cat.Version)

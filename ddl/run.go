@@ -37,6 +37,9 @@ type Holder interface {
 
 const (
 	jobsTable = "serval_meta.ddl_jobs"
+	// givenTable says which tables got the rule of new_tables:; one that is
+	// dropped loses it.
+	givenTable = "serval_meta.tables"
 
 	// lockWait is how long a statement waits for another one on the same table.
 	lockWait = 20 * time.Second
@@ -337,6 +340,9 @@ func (r *Running) End(ctx context.Context, err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleTime)
 	defer cancel()
 	if err == nil {
+		if r.Verb == Drop {
+			_ = r.held.Exec(ctx, "DELETE FROM "+givenTable+" WHERE schema_name = "+text(r.Schema)+" AND table_name = "+text(r.Table)) // where there is such a table
+		}
 		if err := r.save(ctx, done, nil); err != nil {
 			r.jobs.log.Warn("a finished job could not be written down; it will be looked at again", "table", r.Table, "job", r.ID, "err", err)
 		}

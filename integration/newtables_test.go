@@ -3,6 +3,7 @@ package integration
 import (
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -26,8 +27,10 @@ func TestNewTables(t *testing.T) {
 		p := startServal(t, s, settings{Schema: schema, Tables: "users: {shard: hash(id), shards: 2, on: [c0, c1]}"})
 		config, err := os.ReadFile(p.Config)
 		require.NoError(t, err)
+		lastFile := ""
 		with := func(rule string) string {
 			file := t.TempDir() + "/serval.yaml"
+			lastFile = file
 			listen, admin := freeAddr(t), freeAddr(t)
 			text := strings.ReplaceAll(strings.ReplaceAll(string(config), p.Addr, listen), p.Admin, admin)
 			text = strings.Replace(text, "    tables:\n", "    new_tables: "+rule+"\n    tables:\n", 1)
@@ -69,5 +72,22 @@ func TestNewTables(t *testing.T) {
 		require.Equal(t, []string{"heap", "older", "other", "pairs", "pets", "rents"}, allRows(t, c, "SHOW TABLES"))
 		out, err := exec.CommandContext(t.Context(), binary, "check", "-c", p.Config, "--placement").CombinedOutput()
 		require.NotContains(t, string(out), "pets", "%v", err)
+
+		// Without a cluster of its rule a table is not served, which is said, and not made again elsewhere.
+		config = []byte(regexp.MustCompile(`\bc1\b`).ReplaceAllString(string(config), "d1"))
+		lost := with("{shard: hash(primary key), shards: 4, on: [c0, d1]}")
+		text, err := runServal("check", "-c", lastFile, "--live")
+		require.Error(t, err)
+		require.Contains(t, text, "fresh.pets: the table is not served: it got its rule when it was created (new_tables:), which was {", text)
+		require.Contains(t, text, "and there is no cluster c1; bring the cluster back under clusters:")
+		_, err = openDB(t, lost, schema).ExecContext(t.Context(), "CREATE TABLE pets (id INT PRIMARY KEY)")
+		require.ErrorContains(t, err, "there is no cluster c1")
+
+		recorded := func() []string {
+			return allRows(t, home, "SELECT table_name FROM serval_meta.tables WHERE schema_name = '"+schema+"' ORDER BY 1")
+		}
+		require.Equal(t, []string{"pets", "rents"}, recorded())
+		mustExec(t, c, "DROP TABLE rents, pets")
+		require.Empty(t, recorded())
 	})
 }

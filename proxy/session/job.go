@@ -45,7 +45,10 @@ func (s *Session) runJob(ctx context.Context, n *plan.Job, req *executor.Request
 			left = append(left, tasks[i])
 		}
 	}
-	if err = s.runBefore(ctx, n, req); err == nil {
+	if err = s.keepRule(ctx, n); err == nil {
+		err = s.runBefore(ctx, n, req)
+	}
+	if err == nil {
 		out, err = executor.RunJob(ctx, req, n.Route, left, func(tasks []plan.Task, errs []error) {
 			ended := map[int]error{}
 			for i := range tasks {

@@ -5,13 +5,17 @@ import (
 	"slices"
 
 	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/ddl"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router"
+	"github.com/servaldb/serval/router/plan"
 )
 
 // RuleGiver gives a table that is to be created the rule of new_tables:.
 type RuleGiver interface {
 	GiveRule(ctx context.Context, schema, table, column string) error
+	// KeepRule is asked once nobody else can define the table.
+	KeepRule(ctx context.Context, schema, table string) error
 }
 
 // giveRule gives a table that the statement creates its rule; the catalog has it
@@ -28,6 +32,15 @@ func (s *Session) giveRule(cat *catalog.Catalog, text []byte) error {
 	ctx, cancel := context.WithTimeout(context.Background(), learnTime)
 	defer cancel()
 	return giver.GiveRule(ctx, schema, table, column)
+}
+
+// keepRule is about a table that a job is about to make.
+func (s *Session) keepRule(ctx context.Context, n *plan.Job) error {
+	giver, ok := s.deps.Refresher.(RuleGiver)
+	if !ok || n.Verb != string(ddl.Create) {
+		return nil
+	}
+	return giver.KeepRule(ctx, n.Table.Schema, n.Table.Table)
 }
 
 // mayHaveRule: another Serval may have given the table a rule, of which nothing
