@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/servaldb/serval/catalog"
@@ -62,7 +64,7 @@ func (f *Facts) under(from, to *config.Config, periods map[TableName][]shardrule
 				continue
 			}
 			placed := *fact
-			if before := ruleOf(from, f, name); !periodic(rule) || before == nil || !periodic(before) || !sameCalendar(before, rule) {
+			if before := ruleOf(from, f, name); !periodic(rule) || before == nil || !keepsPeriods(before, rule) {
 				placed.Periods = periods[name]
 			}
 			out.Tables[name] = &placed
@@ -71,8 +73,24 @@ func (f *Facts) under(from, to *config.Config, periods map[TableName][]shardrule
 	return out
 }
 
-// sameCalendar: both rules name a period alike.
-func sameCalendar(a, b *config.Table) bool { return calendarOf(a) == calendarOf(b) }
+// keepsPeriods: both rules have a row in the same period, for they ask the same
+// function of the same column.
+func keepsPeriods(a, b *config.Table) bool {
+	if !periodic(a) || !periodic(b) {
+		return false
+	}
+	x, y := timeOf(a), timeOf(b)
+	return calendarOf(a) == calendarOf(b) && zoneOf(a).String() == zoneOf(b).String() &&
+		strings.EqualFold(x.Columns[0], y.Columns[0]) && x.Key == y.Key && reflect.DeepEqual(x.Args, y.Args)
+}
+
+// timeOf is the function of time of a rule, which may be one of several.
+func timeOf(rule *config.Table) shardrule.Rule {
+	if rule.Rule.Composite() {
+		return rule.Rule.Terms[0].Rule
+	}
+	return rule.Rule
+}
 
 // ReadBoth asks the servers of both configurations, which must reach the clusters
 // of either. A cluster that does not answer is an error, since what it has is not
@@ -170,12 +188,16 @@ func (r *factReader) spans(ctx context.Context, from, to *config.Config, both *B
 		name := TableName{t.Placement.Schema, t.Name}
 		rule, before := ruleOf(to, facts, name), ruleOf(from, facts, name)
 		old := placed(both.Old, name)
-		if !periodic(rule) || len(t.Columns) == 0 || old == nil || before != nil && periodic(before) && sameCalendar(before, rule) {
+		if !periodic(rule) || len(t.Columns) == 0 || old == nil || before != nil && keepsPeriods(before, rule) {
 			continue
 		}
 		wanted := wantedPeriods(rule, facts.Now)
 		first, last := wanted[0], wanted[len(wanted)-1]
-		switch t.Placement.Column.Type {
+		at := t.Placement
+		if at.Composite() {
+			at = at.Part(0)
+		}
+		switch at.Column.Type {
 		case shardrule.TypeDate, shardrule.TypeDatetime, shardrule.TypeTimestamp, shardrule.TypeInt:
 		case shardrule.TypeText, shardrule.TypeDecimal, shardrule.TypeBinary, shardrule.TypeOther:
 			unsure = append(unsure, name)
@@ -183,9 +205,9 @@ func (r *factReader) spans(ctx context.Context, from, to *config.Config, both *B
 		}
 		for _, end := range []string{"", " DESC"} {
 			for _, s := range old.Shards {
-				p, ok, err := r.endPeriod(ctx, t.Placement, place{s.Cluster, s.Database, s.Table}, end)
+				p, ok, err := r.endPeriod(ctx, at, place{s.Cluster, s.Database, s.Table}, end)
 				if err != nil {
-					return nil, nil, fmt.Errorf("the first and last %s of %s.%s: %w", t.Placement.Column.Name, name.Schema, name.Table, err)
+					return nil, nil, fmt.Errorf("the first and last %s of %s.%s: %w", at.Column.Name, name.Schema, name.Table, err)
 				}
 				if ok {
 					first, last = min(first, p), max(last, p)

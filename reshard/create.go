@@ -50,7 +50,7 @@ func create(ctx context.Context, servers JobServers, log *JobLog, j *Job, layout
 		return err
 	}
 	for _, t := range layout.Tables {
-		source := t.Sources[0]
+		source := t.model()
 		rows, err := servers.Select(ctx, source.Cluster, "SHOW CREATE TABLE "+tableSQL(source))
 		if err != nil {
 			return fmt.Errorf("%s: %w", physical(source), err)
@@ -73,6 +73,14 @@ func create(ctx context.Context, servers JobServers, log *JobLog, j *Job, layout
 		}
 	}
 	return nil
+}
+
+// model is a physical table that new ones are made like.
+func (t *Table) model() topology.Shard {
+	if len(t.Sources) > 0 {
+		return t.Sources[0]
+	}
+	return t.From.Shards[0] // all of its rows stay
 }
 
 // creation makes what a job needs.

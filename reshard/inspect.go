@@ -174,11 +174,8 @@ func (p *planner) names(ctx context.Context, t *Table) error {
 // asked for and servers can compute the new rule.
 func (p *planner) shares(ctx context.Context, t *Table, s topology.Shard, have *size) ([]int64, error) {
 	shares := make([]int64, len(t.Targets))
-	expr := ""
-	if twin, ok := t.To.Algorithm.(shardrule.SQLTwin); ok && t.To.Kind == shardrule.Sharded && t.To.Column.Type != shardrule.TypeOther {
-		expr = twin.ShardExpr(quoteName(t.To.Column.Name), t.To.Column)
-	}
-	if p.opt.Exact && (t.To.Kind != shardrule.Sharded || expr == "") {
+	exprs := placeExprs(t.To)
+	if p.opt.Exact && exprs == nil {
 		rows, err := p.servers.Select(ctx, s.Cluster, "SELECT COUNT(*) FROM "+tableSQL(s))
 		if err != nil || len(rows) != 1 {
 			return nil, err
@@ -191,7 +188,7 @@ func (p *planner) shares(ctx context.Context, t *Table, s topology.Shard, have *
 			shares[i] = have.rows
 		}
 		return shares, nil
-	case !p.opt.Exact || expr == "":
+	case !p.opt.Exact || exprs == nil:
 		for i := range shares {
 			shares[i] = have.rows / int64(len(shares))
 			if int64(i) < have.rows%int64(len(shares)) {
@@ -200,24 +197,38 @@ func (p *planner) shares(ctx context.Context, t *Table, s topology.Shard, have *
 		}
 		return shares, nil
 	}
-	rows, err := p.servers.Select(ctx, s.Cluster, "SELECT "+expr+", COUNT(*), MIN("+quoteName(t.To.Column.Name)+") FROM "+tableSQL(s)+" GROUP BY 1")
+	return shares, p.count(ctx, t, s, have, exprs, shares)
+}
+
+// count has a source's rows counted by where the new rule puts them.
+func (p *planner) count(ctx context.Context, t *Table, s topology.Shard, have *size, exprs []string, shares []int64) error {
+	key := quoteName(t.To.Columns()[0].Name)
+	if t.To.Composite() {
+		key = "CONCAT_WS(', '"
+		for _, name := range t.To.Keys() {
+			key += ", IFNULL(CAST(" + quoteName(name) + " AS CHAR), 'NULL')"
+		}
+		key += ")"
+	}
+	list := strings.Join(exprs, ", ")
+	rows, err := p.servers.Select(ctx, s.Cluster, "SELECT "+list+", COUNT(*), MIN("+key+") FROM "+tableSQL(s)+" GROUP BY "+list)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	have.rows = 0
 	for _, r := range rows {
-		n := number(r[1])
+		n, first := number(r[len(exprs)]), r[len(exprs)+1]
 		have.rows += n
-		at, err := strconv.Atoi(string(r[0]))
+		at, ok := shardOfPlaces(t.To, r)
 		i := slices.IndexFunc(t.Targets, func(x Target) bool { return x.Index == at })
-		if err != nil || i < 0 {
-			p.refuse(t, fmt.Sprintf("%d rows of %s have no shard by the new rule, the first with %s = %s", n, physical(s), t.To.Column.Name, strings.ToValidUTF8(orNull(r[2]), "?")),
+		if !ok || i < 0 {
+			p.refuse(t, fmt.Sprintf("%d rows of %s have no shard by the new rule, the first with %s = %s", n, physical(s), t.To.KeyNames(), strings.ToValidUTF8(orNull(first), "?")),
 				"give the rule a place for them, or change the rows")
 			continue
 		}
 		shares[i] += n
 	}
-	return shares, nil
+	return nil
 }
 
 func orNull(text []byte) string {
@@ -225,4 +236,49 @@ func orNull(text []byte) string {
 		return "NULL"
 	}
 	return string(text)
+}
+
+// placeExprs are SQL for a row's places by the rule: one for each of its functions.
+// nil where the servers cannot compute one, or the table is not sharded.
+func placeExprs(p *shardrule.Placement) (exprs []string) {
+	if p.Kind != shardrule.Sharded {
+		return nil
+	}
+	parts := p.Parts
+	if !p.Composite() {
+		parts = []shardrule.Part{{Column: p.Column, Algorithm: p.Algorithm}}
+	}
+	for _, part := range parts {
+		twin, ok := part.Algorithm.(shardrule.SQLTwin)
+		if !ok || part.Column.Type == shardrule.TypeOther {
+			return nil
+		}
+		expr := twin.ShardExpr(quoteName(part.Column.Name), part.Column)
+		if expr == "" {
+			return nil
+		}
+		exprs = append(exprs, expr)
+	}
+	return exprs
+}
+
+// shardOfPlaces is the shard of rows whose places, as the servers have computed
+// them, begin values; false where they have none.
+func shardOfPlaces(p *shardrule.Placement, values [][]byte) (int, bool) {
+	if !p.Composite() {
+		at, err := strconv.Atoi(string(values[0]))
+		return at, err == nil
+	}
+	shard, said := 0, 0
+	for i, part := range p.Parts {
+		place, err := strconv.Atoi(string(values[i]))
+		if err != nil || place < 0 || part.Or && place != said {
+			return 0, false
+		}
+		if !part.Or {
+			said = place
+			shard += place * part.Stride
+		}
+	}
+	return shard, true
 }

@@ -143,7 +143,6 @@ func (b *between) table(name tableName) {
 		return // all is in place; a copy less needs no job
 	case len(t.Targets) == 0:
 		b.refuse(name, "rows of "+physical(t.Sources[0])+" would have no shard", "give the new rule a shard for them")
-		return
 	}
 	b.layout.Tables = append(b.layout.Tables, t)
 	b.keys(t, before, after)

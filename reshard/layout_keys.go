@@ -11,13 +11,11 @@ import (
 // keys says what of a table's keys and columns stands in the way.
 func (b *between) keys(t *Table, before, after *catalog.Table) {
 	name := tableName{t.Schema, t.Name}
-	if t.From.Composite() || t.To.Composite() {
-		b.refuse(name, "moving rows of a table that is sharded by several columns is not supported", "export its rows and load them into a table with the new rule")
-		return
-	}
 	b.primary(t, name)
-	if t.To.Kind == shardrule.Sharded && t.To.Column.Type == shardrule.TypeOther {
-		b.refuse(name, "its new sharding column "+t.To.Column.Name+" is not there, or of a type that "+t.To.Algorithm.Name()+" does not take", "change the column or the rule")
+	for _, c := range t.To.Columns() {
+		if t.To.Kind == shardrule.Sharded && c.Type == shardrule.TypeOther {
+			b.refuse(name, "its new sharding column "+c.Name+" is not there, or of a type that "+t.To.Algorithm.Name()+" does not take", "change the column or the rule")
+		}
 	}
 	for _, x := range []*catalog.Table{before, after} {
 		if x != nil && (x.Placement.Follows() != nil || len(x.Followers) > 0) {
@@ -37,8 +35,13 @@ func (b *between) keys(t *Table, before, after *catalog.Table) {
 	if after != nil && len(after.WantsUnique) > len(after.Uniques) {
 		b.remark(name, "a lookup table of its unique: is not there yet", "serval check --live --repair builds it when the table has moved; until then each shard keeps the key by itself")
 	}
-	if !keeps(t.Definition, t.From, before, t.Definition.PrimaryKey, true) && !t.splits() {
-		b.remark(name, "its primary key does not have the sharding column "+t.From.Column.Name+": two shards may have rows that are equal in it, which stop the job when they meet", "")
+	primary := t.Definition.PrimaryKey
+	kept := keeps(t.Definition, t.From, before, primary, true)
+	if numbered := len(primary) == 1 && strings.EqualFold(primary[0], t.Definition.AutoIncrement); len(primary) > 0 && kept && !numbered && !keeps(t.Definition, t.To, after, primary, false) {
+		b.apart(t, name, "primary key", primary)
+	}
+	if !kept && !t.splits() {
+		b.remark(name, "its primary key does not have the sharding column"+columnsText(t.From)+": two shards may have rows that are equal in it, which stop the job when they meet", "")
 	}
 }
 
@@ -47,7 +50,25 @@ func lookupThere(t *catalog.Table) bool { return len(t.Uniques) > 0 }
 
 // sameKey: both place rows by the same column.
 func sameKey(p, q *shardrule.Placement) bool {
-	return p.Kind == shardrule.Sharded && q.Kind == shardrule.Sharded && strings.EqualFold(p.Column.Name, q.Column.Name)
+	return p.Kind == shardrule.Sharded && q.Kind == shardrule.Sharded && slices.EqualFunc(p.Keys(), q.Keys(), strings.EqualFold)
+}
+
+// columnsText are the sharding columns behind the words "sharding column".
+func columnsText(p *shardrule.Placement) string {
+	if !p.Composite() {
+		return " " + p.Column.Name
+	}
+	text := "s "
+	for i, part := range p.Parts {
+		switch {
+		case part.Or:
+			text += " or "
+		case i > 0:
+			text += ", "
+		}
+		text += part.Column.Name
+	}
+	return text
 }
 
 // primary: rows are found again by their primary key.
@@ -77,12 +98,20 @@ func (b *between) unique(t *Table, name tableName, key []string, before, after *
 	then := keeps(t.Definition, t.To, after, key, false)
 	switch {
 	case now && !then:
-		b.refuse(name, "its unique key ("+columns+") does not have the new sharding column "+t.To.Column.Name+", so equal values could be on two shards",
-			"add unique: [["+columns+"]] to its new rule, or choose another column")
+		b.apart(t, name, "unique key ("+columns+")", key)
 	case !now && (then || !t.splits()):
 		b.refuse(name, "its unique key ("+columns+") is kept by each shard for itself today, so two rows that are equal in it could meet in one new table",
 			"drop the key, or have it kept over all shards first: unique: [["+columns+"]] and serval check --live --repair")
 	}
+}
+
+// apart: rows that are equal in a key could be on two shards.
+func (b *between) apart(t *Table, name tableName, what string, key []string) {
+	do := "add unique: [[" + strings.Join(key, ", ") + "]] to its new rule, or choose another column"
+	if t.To.Composite() {
+		do = "add them to the key, or choose other columns"
+	}
+	b.refuse(name, "its "+what+" does not have the new sharding column"+columnsText(t.To)+", so equal values could be on two shards", do)
 }
 
 // keeps: the key is unique over all rows. Ready asks that a lookup table has all
@@ -91,7 +120,7 @@ func keeps(t *catalog.Table, p *shardrule.Placement, rule *catalog.Table, key []
 	if p.Kind != shardrule.Sharded || len(p.Shards) == 1 {
 		return true
 	}
-	if whole(t, key, p.Column.Name) {
+	if p.Together(func(column string) bool { return whole(t, key, column) }) && p.GroupsWhole() {
 		return true
 	}
 	if rule == nil {
@@ -123,18 +152,4 @@ func equalFold(a, b []string) bool {
 }
 
 // splits: every new table gets rows of one old one only.
-func (t *Table) splits() bool {
-	p, q := t.From, t.To
-	if len(t.Sources) == 1 {
-		return true
-	}
-	if !sameKey(p, q) {
-		return false
-	}
-	if p.Algorithm.Spec() == q.Algorithm.Spec() {
-		return true
-	}
-	_, hash := p.Algorithm.(shardrule.Hash)
-	_, also := q.Algorithm.(shardrule.Hash)
-	return hash && also && shardrule.Slots%len(p.Shards) == 0 && len(q.Shards)%len(p.Shards) == 0 && shardrule.Slots%len(q.Shards) == 0
-}
+func (t *Table) splits() bool { return len(t.Sources) == 1 || shardrule.Splits(t.From, t.To) }

@@ -19,20 +19,108 @@ var (
 )
 
 // SameRows reports that the rows of shard i of p are those that q puts on its
-// shard j; p and q are of the same table. Where that is not known, it is false.
+// shard j; p and q are of the same table. Where that is not known, it is false. It
+// is the same the other way round.
 func SameRows(p *Placement, i int, q *Placement, j int) bool {
-	if p.Kind != Sharded || q.Kind != Sharded || !slices.EqualFunc(p.Keys(), q.Keys(), strings.EqualFold) {
+	if p.Kind != Sharded || q.Kind != Sharded {
 		return false
 	}
-	if p.Algorithm.Spec() == q.Algorithm.Spec() {
+	if slices.EqualFunc(p.Keys(), q.Keys(), strings.EqualFold) && p.Algorithm.Spec() == q.Algorithm.Spec() {
 		return i == j // of the same columns, whatever they are
 	}
-	if p.Composite() || q.Composite() || !sameKeySpace(p.Column, q.Column) {
+	a, ok := p.portion(i)
+	b, also := q.portion(j)
+	return ok && also && a == b
+}
+
+// terms are the parts of the rule in the groups of which each says the same.
+func (p *Placement) terms() (groups [][]Part) {
+	if !p.Composite() {
+		return [][]Part{{{Column: p.Column, Algorithm: p.Algorithm, Stride: 1}}}
+	}
+	for _, part := range p.Parts {
+		if part.Or {
+			groups[len(groups)-1] = append(groups[len(groups)-1], part)
+		} else {
+			groups = append(groups, []Part{part})
+		}
+	}
+	return groups
+}
+
+// portion is which rows are a shard's: the keys of each column, in an order that
+// does not depend on how the rule is written. It is false where a column's type is
+// not known.
+func (p *Placement) portion(shard int) (string, bool) {
+	var all []string
+	for _, group := range p.terms() {
+		var same []string
+		for _, part := range group {
+			if part.Column.Type == TypeOther {
+				return "", false
+			}
+			same = append(same, part.Column.space()+" "+portionOf(part.Algorithm, shard/part.Stride%part.Algorithm.Shards()))
+		}
+		slices.Sort(same)
+		all = append(all, strings.Join(same, " or "))
+	}
+	slices.Sort(all)
+	return strings.Join(all, ", "), true
+}
+
+// space is the column and how its values are keys: see sameKeySpace.
+func (c Column) space() string {
+	return fmt.Sprintf("%q %d %d %q %d", strings.ToLower(c.Name), c.Type, c.Scale, c.Collation, c.TextKey)
+}
+
+func portionOf(a Algorithm, place int) string {
+	if in, ok := a.(portioner); ok {
+		return in.portion(place)
+	}
+	return a.Spec() + " shard " + strconv.Itoa(place)
+}
+
+// Splits reports that each shard of q has rows of one shard of p only; p and q are
+// of the same table. Where that is not known, it is false.
+func Splits(p, q *Placement) bool {
+	if p.Kind != Sharded || q.Kind != Sharded {
 		return false
 	}
-	a, ok := p.Algorithm.(portioner)
-	b, also := q.Algorithm.(portioner)
-	return ok && also && a.portion(i) == b.portion(j)
+	for _, group := range p.terms() {
+		found := slices.ContainsFunc(group, func(a Part) bool {
+			return slices.ContainsFunc(q.terms(), func(other []Part) bool {
+				return slices.ContainsFunc(other, func(b Part) bool {
+					return strings.EqualFold(a.Column.Name, b.Column.Name) && sameKeySpace(a.Column, b.Column) && splits(a.Algorithm, b.Algorithm)
+				})
+			})
+		})
+		if !found {
+			return false
+		}
+	}
+	return true
+}
+
+// splits: the keys of each place of b are of one place of a, or of none.
+func splits(a, b Algorithm) bool {
+	if a.Spec() == b.Spec() {
+		return true
+	}
+	switch a := a.(type) {
+	case Hash:
+		b, ok := b.(Hash)
+		return ok && Slots%a.n == 0 && Slots%b.n == 0 && b.n%a.n == 0
+	case *Time:
+		b, ok := b.(*Time)
+		return ok && a.as(b.periods).Spec() == b.Spec()
+	case *Derived:
+		b, ok := b.(*Derived)
+		return ok && a.expr.over("k") == b.expr.over("k") && splits(a.inner, b.inner)
+	case DerivedTwin:
+		b, ok := b.(DerivedTwin)
+		return ok && splits(a.Derived, b.Derived)
+	}
+	return false
 }
 
 func (l *List) portion(shard int) string {
@@ -72,17 +160,17 @@ func (r rest) portion(shard int, mine, others []string) string {
 	return text + " only " + strings.Join(mine, ",")
 }
 
-func (m *Time) portion(shard int) string {
+func (m *Time) portion(shard int) string { return m.as(m.periods[shard : shard+1]).Spec() }
+
+// as is the same function over other periods, for its Spec only.
+func (m *Time) as(periods []Period) *Time {
 	one := *m
-	one.periods = m.periods[shard : shard+1]
-	return one.Spec()
+	one.periods = periods
+	return &one
 }
 
 func (d *Derived) portion(shard int) string {
-	if inner, ok := d.inner.(portioner); ok {
-		return inner.portion(shard) + " of v1 " + d.expr.over("k")
-	}
-	return fmt.Sprintf("%s shard %d", d.Spec(), shard)
+	return portionOf(d.inner, shard) + " of v1 " + d.expr.over("k")
 }
 
 // PeriodOf is the period that a rule of time puts a key in, whether there is a

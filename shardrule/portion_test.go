@@ -78,3 +78,63 @@ func TestTheShardOfTheRestStaysWhileTheOthersKeepTheirs(t *testing.T) {
 	require.False(t, SameRows(p, 2, q, 2), "a value was taken from it")
 	require.True(t, SameRows(p, 1, q, 1))
 }
+
+func TestShardsOfRulesOfSeveralColumns(t *testing.T) {
+	at, id := Column{Name: "at", Type: TypeDate}, Column{Name: "id", Type: TypeInt, Bits: 64}
+	other := Column{Name: "other", Type: TypeInt, Bits: 64}
+	month := func(periods ...Period) Algorithm {
+		return placementOf(t, Rule{Name: "month", Columns: []string{"at"}}, 0, periods...).Algorithm
+	}
+	hash := func(n int) Algorithm { return placementOf(t, Rule{Name: "hash", Columns: []string{"id"}}, n).Algorithm }
+	of := func(parts ...Part) *Placement {
+		stride := 1
+		for i := len(parts) - 1; i >= 0; i-- {
+			parts[i].Stride = stride
+			if !parts[i].Or {
+				stride *= parts[i].Algorithm.Shards()
+			}
+		}
+		return &Placement{Kind: Sharded, Algorithm: NewComposite(parts), Parts: parts}
+	}
+	one := func(c Column, a Algorithm) *Placement { return &Placement{Kind: Sharded, Algorithm: a, Column: c} }
+	for _, c := range []struct {
+		name string
+		p    *Placement
+		i    int
+		q    *Placement
+		j    int
+		same bool
+	}{
+		{"a month more leaves the others where they are", of(Part{Column: at, Algorithm: month(24310, 24311)}, Part{Column: id, Algorithm: hash(2)}), 3,
+			of(Part{Column: at, Algorithm: month(24311, 24312)}, Part{Column: id, Algorithm: hash(2)}), 1, true},
+		{"the other half of a month is not the same", of(Part{Column: at, Algorithm: month(24310, 24311)}, Part{Column: id, Algorithm: hash(2)}), 3,
+			of(Part{Column: at, Algorithm: month(24311, 24312)}, Part{Column: id, Algorithm: hash(2)}), 0, false},
+		{"the order of the functions is none of the rows'", of(Part{Column: other, Algorithm: hash(2)}, Part{Column: id, Algorithm: hash(3)}), 5,
+			of(Part{Column: id, Algorithm: hash(3)}, Part{Column: other, Algorithm: hash(2)}), 5, true},
+		{"nor its places' numbers", of(Part{Column: other, Algorithm: hash(2)}, Part{Column: id, Algorithm: hash(3)}), 4,
+			of(Part{Column: id, Algorithm: hash(3)}, Part{Column: other, Algorithm: hash(2)}), 4, false},
+		{"a month is not a part of it", one(at, month(24310)), 0, of(Part{Column: at, Algorithm: month(24310)}, Part{Column: id, Algorithm: hash(2)}), 0, false},
+		{"either of two columns takes fewer rows than one of them", of(Part{Column: id, Algorithm: hash(2)}, Part{Column: other, Algorithm: hash(2), Or: true}), 1, one(id, hash(2)), 1, false},
+		{"either is the other way round the same", of(Part{Column: id, Algorithm: hash(2)}, Part{Column: other, Algorithm: hash(2), Or: true}), 1,
+			of(Part{Column: other, Algorithm: hash(2)}, Part{Column: id, Algorithm: hash(2), Or: true}), 1, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			require.Equal(t, c.same, SameRows(c.p, c.i, c.q, c.j))
+			require.Equal(t, c.same, SameRows(c.q, c.j, c.p, c.i))
+		})
+	}
+	for _, c := range []struct {
+		name   string
+		p, q   *Placement
+		splits bool
+	}{
+		{"a month is cut up by another column", one(at, month(24310)), of(Part{Column: at, Algorithm: month(24310, 24311)}, Part{Column: id, Algorithm: hash(2)}), true},
+		{"its parts come together", of(Part{Column: at, Algorithm: month(24310)}, Part{Column: id, Algorithm: hash(2)}), one(at, month(24310)), false},
+		{"twice as many in each month", of(Part{Column: at, Algorithm: month(24310)}, Part{Column: id, Algorithm: hash(2)}), of(Part{Column: at, Algorithm: month(24310)}, Part{Column: id, Algorithm: hash(4)}), true},
+		{"half as many more do not", of(Part{Column: at, Algorithm: month(24310)}, Part{Column: id, Algorithm: hash(2)}), of(Part{Column: at, Algorithm: month(24310)}, Part{Column: id, Algorithm: hash(3)}), false},
+		{"one of two columns says it, too", of(Part{Column: id, Algorithm: hash(2)}, Part{Column: other, Algorithm: hash(2), Or: true}), one(other, hash(4)), true},
+		{"another column says nothing", one(id, hash(2)), one(other, hash(2)), false},
+	} {
+		t.Run(c.name, func(t *testing.T) { require.Equal(t, c.splits, Splits(c.p, c.q)) })
+	}
+}
