@@ -144,6 +144,7 @@ func TestRowsMoveUnderWritesThroughServal(t *testing.T) {
 			v, err = m.Verify(t.Context(), reshard.VerifyOptions{})
 			require.NoError(t, err)
 			require.Empty(t, v.Differing)
+			s.sync(t) // another session than the writers' reads replicas
 			require.EqualValues(t, one(t, db, "SELECT COUNT(*) FROM orders"), fmt.Sprint(v.Rows))
 			end()
 			<-done
