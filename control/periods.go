@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,34 +17,21 @@ import (
 // periodTable reads which periods have a table, and the definition of the
 // newest. With one of its clusters away it is not known.
 func (r *factReader) periodTable(ctx context.Context, name TableName, rule *config.Table) (*TableFact, bool) {
-	places := map[shardrule.Period]place{}
-	shards := map[shardrule.Period]int{} // that have a table
+	var all []place
 	for _, cluster := range rule.On {
 		if _, ok := r.ask(ctx, cluster); !ok {
 			return nil, false
 		}
-		all, err := readPlaces(ctx, r.servers, cluster, periodsWhere(name, rule))
+		there, err := readPlaces(ctx, r.servers, cluster, periodsWhere(name, rule))
 		if err != nil {
 			r.fail(cluster, err)
 			return nil, false
 		}
-		for _, at := range all {
-			if p, ok := periodOfPlace(at, name, rule); ok {
-				places[p] = at
-				shards[p]++
-			}
-		}
+		all = append(all, there...)
 	}
-	if len(places) == 0 {
+	periods, places := periodsAt(all, name, rule)
+	if len(periods) == 0 {
 		return nil, true
-	}
-	var periods []shardrule.Period
-	for p := range places {
-		periods = append(periods, p)
-	}
-	slices.Sort(periods)
-	for n := len(periods) - 1; n > 0 && shards[periods[n]] < rule.Rule.Inner(); n-- {
-		periods = periods[:n] // it is being created
 	}
 	newest, ok := r.definition(ctx, places[periods[len(periods)-1]])
 	if !ok || newest == nil {
@@ -52,6 +40,43 @@ func (r *factReader) periodTable(ctx context.Context, name TableName, rule *conf
 	fact := *newest
 	fact.Periods = periods
 	return &fact, true
+}
+
+// periodsAt are the periods that have a table among all, ascending, and a table of
+// each. The newest may be in the making.
+func periodsAt(all []place, name TableName, rule *config.Table) ([]shardrule.Period, map[shardrule.Period]place) {
+	places := map[shardrule.Period]place{}
+	shards := map[shardrule.Period]int{} // that have a table
+	for _, at := range all {
+		if p, ok := periodOfPlace(at, name, rule); ok {
+			places[p] = at
+			shards[p]++
+		}
+	}
+	periods := slices.Sorted(maps.Keys(places))
+	for n := len(periods) - 1; n > 0 && shards[periods[n]] < rule.Rule.Inner(); n-- {
+		periods = periods[:n] // it is being created
+	}
+	return periods, places
+}
+
+// PeriodShards are the shards of a table by a rule of time, as the servers have them
+// at this moment; none where its rule is another.
+func PeriodShards(ctx context.Context, cfg *config.Config, servers Servers, folds bool, name TableName) ([]topology.Shard, error) {
+	rule := ruleOf(cfg, &Facts{FoldNames: folds}, name)
+	if rule == nil || !periodic(rule) {
+		return nil, nil
+	}
+	var all []place
+	for _, cluster := range rule.On {
+		there, err := readPlaces(ctx, servers, cluster, periodsWhere(name, rule))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, there...)
+	}
+	periods, _ := periodsAt(all, name, rule)
+	return periodShards(name.Schema, name.Table, rule, periods), nil
 }
 
 func periodsWhere(name TableName, rule *config.Table) string {

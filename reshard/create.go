@@ -75,6 +75,60 @@ func create(ctx context.Context, servers JobServers, log *JobLog, j *Job, layout
 	return nil
 }
 
+// adopt takes in what has been made since the cut over, for new periods: the tables
+// that serve are the job's from now on, and their rows are to be read; those that the
+// rules before would have are made.
+func adopt(ctx context.Context, servers JobServers, log *JobLog, j *Job, back *Layout) error {
+	own, err := log.allMade(ctx, j)
+	if err != nil {
+		return err
+	}
+	for _, t := range back.Tables {
+		for _, a := range t.Aside {
+			m := made{a.Shard.Cluster, a.Shard.Database, a.Old}
+			if own[m] {
+				continue
+			}
+			if err := log.Parts(j).SavePart(ctx, Part{Schema: t.Schema, Table: t.Name, Source: a.Shard}); err != nil {
+				return err
+			}
+			if err := log.making(ctx, j, m); err != nil {
+				return err
+			}
+		}
+		for _, x := range t.Targets {
+			c := creation{servers: servers, log: log, job: j, own: own}
+			if err := c.again(ctx, t, x); err != nil {
+				return fmt.Errorf("table %s of %s on cluster %s: %w", x.New, x.Shard.Database, x.Shard.Cluster, err)
+			}
+		}
+	}
+	return nil
+}
+
+// again makes a table of the rules before that is not there.
+func (c *creation) again(ctx context.Context, t *Table, x Target) error {
+	rows, err := c.servers.Select(ctx, x.Shard.Cluster, "SELECT 1 FROM information_schema.TABLES WHERE TABLE_SCHEMA = "+quote(x.Shard.Database)+" AND TABLE_NAME = "+quote(x.New))
+	if err != nil || len(rows) > 0 {
+		return err
+	}
+	source := t.model()
+	if rows, err = c.servers.Select(ctx, source.Cluster, "SHOW CREATE TABLE "+tableSQL(source)); err != nil {
+		return err
+	}
+	if len(rows) != 1 || len(rows[0]) < 2 {
+		return fmt.Errorf("SHOW CREATE TABLE %s gave nothing", physical(source))
+	}
+	sql, err := newDefinition(string(rows[0][1]), t, source, x)
+	if err == nil {
+		err = c.database(ctx, source, x.Shard)
+	}
+	if err == nil {
+		err = c.table(ctx, x, sql)
+	}
+	return err
+}
+
 // model is a physical table that new ones are made like.
 func (t *Table) model() topology.Shard {
 	if len(t.Sources) > 0 {

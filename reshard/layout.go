@@ -12,6 +12,8 @@ import (
 // new rules. Immutable.
 type Layout struct {
 	Tables []*Table
+	// FoldNames: the servers do not tell upper from lower case in names.
+	FoldNames bool
 }
 
 // Names are the tables', as schema.table.

@@ -39,7 +39,7 @@ func (o Obstacle) String() string {
 // of the same tables, and what speaks against it that no server need be asked
 // for. Where there are obstacles the layout is what it would be. It is pure.
 func Between(old, next *catalog.Catalog) (*Layout, []Obstacle) {
-	b := &between{old: old, next: next, layout: &Layout{}}
+	b := &between{old: old, next: next, layout: &Layout{FoldNames: old.FoldNames}}
 	b.clusters()
 	for _, name := range b.names() {
 		b.table(name)

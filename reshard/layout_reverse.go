@@ -5,7 +5,7 @@ package reshard
 // are there already, under the names they got then, and are filled again; those
 // that serve now get the names under which they were filled.
 func (l *Layout) Back() *Layout {
-	out := &Layout{}
+	out := &Layout{FoldNames: l.FoldNames}
 	for _, t := range l.Tables {
 		r := *t
 		r.Targets, r.Aside = nil, nil

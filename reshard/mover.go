@@ -19,9 +19,10 @@ type MoverConfig struct {
 	Servers Servers
 	Journal Journal
 	Resume  Resume
-	// Follow: the rows are all in the targets already (the way back); only the
-	// changes since Resume.Positions are taken over, which must name every cluster
-	// that has a source.
+	// Follow: the rows are all in the targets already (the way back), but for those of
+	// sources that Resume.Parts has as not done; only the changes since
+	// Resume.Positions are taken over, which must name every cluster that has another
+	// source.
 	Follow bool
 	// Parallel is how many source tables are copied at once. Default 4.
 	Parallel int
@@ -90,15 +91,22 @@ func NewMover(ctx context.Context, cfg MoverConfig) (*Mover, error) {
 			m.streamOf(src.shard.Cluster).add(src)
 		}
 	}
-	for cluster, s := range m.streams {
-		s.resume = cfg.Resume.Positions[cluster]
-		if s.resume == "" && cfg.Follow {
-			return nil, fmt.Errorf("the position in the binlog of cluster %s is not known, from which its changes are to be followed", cluster)
+	if cfg.Follow {
+		for _, src := range m.byTurns() {
+			p := src.part()
+			p.Done = true
+			src.restore(p)
 		}
 	}
 	for _, p := range cfg.Resume.Parts {
 		if src := m.source(p); src != nil {
 			src.restore(p)
+		}
+	}
+	for cluster, s := range m.streams {
+		s.resume = cfg.Resume.Positions[cluster]
+		if s.resume == "" && cfg.Follow && slices.ContainsFunc(m.byTurns(), func(src *source) bool { return src.shard.Cluster == cluster && src.part().Done }) {
+			return nil, fmt.Errorf("the position in the binlog of cluster %s is not known, from which its changes are to be followed", cluster)
 		}
 	}
 	return m, nil
@@ -136,11 +144,7 @@ func (m *Mover) Run(ctx context.Context) error {
 		g.Go(func() error { return s.run(ctx) })
 	}
 	g.Go(func() error { return m.settleLoop(ctx) })
-	if m.cfg.Follow {
-		close(m.copied)
-	} else {
-		g.Go(func() error { return m.copyAll(ctx) })
-	}
+	g.Go(func() error { return m.copyAll(ctx) })
 	m.err = g.Wait()
 	close(m.failed)
 	return m.err

@@ -96,11 +96,15 @@ func (w *Worker) run(ctx context.Context, then Then) error {
 
 // follow takes what is written to the tables that serve now back to those before.
 func (w *Worker) follow(ctx context.Context, then Then) error {
+	if err := adopt(ctx, w.Servers, w.Log, w.Job, w.Layout); err != nil {
+		return err
+	}
 	resume, err := w.Log.Resume(ctx, w.Job, w.Layout)
 	if err != nil {
 		return err
 	}
-	m, err := NewMover(ctx, MoverConfig{Layout: w.Layout, Servers: w.Primaries, Journal: w.Log.Parts(w.Job), Resume: resume, Follow: true, Log: w.Logs})
+	m, err := NewMover(ctx, MoverConfig{Layout: w.Layout, Servers: w.Primaries, Journal: w.Log.Parts(w.Job), Resume: resume, Follow: true,
+		RowsPerSecond: w.RowsPerSecond, Pause: w.Pause, Log: w.Logs})
 	if err != nil {
 		return err
 	}

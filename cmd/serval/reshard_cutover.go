@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/servaldb/serval/control"
 	"github.com/servaldb/serval/reshard"
 	"github.com/servaldb/serval/rulestore"
+	"github.com/servaldb/serval/topology"
 )
 
 // cutoverOptions are those of cutover and reverse.
@@ -190,6 +193,9 @@ func (o *cutoverOptions) try(ctx context.Context, s *reshardSet, m *reshard.Move
 			if err := m.CatchUp(ctx); err != nil {
 				return err
 			}
+			if err := s.unchanged(ctx); err != nil {
+				return err
+			}
 			return reshard.RaiseSequences(ctx, s.jobServers(), s.moved, s.homeOf)
 		},
 		Rename: func(ctx context.Context) (map[string]string, error) {
@@ -227,6 +233,29 @@ func (o *cutoverOptions) try(ctx context.Context, s *reshardSet, m *reshard.Move
 	}
 }
 
+// unchanged: no period has been added since the layout was looked at, whose table
+// would be left behind with its rows. The error is ErrChanged.
+func (s *reshardSet) unchanged(ctx context.Context) error {
+	rules := s.from
+	if goesBack(&s.job) {
+		rules = s.to
+	}
+	for _, t := range s.moved.Tables {
+		now, err := control.PeriodShards(ctx, rules, s.servers, s.moved.FoldNames, control.TableName{Schema: t.Schema, Table: t.Name})
+		if err != nil {
+			return err
+		}
+		for _, at := range now {
+			if !slices.ContainsFunc(t.From.Shards, func(s topology.Shard) bool {
+				return s.Cluster == at.Cluster && s.Database == at.Database && s.Table == at.Table
+			}) {
+				return fmt.Errorf("%w: %s.%s on cluster %s has been made", reshard.ErrChanged, at.Database, at.Table, at.Cluster)
+			}
+		}
+	}
+	return nil
+}
+
 // homeOf is the cluster that keeps a schema's sequences: the same by both rules.
 func (s *reshardSet) homeOf(schema string) string {
 	for i := range s.from.Schemas {
@@ -249,7 +278,7 @@ func passing(err error) bool {
 	case errors.As(err, &silent):
 		return !silent.Lost
 	}
-	return !errors.As(err, &conflict) && !errors.As(err, &interrupted) && !errors.Is(err, reshard.ErrStopped)
+	return !errors.As(err, &conflict) && !errors.As(err, &interrupted) && !errors.Is(err, reshard.ErrStopped) && !errors.Is(err, reshard.ErrChanged)
 }
 
 // settleTurn ends what a crash has left in the middle of a turn: the store knows

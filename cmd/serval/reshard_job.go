@@ -217,19 +217,18 @@ func (s *reshardSet) workOnce(ctx context.Context, j *reshard.Job, o *workOption
 
 // moves is the layout as it is now, without asking what speaks against it.
 func (s *reshardSet) moves(ctx context.Context, j *reshard.Job) (*reshard.Layout, error) {
+	from, to := s.from, s.to
 	if goesBack(j) {
-		both, err := control.ReadBoth(ctx, s.to, s.from, s.servers, time.Now())
-		if err != nil {
-			return nil, err
-		}
-		layout, _ := reshard.Between(both.Old, both.Next)
-		return layout.Back(), nil
+		from, to = to, from
 	}
-	both, err := control.ReadBoth(ctx, s.from, s.to, s.servers, time.Now())
+	both, err := control.ReadBoth(ctx, from, to, s.servers, time.Now())
 	if err != nil {
 		return nil, err
 	}
 	layout, _ := reshard.Between(both.Old, both.Next)
+	if goesBack(j) {
+		layout = layout.Back()
+	}
 	return layout, nil
 }
 
