@@ -41,6 +41,8 @@ type Catalog struct {
 	Beside Beside
 	// Views are the logical views.
 	Views map[ViewName]*View
+	// Strays are what must not run where it stands.
+	Strays Strays
 	// Off are the parts that are turned off.
 	Off Off
 }

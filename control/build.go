@@ -53,6 +53,7 @@ func Build(cfg *config.Config, facts Facts) (*catalog.Catalog, error) {
 	}
 	b.databasesOfOthers()
 	c.Views = facts.viewsIn(c)
+	c.Strays = facts.strays(c)
 	if len(b.findings) > 0 {
 		return nil, b.findings
 	}

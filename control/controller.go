@@ -366,6 +366,7 @@ func (r *factReader) all(ctx context.Context, plain *catalog.Catalog) Facts {
 	r.followers(ctx, plain, &facts)
 	r.plain(plain, &facts)
 	facts.Views = r.views(ctx)
+	facts.Programs = r.programs(ctx, plain)
 	facts.Zone = r.zone(ctx)
 	facts.withCollations()
 	return facts

@@ -30,6 +30,8 @@ type fakeServers struct {
 	fold    string
 	down    map[string]bool
 	tables  map[place][]string
+	// programs are the stored programs and views by cluster.
+	programs map[string][][][]byte
 	// views are serval_meta.views by cluster; a cluster without has no such table.
 	views    map[string][][][]byte
 	executed []string
@@ -100,6 +102,8 @@ func (f *fakeServers) Select(_ context.Context, cluster, sql string) ([][][]byte
 			out = append(out, row(at.database, at.table))
 		}
 		return out, nil
+	case strings.Contains(sql, "information_schema.ROUTINES"):
+		return f.programs[cluster], nil
 	case strings.Contains(sql, "information_schema.COLLATION"):
 		return [][][]byte{
 			row("utf8mb4_general_ci", "utf8mb4", "45", "", "PAD SPACE"), row("utf8mb4_0900_ai_ci", "utf8mb4", "255", "Yes", "NO PAD"),

@@ -42,6 +42,8 @@ type Facts struct {
 	Follows map[TableName]string
 	// Views are the logical views by the cluster they were found on.
 	Views map[string][]*catalog.View
+	// Programs are the stored programs and views of the homes by cluster.
+	Programs map[string][]catalog.Program
 }
 
 // Text is a text in a collation.

@@ -61,6 +61,7 @@ func rules() []rule {
 		{"a hint that cannot be obeyed is an error", badHint, false},
 		{"a view over what is not on one server is kept by Serval", views, false},
 		{"what is done to one server is refused", oneServer, false},
+		{"what would read or change a table left over at home does not run", strays, false},
 		{"a lookup table is changed by nobody but Serval", keptElsewhere, false},
 		{"a row that others follow is not replaced", replacesFollowed, false},
 		{"a reshard's tables are nobody's", besideOthers, false},

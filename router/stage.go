@@ -114,6 +114,7 @@ type staging struct {
 	*planning
 	spans *parser.WriteSpans
 	n     *plan.Staged
+	order string // that rows are read in, where the client says none
 }
 
 // piece is a part of the client's text.
@@ -318,9 +319,12 @@ func (s *staging) read(more plan.Template) plan.Template {
 	}
 	out = append(append(out, text("SELECT ")...), more...)
 	out = append(append(out, text(" FROM ")...), s.piece(s.spans.Tables)...)
-	for _, clause := range []parser.Span{s.spans.Where, s.spans.OrderBy, s.spans.Limit} {
-		if !clause.Empty() {
+	for i, clause := range []parser.Span{s.spans.Where, s.spans.OrderBy, s.spans.Limit} {
+		switch {
+		case !clause.Empty():
 			out = append(append(out, text(" ")...), s.piece(clause)...)
+		case i == 1 && s.order != "":
+			out = append(out, text(" ORDER BY "+s.order)...)
 		}
 	}
 	return compact(append(out, text(" FOR UPDATE")...))
@@ -337,11 +341,16 @@ func (s *staging) target(t *ref, kind plan.StagedKind) (plan.StagedWrite, plan.T
 		}
 		return w, nil, noKey(t)
 	}
+	return w, text(columnList(t.alias, w.Keys)), nil
+}
+
+// columnList are columns of a table as a query names them.
+func columnList(alias string, columns []string) string {
 	var list []string
-	for _, k := range w.Keys {
-		list = append(list, quoteName(t.alias)+"."+quoteName(k))
+	for _, c := range columns {
+		list = append(list, quoteName(alias)+"."+quoteName(c))
 	}
-	return w, text(strings.Join(list, ", ")), nil
+	return strings.Join(list, ", ")
 }
 
 // remove stages a DELETE, which reads once what is deleted from every table.
@@ -401,8 +410,17 @@ func (s *staging) change(n *ast.UpdateStmt, targets []*ref) (*plan.Staged, error
 		all = append(separated(all, i), list...)
 		s.n.Writes = append(s.n.Writes, w)
 	}
+	s.inKeyOrder(targets)
 	s.n.Reads = []plan.Template{s.read(all)}
 	return s.n, nil
+}
+
+// inKeyOrder has rows of which one may take what another one wants, with IGNORE,
+// read in the order of the primary key, in which one server comes to them.
+func (s *staging) inKeyOrder(targets []*ref) {
+	if w := s.n.Writes[0]; s.n.Ignore && len(s.block0().refs) == 1 && (w.Kind == plan.StagedMove || w.InOrder) {
+		s.order = columnList(targets[0].alias, targets[0].entry.PrimaryKey)
+	}
 }
 
 // again refuses a table that is changed under two names where the second could

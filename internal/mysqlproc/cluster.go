@@ -254,7 +254,7 @@ func (s *Server) CatchUp(ctx context.Context, other *Server) error {
 		return fmt.Errorf("wait for %s on %s: %w", set, s.Addr(), err)
 	}
 	if result == missed {
-		return fmt.Errorf("%s has not executed %s within %d s", s.Addr(), set, seconds)
+		return fmt.Errorf("%s has not executed %s within %d s: %s", s.Addr(), set, seconds, s.replicating(ctx))
 	}
 	return nil
 }

@@ -74,9 +74,6 @@ func (s *Session) tellOnce(e *planned, bound *plan.Bound, out *executor.Outcome)
 	dropped := d.once(func(value string) bool { return wrote(bound.Args, value) })
 	out.OK.Warnings -= uint16(min(dropped+d.repeated, int(out.OK.Warnings)))
 	d.repeated = 0
-	if s.onMariaDB() {
-		d.rows = d.rows[:min(len(d.rows), maxDiagnosticsMariaDB)]
-	}
 }
 
 // harmless: running the statement once more changes nothing of the session.

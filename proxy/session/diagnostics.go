@@ -192,7 +192,7 @@ func (s *Session) showDiagnostics(tokens []token) (handled bool, err error) {
 		return false, nil
 	}
 	var rows [][][]byte
-	for _, d := range s.diag.rows {
+	for _, d := range s.diag.rows[:min(len(s.diag.rows), s.keepsDiagnostics())] {
 		if rest[0].is("ERRORS") && d.level != "Error" {
 			continue
 		}
@@ -204,6 +204,20 @@ func (s *Session) showDiagnostics(tokens []token) (handled bool, err error) {
 	s.table([]column{{"Level", false, &levelColumn}, {"Code", true, &codeColumn}, {"Message", false, &messageColumn}}, rows)
 	s.foundRows = found
 	return true, nil
+}
+
+// keepsDiagnostics is how many one server would have kept, which a statement over
+// several may have more of.
+func (s *Session) keepsDiagnostics() int {
+	if set, ok := s.settings.value("max_error_count"); ok {
+		if n, err := strconv.Atoi(set); err == nil {
+			return n
+		}
+	}
+	if s.onMariaDB() {
+		return maxDiagnosticsMariaDB
+	}
+	return maxDiagnostics
 }
 
 // showLimit reads nothing, LIMIT n, or LIMIT offset, n.

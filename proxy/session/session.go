@@ -157,6 +157,7 @@ type Session struct {
 	multi      bool        // COM_SET_OPTION: multi-statements on
 	next       txn.Options // SET TRANSACTION, for the next transaction only
 	tx         *txn.Tx[*backend.Conn]
+	assigning  bool                         // the statement is a SET of a user variable
 	staging    bool                         // the statement is a part of a staged write
 	movable    map[plan.TableName]time.Time // when a table's rows were found to be movable
 	callable   map[plan.TableName]time.Time // when a procedure was found to be one that may be called

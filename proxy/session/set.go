@@ -22,6 +22,9 @@ func (s *Session) setStatement(ctx context.Context, text string) (bool, error) {
 	if err != nil {
 		return true, err
 	}
+	if len(all) == 1 && all[0].Kind == assignUser && s.needsQuery(all[0]) {
+		return true, s.setByQuery(ctx, all[0])
+	}
 	own, theirs := divide(all)
 	var tracked wire.Tracked
 	if len(theirs) > 0 {
@@ -97,7 +100,7 @@ func (s *Session) setValue(ctx context.Context, a assignment) (string, error) {
 		case tokenOther, tokenEnd:
 		}
 	}
-	if err := refuseSubquery(a); err != nil {
+	if err := s.refuseQuery(a); err != nil {
 		return "", err
 	}
 	var value string
@@ -178,7 +181,7 @@ func (s *Session) setOnServer(ctx context.Context, theirs []assignment) (wire.Tr
 	var parts, users []string
 	var systems []assignment
 	for _, a := range theirs {
-		if err := refuseSubquery(a); err != nil {
+		if err := s.refuseQuery(a); err != nil {
 			return wire.Tracked{}, err
 		}
 		if err := refuseCharset(a); err != nil {
@@ -304,15 +307,6 @@ func askVariables(ctx context.Context, c *backend.Conn, names []string, values m
 		values[names[i]] = "NULL"
 		if v != nil {
 			values[names[i]] = variableSQL(string(v))
-		}
-	}
-	return nil
-}
-
-func refuseSubquery(a assignment) error {
-	for _, t := range a.tokens {
-		if t.is("SELECT") {
-			return sqlerr.Refuse("a subquery in SET", "its tables may be sharded", "use SELECT … INTO or read the value first")
 		}
 	}
 	return nil

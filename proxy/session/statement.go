@@ -474,6 +474,9 @@ func (s *Session) conclude(ctx context.Context, e *planned, bound *plan.Bound, o
 		s.lastInsertID = out.OK.LastInsertID
 	}
 	s.numbered(ctx, bound)
+	if s.assigning {
+		out.OK.AffectedRows = 0
+	}
 	s.rowCount = int64(out.OK.AffectedRows)
 	out.OK.Tracked = wire.Tracked{}
 	s.ok(out.OK)
