@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unicode/utf8"
 
 	"github.com/servaldb/serval/shardrule"
@@ -248,6 +249,7 @@ func find[V any](m map[string]*V, name string, fold bool) *V {
 type Store struct {
 	current atomic.Pointer[Catalog]
 	held    atomic.Pointer[Hold]
+	promise atomic.Pointer[promise]
 	mu      struct {
 		sync.Mutex
 		subscribers []chan struct{}
@@ -304,7 +306,39 @@ type Hold struct {
 }
 
 // Held is the hold there is, nil for none. It takes no lock.
-func (s *Store) Held() *Hold { return s.held.Load() }
+func (s *Store) Held() *Hold {
+	h := s.held.Load()
+	if h == nil || h.Writes {
+		if p := s.promise.Load(); p != nil && time.Now().After(p.until) {
+			return &p.hold
+		}
+	}
+	return h
+}
+
+// promise is until when statements go on by the rules as they are.
+type promise struct {
+	until time.Time
+	hold  Hold
+}
+
+// Until holds everything from then on, unless it is called again before: also in
+// a process that was stopped meanwhile and could not hold by itself. The zero time
+// is no end. Only the control plane calls it, one call at a time.
+func (s *Store) Until(at time.Time, why string) {
+	old := s.promise.Load()
+	switch {
+	case at.IsZero() && old == nil || old != nil && old.until.Equal(at):
+		return
+	case at.IsZero():
+		s.promise.Store(nil)
+	default:
+		s.promise.Store(&promise{at, Hold{Why: why, Over: make(chan struct{})}})
+	}
+	if old != nil {
+		close(old.hold.Over)
+	}
+}
 
 // Hold begins one of everything, or makes one of writes that. Only the control
 // plane calls it.

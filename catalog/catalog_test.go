@@ -4,6 +4,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -126,4 +127,25 @@ func BenchmarkTable(b *testing.B) {
 			}
 		})
 	}
+}
+
+func TestStatementsGoOnUntilAPromiseEnds(t *testing.T) {
+	s := NewStore(&Catalog{})
+	s.Until(time.Now().Add(time.Hour), "asked")
+	require.Nil(t, s.Held())
+
+	s.Until(time.Now().Add(-time.Millisecond), "the store is silent")
+	h := s.Held()
+	require.NotNil(t, h)
+	require.Equal(t, "the store is silent", h.Why)
+	require.False(t, h.Writes)
+	s.HoldWrites("tables move")
+	require.Equal(t, "the store is silent", s.Held().Why, "a hold of writes is the smaller one")
+
+	s.Until(time.Time{}, "")
+	_, open := <-h.Over
+	require.False(t, open, "who waits looks again")
+	require.True(t, s.Held().Writes)
+	s.Release()
+	require.Nil(t, s.Held())
 }

@@ -114,7 +114,7 @@ func TestTwoServalsNeverServeTwoVersionsForLong(t *testing.T) {
 			_, err := servals[1].open(t, "tworules").ExecContext(t.Context(), "SELECT COUNT(*) FROM t")
 			return err
 		})
-		h := watchRules(t, servals)
+		h := watchRules(t, "tworules", servals)
 		var changes []ruleSwitch
 		on := servals[0].Config
 		off := edited(t, on, "home: c0\nclusters", "features: {scatter: off}\nhome: c0\nclusters")
@@ -204,11 +204,11 @@ type ruleHistory struct {
 	done    sync.WaitGroup
 }
 
-func watchRules(t *testing.T, servals []*serval) *ruleHistory {
+func watchRules(t *testing.T, schema string, servals []*serval) *ruleHistory {
 	ctx, cancel := context.WithCancel(t.Context())
 	h := &ruleHistory{cancel: cancel}
 	for i, p := range servals {
-		db := p.open(t, "tworules")
+		db := p.open(t, schema)
 		for range 2 {
 			h.done.Go(func() { h.ask(ctx, t, i, db) })
 		}

@@ -44,8 +44,9 @@ func (p *proxy) Take(_ context.Context, v Version) error {
 	return nil
 }
 
-func (p *proxy) Hold(string) { p.set(true) }
-func (p *proxy) Release()    { p.set(false) }
+func (p *proxy) Hold(string)             { p.set(true) }
+func (p *proxy) Until(time.Time, string) {}
+func (p *proxy) Release()                { p.set(false) }
 
 func (p *proxy) Pause(ctx context.Context, tables []string, everything bool) error {
 	p.mu.Lock()

@@ -70,6 +70,9 @@ type member struct {
 	// agreed is the proposal that may be put in effect any time, replied the
 	// last one that was answered.
 	agreed, replied string
+	// byRounds: agreed is a cut over, which is not put in effect before this Serval
+	// has said that it holds everything.
+	byRounds bool
 	// heard is when the last look that the store answered began.
 	heard time.Time
 	// held: new statements wait.
@@ -127,7 +130,7 @@ func (m *member) took(number int64) {
 func (m *member) answering(p *proposal, yes bool) {
 	m.replied = p.ID
 	if yes {
-		m.agreed = p.ID
+		m.agreed, m.byRounds = p.ID, len(p.Tables) > 0
 	}
 }
 

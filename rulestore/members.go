@@ -87,6 +87,9 @@ type Follower interface {
 	// wait too long.
 	Hold(why string)
 	Release()
+	// Until is Hold from then on, whatever the process does meanwhile; the zero
+	// time takes it back.
+	Until(at time.Time, why string)
 	// Pause holds for a cut over of these tables (schema.table): writes, or
 	// everything; it returns when nothing is under way any more that does not
 	// wait, or with what still is when ctx ends. The hold lasts until Release.
@@ -319,7 +322,7 @@ func (m *Membership) revive(ctx context.Context) error {
 func (m *Membership) act(ctx context.Context, f Follower, l look) {
 	a := m.state.step(l)
 	if a.hold {
-		f.Hold("the rules are being changed, and the store " + m.etcd.url + " does not say to which")
+		f.Hold(m.untold())
 	}
 	if a.take {
 		m.take(ctx, f, l.head)
@@ -327,6 +330,7 @@ func (m *Membership) act(ctx context.Context, f Follower, l look) {
 	if a.release {
 		f.Release()
 	}
+	m.promise(f)
 	switch {
 	case a.answer != nil:
 		m.answer(ctx, f, a.answer)
@@ -335,6 +339,20 @@ func (m *Membership) act(ctx context.Context, f Follower, l look) {
 	case a.finish != nil:
 		m.finish(ctx, f, a.finish)
 	}
+}
+
+func (m *Membership) untold() string {
+	return "the rules are being changed, and the store " + m.etcd.url + " does not say to which"
+}
+
+// promise says until when the rules may be served: a process that is stopped and
+// goes on later must not serve old ones before it has looked at the store.
+func (m *Membership) promise(f Follower) {
+	until := time.Time{}
+	if m.state.agreed != "" && !m.state.byRounds {
+		until = m.state.heard.Add(Promise)
+	}
+	f.Until(until, m.untold())
 }
 
 func (m *Membership) take(ctx context.Context, f Follower, head int64) {
@@ -369,6 +387,7 @@ func (m *Membership) answer(ctx context.Context, f Follower, p *proposal) {
 	m.log.Info("a change of the rules was proposed", "version", p.Number, "by", p.By, "answer", text)
 	// Before the answer is written: from then on it may be in effect.
 	m.state.answering(p, text == yes)
+	m.promise(f)
 	m.say(within, p, text)
 }
 

@@ -349,6 +349,9 @@ func (p *process) adopt(cfg *config.Config, v rulestore.Version) error {
 func (f follower) Hold(why string) { f.p.store.Hold(why) }
 func (f follower) Release()        { f.p.store.Release() }
 
+// Until implements rulestore.Follower.
+func (f follower) Until(at time.Time, why string) { f.p.store.Until(at, why) }
+
 func (f follower) Pause(ctx context.Context, tables []string, everything bool) error {
 	return f.p.pause(ctx, tables, everything)
 }
