@@ -169,13 +169,16 @@ const mostNeeds = 16
 
 // told is what a lookup table could tell: a row for each value, somewhere. Only how
 // many shards there are matters.
-func told(c *plan.Looked) []sqlval.Value {
-	out := make([]sqlval.Value, c.Rows)
+func told(c *plan.Looked) []plan.LookedRow {
+	out := make([]plan.LookedRow, c.Rows)
 	for i := range out {
-		out[i] = sqlval.StringValue(strconv.Itoa(1 + 7919*i))
+		out[i] = slices.Repeat(plan.LookedRow{sqlval.StringValue(strconv.Itoa(1 + 7919*i))}, mostColumns)
 	}
 	return out
 }
+
+// mostColumns is how many sharding columns a rule may have.
+const mostColumns = 8
 
 func (v *verdict) placed(cat *catalog.Catalog, bound *plan.Bound) {
 	seen := map[place]bool{}

@@ -27,6 +27,9 @@ func (r *reader) through(t *rawTable, byName map[string]*rawTable) {
 	case o.Kind != Sharded || other.has("through"):
 		r.add(line, "name a table with shard:", "table %s cannot follow table %s, which has no sharding column of its own", t.Name, t.Like)
 		return
+	case o.Rule.Composite():
+		r.add(line, "give it a rule of one column, or its own columns of the rule", "table %s cannot follow table %s, which is sharded by several columns", t.Name, t.Like)
+		return
 	case o.Rule.Function().Periodic != nil:
 		r.add(line, "give it shard: with a time of its own", "table %s cannot follow table %s, whose periods come and go", t.Name, t.Like)
 		return

@@ -46,14 +46,11 @@ func (r *reader) lookups(s *rawSchema) {
 			r.add(t.given["unique"], "remove it: each of its servers has all rows", "table %s has unique, which is for sharded tables", t.Name)
 			continue
 		}
-		if len(t.Rule.Columns) != 1 {
-			if t.Rule.Name != "" {
-				r.add(t.given["unique"], "remove it", "table %s has unique and is sharded by several columns, which is not supported", t.Name)
-			}
-			continue
+		if t.Rule.Name == "" {
+			continue // a finding says why
 		}
 		for _, key := range t.Unique {
-			if slices.ContainsFunc(key, func(c string) bool { return strings.EqualFold(c, t.Rule.Columns[0]) }) {
+			if t.Rule.Together(func(name string) bool { return slices.ContainsFunc(key, func(c string) bool { return strings.EqualFold(c, name) }) }) {
 				r.add(t.given["unique"], "remove that key: equal values are on one shard, whose own unique key is enough",
 					"the unique key %s of table %s has the sharding column", strings.Join(key, ", "), t.Name)
 				continue

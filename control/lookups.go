@@ -112,7 +112,7 @@ func (k *lookupCheck) read(ctx context.Context) (why string, ok bool) {
 		return "", false
 	}
 	k.building = facts.Building[TableName{k.schema, k.lookup.Name}]
-	k.unique, why = uniqueOf(fact, k.key, k.table.Placement.Column.Name)
+	k.unique, why = uniqueOf(fact, k.key, k.table.Placement.Keys())
 	return why, true
 }
 
@@ -182,7 +182,7 @@ func (k *lookupCheck) build(ctx context.Context, absent bool) error {
 
 func (k *lookupCheck) create(ctx context.Context) error {
 	var lines, keys []string
-	for i, name := range append(append([]string(nil), k.unique.Columns...), k.table.Placement.Column.Name) {
+	for i, name := range k.table.Placement.LookupColumns(k.unique.Columns) {
 		c := columnNamed(k.table, name)
 		line := quoteName(name) + " " + c.SQLType
 		if c.Collation != "" {
@@ -217,9 +217,9 @@ func columnNamed(t *catalog.Table, name string) *catalog.Column {
 func physicalTable(s topology.Shard) string { return quoteName(s.Database) + "." + quoteName(s.Table) }
 
 // keptRow is a row of the table or the lookup table: the key's columns and the
-// sharding column as SQL, and how it is found in its own table.
+// sharding columns as SQL, and how it is found in its own table.
 type keptRow struct {
-	values []string // unique columns, then the sharding column
+	values []string // unique columns, then the sharding columns that are not among them
 	at     int      // the shard of the other table, where it should be
 	by     []string // the primary key's values
 }
@@ -227,18 +227,30 @@ type keptRow struct {
 func (r *keptRow) text() string { return strings.Join(r.values, ", ") }
 
 // side is one of the two tables that are compared: rows of from are looked for
-// in to, whose shard is told by the column named.
+// in to, whose shard is told by the columns named.
 type side struct {
 	from, to *catalog.Table
 	by       []string // from's primary key
-	column   shardrule.Column
+	columns  []shardrule.Column
+}
+
+// shardOf is the shard of to by the values of the columns.
+func (s *side) shardOf(values [][]byte) (int, error) {
+	keys := make([]shardrule.Key, len(values))
+	for i := range values {
+		keys[i] = s.columns[i].KeyRead(values[i])
+	}
+	if p := s.to.Placement; p.Composite() {
+		return p.ShardOfKeys(keys)
+	}
+	return s.to.Placement.Algorithm.ShardOf(keys[0])
 }
 
 // compare looks for the rows of each in the other, and puts right what it does
 // not find where that is asked for.
 func (k *lookupCheck) compare(ctx context.Context, repair bool) (missing, orphans int, err error) {
-	base := side{from: k.table, to: k.lookup, by: k.table.PrimaryKey, column: k.lookup.Placement.Column}
-	kept := side{from: k.lookup, to: k.table, by: k.unique.Columns, column: k.table.Placement.Column}
+	base := side{from: k.table, to: k.lookup, by: k.table.PrimaryKey, columns: k.lookup.Placement.Columns()}
+	kept := side{from: k.lookup, to: k.table, by: k.unique.Columns, columns: k.table.Placement.Columns()}
 	if orphans, err = k.walk(ctx, &kept, k.drop, repair); err != nil { // first: one may stand for a row that is elsewhere
 		return 0, orphans, err
 	}
@@ -325,7 +337,7 @@ func (k *lookupCheck) others(ctx context.Context, ask selecting, s *side, at int
 	for i := range rows {
 		list = append(list, condition(k.unique.Columns, rows[i].values))
 	}
-	back := &side{from: s.to, by: k.unique.Columns, column: shardrule.Column{}}
+	back := &side{from: s.to, by: k.unique.Columns}
 	return k.rows(ctx, ask, back, s.to.Placement.Shards[at], "("+strings.Join(list, " OR ")+")", "", lock)
 }
 
@@ -334,14 +346,13 @@ type selecting func(ctx context.Context, cluster, sql string) ([][][]byte, error
 
 // rows reads rows of a side.
 func (k *lookupCheck) rows(ctx context.Context, ask selecting, s *side, shard topology.Shard, where, order, lock string) ([]keptRow, error) {
-	columns := append(append([]string(nil), k.unique.Columns...), k.table.Placement.Column.Name)
+	columns := k.table.Placement.LookupColumns(k.unique.Columns)
 	var list []string
 	for _, name := range append(append([]string(nil), columns...), s.by...) {
 		list = append(list, exactExpr(columnNamed(s.from, name)))
 	}
-	placed := s.column.Name != ""
-	if placed {
-		list = append(list, s.column.KeyExpr(quoteName(s.column.Name)))
+	for _, c := range s.columns {
+		list = append(list, c.KeyExpr(quoteName(c.Name)))
 	}
 	sql := "SELECT " + strings.Join(list, ", ") + " FROM " + physicalTable(shard) + " WHERE "
 	for _, name := range k.unique.Columns {
@@ -362,8 +373,8 @@ func (k *lookupCheck) rows(ctx context.Context, ask selecting, s *side, shard to
 		for j, name := range s.by {
 			out[i].by = append(out[i].by, exactLiteral(columnNamed(s.from, name), row[len(columns)+j]))
 		}
-		if placed {
-			if out[i].at, err = s.to.Placement.Algorithm.ShardOf(s.column.KeyRead(row[len(row)-1])); err != nil {
+		if len(s.columns) > 0 {
+			if out[i].at, err = s.shardOf(row[len(row)-len(s.columns):]); err != nil {
 				return nil, err
 			}
 		}
@@ -445,7 +456,7 @@ func (k *lookupCheck) fill(ctx context.Context, s *side, shard topology.Shard, r
 	if rows, err = k.rows(ctx, own, s, shard, "("+strings.Join(conditions(s.by, rows), " OR ")+")", "", " LOCK IN SHARE MODE"); err != nil {
 		return err
 	}
-	names := strings.Join(quoted(append(append([]string(nil), k.unique.Columns...), k.table.Placement.Column.Name)), ", ")
+	names := strings.Join(quoted(k.table.Placement.LookupColumns(k.unique.Columns)), ", ")
 	for at, group := range byShard(rows) {
 		to := s.to.Placement.Shards[at]
 		var tuples []string
@@ -465,10 +476,11 @@ func (k *lookupCheck) fill(ctx context.Context, s *side, shard topology.Shard, r
 		if err != nil {
 			return err
 		}
-		own := left[i].values[len(left[i].values)-1]
-		if len(there) == 1 && there[0].values[len(there[0].values)-1] != own {
-			k.twice = append(k.twice, fmt.Sprintf("%s in the rows with %s %s and %s", strings.Join(left[i].values[:len(k.unique.Columns)], ", "), k.table.Placement.Column.Name,
-				there[0].values[len(there[0].values)-1], own))
+		behind := len(k.unique.Columns)
+		sharding := func(values []string) string { return strings.Join(values[behind:], ", ") }
+		if len(there) == 1 && sharding(there[0].values) != sharding(left[i].values) {
+			k.twice = append(k.twice, fmt.Sprintf("%s in the rows with %s %s and %s", strings.Join(left[i].values[:behind], ", "),
+				strings.Join(k.table.Placement.LookupColumns(k.unique.Columns)[behind:], ", "), sharding(there[0].values), sharding(left[i].values)))
 		}
 	}
 	return held.Exec(ctx, "COMMIT")

@@ -29,7 +29,7 @@ func (b *builder) uniques(out *catalog.Schema, s *config.Schema) {
 			if lookup == nil || len(lookup.Columns) == 0 || fact == nil {
 				continue
 			}
-			if u, why := uniqueOf(fact, key, t.Placement.Column.Name); why == "" {
+			if u, why := uniqueOf(fact, key, t.Placement.Keys()); why == "" {
 				u.Lookup = lookup
 				u.Ready = !b.facts.Building[TableName{out.Name, lookup.Name}] && sameColumns(t, lookup)
 				t.Uniques = append(t.Uniques, u)
@@ -39,11 +39,11 @@ func (b *builder) uniques(out *catalog.Schema, s *config.Schema) {
 }
 
 // uniqueOf finds the table's own unique key of these columns; why not, else.
-func uniqueOf(fact *TableFact, key []string, sharding string) (u catalog.Unique, why string) {
+func uniqueOf(fact *TableFact, key, sharding []string) (u catalog.Unique, why string) {
 	if len(fact.PrimaryKey) == 0 {
 		return u, "the table has no primary key"
 	}
-	for _, name := range append(slices.Clone(key), sharding) {
+	for _, name := range append(slices.Clone(key), sharding...) {
 		i := slices.IndexFunc(fact.Columns, func(c catalog.Column) bool { return strings.EqualFold(c.Name, name) })
 		if i < 0 {
 			return u, "the table has no column " + name

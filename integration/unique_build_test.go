@@ -15,7 +15,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const builtTables = "members: {shard: hash(id), shards: 4, on: [c0, c1], unique: [email]}\n"
+const (
+	builtTables = "members: {shard: hash(id), shards: 4, on: [c0, c1], unique: [email]}\n" +
+		"trans: {" + builtTrans + ", unique: [[user_id, code]]}\n"
+	builtTrans = "shard: 'month(paid_at), hash(user_id) x 2', from: 2026-09, on: [c0, c1]"
+)
 
 // A table that has rows gets its lookup table while it is written: values that
 // are there twice are named and nothing is trusted, then it is built, and in the
@@ -31,6 +35,7 @@ func TestLookupTablesAreBuiltOnline(t *testing.T) {
 			mustExec(t, db, fmt.Sprintf("CREATE DATABASE IF NOT EXISTS %s", schema), fmt.Sprintf("CREATE DATABASE %s_%d", schema, shard),
 				strings.Replace(uniqueCreates[0], "members", fmt.Sprintf("%s_%d.members", schema, shard), 1))
 		}
+		trans(t, s, schema)
 		p := startServal(t, s, settings{Schema: schema, Tables: builtTables})
 		check := func(more ...string) (string, error) {
 			out, err := exec.CommandContext(t.Context(), binary, append([]string{"check", "-c", p.Config, "--live", "--timeout", "5m"}, more...)...).CombinedOutput()
@@ -53,8 +58,9 @@ func TestLookupTablesAreBuiltOnline(t *testing.T) {
 		out, err = check("--repair")
 		require.Error(t, err, out)
 		require.Contains(t, out, "cannot be kept: 1 values are there twice, so 'old5@")
+		require.Regexp(t, `cannot be kept: 1 values are there twice, so '7', 'b' in the rows with paid_at '2026-(10|11)-01 00:00:00' and '2026-1`, out)
 		require.Contains(t, out, "change one of each and run --repair again")
-		mustExec(t, db, "UPDATE members SET email = 'other5@x' WHERE id = 2001")
+		mustExec(t, db, "UPDATE members SET email = 'other5@x' WHERE id = 2001", "DELETE FROM trans WHERE user_id = 7 AND paid_at = '2026-11-01'")
 		out, err = check("--repair")
 		stop()
 		writers.Wait()
@@ -72,8 +78,32 @@ func TestLookupTablesAreBuiltOnline(t *testing.T) {
 		var e *mysql.MySQLError
 		require.ErrorAs(t, err, &e)
 		require.Equal(t, uint16(1062), e.Number)
+		columns = "user_id, code, paid_at FROM %s WHERE code IS NOT NULL"
+		require.ElementsMatch(t, allRows(t, c, fmt.Sprintf("SELECT "+columns, "trans")), allRows(t, c, fmt.Sprintf("SELECT "+columns, "serval_unique_trans_user_id_code")))
+		_, err = c.ExecContext(t.Context(), "INSERT INTO trans (id, paid_at, user_id, code) VALUES (3001, '2026-11-09', 8, 'B')")
+		require.ErrorAs(t, err, &e)
+		require.Equal(t, uint16(1062), e.Number)
 		damagedLookup(t, s, c, check)
 	})
+}
+
+// trans makes a table sharded by month and user, with a unique key that each shard
+// keeps for itself.
+func trans(t *testing.T, s *serverSet, schema string) {
+	t.Helper()
+	db := oneConn(t, startServal(t, s, settings{Schema: schema, Tables: "trans: {" + builtTrans + "}"}).open(t, schema))
+	mustExec(t, db, "CREATE TABLE trans (id BIGINT NOT NULL, paid_at DATETIME NOT NULL, user_id BIGINT NOT NULL, code VARCHAR(20), PRIMARY KEY (id, paid_at, user_id))"+
+		" DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
+	for i := range 20 {
+		mustExec(t, db, fmt.Sprintf("INSERT INTO trans VALUES (%d, '2026-10-01', %d, 'b'), (%d, '2026-11-01', %d, NULL)", i, i, 100+i, i))
+	}
+	mustExec(t, db, "INSERT INTO trans VALUES (300, '2026-11-01', 7, 'b')")
+	for _, c := range s.Clusters(t) {
+		on := oneConn(t, c.Primary.DB())
+		for _, table := range allRows(t, on, "SELECT CONCAT(TABLE_SCHEMA, '.', TABLE_NAME) FROM information_schema.TABLES WHERE TABLE_SCHEMA RLIKE '^"+schema+"_[0-9]$' AND TABLE_NAME LIKE 'trans%'") {
+			mustExec(t, on, "ALTER TABLE "+table+" ADD UNIQUE KEY of_user (user_id, code)")
+		}
+	}
 }
 
 // damagedLookup: what is written past Serval is found, and put right.

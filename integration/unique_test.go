@@ -18,12 +18,19 @@ const uniqueTables = `
 members: {shard: hash(id), shards: %d, on: [c0, c1], unique: [email, [country, phone]]}
 docs:    {shard: hash(owner), shards: 4, on: [c0, c1], unique: [slug], auto_increment: id, layout: tables}
 pays:    {shard: month(paid_at), from: 2026-09, on: [c0, c1], unique: [txn]}
+trans:   {shard: 'month(paid_at), hash(user_id) x 2', from: 2026-09, on: [c0, c1], unique: [txn, [user_id, code]]}
+chits:   {shard: 'hash(user_id %% 8) or hash(no %% 8) x 4', on: [c0, c1], unique: [code]}
+stubs:   {shard: 'hash(user_id %% 8) or hash(no %% 8)', like: chits}
 `
 
 var uniqueCreates = []string{
 	"CREATE TABLE members (id BIGINT NOT NULL PRIMARY KEY, email VARCHAR(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci UNIQUE, country CHAR(2), phone VARCHAR(20), name VARCHAR(40)," +
 		" UNIQUE KEY home_phone (country, phone)) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
 	"CREATE TABLE docs (id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, owner BIGINT, slug VARCHAR(40) CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci, body TEXT, UNIQUE (slug))",
+	"CREATE TABLE trans (id BIGINT NOT NULL, paid_at DATETIME NOT NULL, user_id BIGINT NOT NULL, txn BIGINT NOT NULL, code VARCHAR(10), v INT, PRIMARY KEY (id, paid_at, user_id), UNIQUE KEY by_txn (txn)," +
+		" UNIQUE KEY of_user (user_id, code)) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
+	"CREATE TABLE chits (no BIGINT NOT NULL PRIMARY KEY, user_id BIGINT NOT NULL, code VARCHAR(10), UNIQUE KEY by_code (code)) DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci",
+	"CREATE TABLE stubs (no BIGINT NOT NULL, user_id BIGINT NOT NULL, n INT, PRIMARY KEY (no, n), CONSTRAINT of_chit FOREIGN KEY (no) REFERENCES chits (no))",
 	"CREATE TABLE pays (id BIGINT NOT NULL, paid_at DATETIME NOT NULL, txn BIGINT NOT NULL, PRIMARY KEY (id, paid_at), UNIQUE KEY by_txn (txn))",
 }
 
@@ -33,6 +40,9 @@ var kept = []struct{ lookup, table, key, sharding string }{
 	{"serval_unique_members_country_phone", "members", "country, phone", "id"},
 	{"serval_unique_docs_slug", "docs", "slug", "owner"},
 	{"serval_unique_pays_txn", "pays", "txn", "paid_at"},
+	{"serval_unique_trans_txn", "trans", "txn", "paid_at, user_id"},
+	{"serval_unique_trans_user_id_code", "trans", "user_id, code", "paid_at"},
+	{"serval_unique_chits_code", "chits", "code", "user_id, no"},
 }
 
 // Unique keys without the sharding column are kept over all shards as one server
@@ -59,7 +69,7 @@ func TestUniqueOverShards(t *testing.T) {
 				for _, c := range cases {
 					uniqueStep(t, o, c, way)
 				}
-				for _, table := range o.tables {
+				for _, table := range slices.Backward(o.tables) {
 					o.both(t, "DROP TABLE "+table)
 				}
 				requireNoLookups(t, clusters, schema)

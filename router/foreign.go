@@ -36,11 +36,11 @@ func (p *planning) checkForeignKey(c *ast.Constraint, t *catalog.Table) error {
 		return refuse("table "+to.Name+", to which it refers, has other shards: the row may be on another one", "give both tables the same rule (like:), or leave it out")
 	case !sameNames(t, to):
 		return refuse("its shards do not stand in the databases of the other table's, or are not called alike", "give both tables the same layout, or leave it out")
-	case shardrule.Periodic(t.Placement.Algorithm):
+	case shardrule.Periodic(t.Placement.Algorithm), t.Placement.Composite() && shardrule.Periodic(t.Placement.Parts[0].Algorithm):
 		return refuse("tables of periods come and go, each at its own time", leave)
 	}
-	if own, theirs := partNames(c.Keys), partNames(c.Refer.IndexPartSpecifications); !refersByKey(own, theirs, t.Placement.Column.Name, to.Placement.Column.Name) {
-		return refuse("the row it refers to may be on another shard: "+t.Placement.Column.Name+" does not refer to "+to.Name+"."+to.Placement.Column.Name,
+	if own, theirs := partNames(c.Keys), partNames(c.Refer.IndexPartSpecifications); !refersByKeys(own, theirs, t.Placement, to.Placement) {
+		return refuse("the row it refers to may be on another shard: "+t.Placement.KeyNames()+" does not refer to "+to.Name+"."+to.Placement.KeyNames(),
 			"add the sharding columns to it at the same place on both sides, or leave it out")
 	}
 	if d := c.Refer.OnDelete; d != nil {
@@ -53,10 +53,19 @@ func (p *planning) checkForeignKey(c *ast.Constraint, t *catalog.Table) error {
 	return nil
 }
 
+// refersByKeys: the columns of a foreign key bring each part of the rule together,
+// or one that may stand for it.
+func refersByKeys(own, theirs []string, t, to *shardrule.Placement) bool {
+	if !t.Composite() {
+		return refersByKey(own, theirs, t.Column.Name, to.Column.Name)
+	}
+	return t.EachPart(func(i int) bool { return refersByKey(own, theirs, t.Parts[i].Column.Name, to.Parts[i].Column.Name) })
+}
+
 // sharesShards: equal keys are on the same shard. That both columns are of one
 // type is asked by the server, which takes no foreign key otherwise.
 func sharesShards(a, b *shardrule.Placement) bool {
-	if a.Composite() || len(a.Shards) != len(b.Shards) || a.Algorithm.Spec() != b.Algorithm.Spec() {
+	if len(a.Parts) != len(b.Parts) || len(a.Shards) != len(b.Shards) || a.Algorithm.Spec() != b.Algorithm.Spec() {
 		return false
 	}
 	for i := range a.Shards {

@@ -99,11 +99,11 @@ func (s *staging) keep(t *ref, w *plan.StagedWrite) (list plan.Template) {
 	if len(uniques) == 0 {
 		return nil
 	}
-	k := &plan.Kept{Number: -1, Old: keptColumns(uniques), By: keysOf(t)}
+	k := &plan.Kept{Number: -1, Old: keptColumns(uniques), By: keysOf(t), Sharding: t.placement().Keys()}
 	for i := range uniques {
 		u := &uniques[i]
-		columns := append(slices.Clone(u.Columns), t.placement().Column.Name)
-		k.Uniques = append(k.Uniques, plan.KeptUnique{KeptKey: keptKey(t, w, columns), Key: u.Key, Lookup: u.Lookup.Name})
+		columns := t.placement().LookupColumns(u.Columns)
+		k.Uniques = append(k.Uniques, plan.KeptUnique{KeptKey: keptKey(t, w, columns), Own: len(u.Columns), Key: u.Key, Lookup: u.Lookup.Name})
 	}
 	k.Keys = append(k.Keys, keptKey(t, w, t.entry.PrimaryKey))
 	for _, columns := range t.entry.UniqueKeys {
@@ -347,7 +347,11 @@ func (p *planning) lookedUpBy(root *ref, u *catalog.Unique) plan.Cond {
 // about; of cond the table's own shards are.
 func looked(root *ref, u *catalog.Unique, cond plan.Cond, where plan.Template, keys []plan.LookedKey) *plan.Looked {
 	lookup := u.Lookup.Placement
-	sql := append(text("SELECT "+quoteName(root.placement().Column.Name)+" FROM "), plan.Chunk{Kind: plan.ChunkTable})
+	var names []string
+	for _, name := range root.placement().Keys() {
+		names = append(names, quoteName(name))
+	}
+	sql := append(text("SELECT "+strings.Join(names, ", ")+" FROM "), plan.Chunk{Kind: plan.ChunkTable})
 	sql = append(append(sql, text(" WHERE ")...), where...)
 	read := &plan.Route{Choice: plan.Choice{Kind: plan.ChooseByKey, Placement: lookup, Cond: cond}, Target: topology.TargetReplica,
 		SQL: compact(sql), Tables: []plan.TableRef{{Placement: lookup}}}

@@ -49,6 +49,36 @@ func shopWithUniques(t testing.TB) *catalog.Catalog {
 	return cat
 }
 
+// A lookup table of a rule of several columns tells all of them, and so one shard.
+func TestOneShardIsLookedUpByAllColumnsOfARule(t *testing.T) {
+	cat := shop(t)
+	payments := cat.Schemas["shop"].Tables["payments"]
+	lookup := &catalog.Table{Name: "serval_unique_payments_note", LookupOf: "payments", LookupKey: []string{"note"}}
+	hash, err := shardrule.NewHash(1)
+	require.NoError(t, err)
+	lookup.Placement = &shardrule.Placement{Schema: "shop", Table: lookup.Name, Kind: shardrule.Sharded, Algorithm: hash, Column: keyColumn(t, payments, "note"),
+		Shards: []topology.Shard{{Cluster: "c0", Database: "shop_0", Table: lookup.Name}}}
+	payments.Uniques = []catalog.Unique{{Key: "note", Columns: []string{"note"}, Lookup: lookup, Ready: true}}
+	sql := "SELECT id FROM payments WHERE note = 'x'"
+	p, err := Plan(cat, "shop", parser.Parse([]byte(sql), parser.Options{}))
+	require.NoError(t, err)
+	args := argsOf(t, sql)
+	found := plan.Lookups{}
+	_, err = p.Bind(args, plan.Options{Found: found, Weigher: plainWeights{}})
+	var need *plan.ErrNeedLookup
+	require.ErrorAs(t, err, &need)
+	asked, err := need.Looked.Read.Bind(args, plan.Options{Weigher: plainWeights{}})
+	require.NoError(t, err)
+	require.Equal(t, "SELECT `paid_at`, `user_id` FROM `shop_0`.`serval_unique_payments_note` WHERE `note` = 'x'", string(asked.Tasks[0].Tasks[0].SQL))
+
+	found[need.Looked] = []plan.LookedRow{{sqlval.StringValue("2026-10-31 23:59:59"), {Kind: sqlval.Int, Text: []byte("3")}}}
+	b, err := p.Bind(args, plan.Options{Found: found, Weigher: plainWeights{}})
+	require.NoError(t, err)
+	require.Len(t, b.Tasks[0].Tasks, 1)
+	require.Equal(t, 6, b.Tasks[0].Tasks[0].Shard)
+	require.Equal(t, 1, b.Looked)
+}
+
 // TestUniquePlans runs testdata/unique: `plan` as the client's statement, `part`
 // as what Serval runs of one.
 func TestUniquePlans(t *testing.T) {
@@ -98,9 +128,9 @@ func asked(t *testing.T, p *plan.Plan, args plan.Args) string {
 	if p.Met == nil && need.Looked.Rows == 1 {
 		return out
 	}
-	told := []sqlval.Value{{Kind: sqlval.Int, Text: []byte("1")}}
-	for i := 1; i < need.Looked.Rows; i++ {
-		told = append(told, sqlval.Value{Kind: sqlval.Int, Text: strconv.AppendInt(nil, int64(i+1), 10)})
+	var told []plan.LookedRow
+	for i := range need.Looked.Rows {
+		told = append(told, plan.LookedRow{{Kind: sqlval.Int, Text: strconv.AppendInt(nil, int64(i+1), 10)}})
 	}
 	b, err = p.Bind(args, plan.Options{Found: plan.Lookups{need.Looked: told}, Weigher: plainWeights{}})
 	require.NoError(t, err)

@@ -118,7 +118,7 @@ func lookupBody(n *ast.CreateTableStmt, t, lookup *catalog.Table) (string, error
 		return "", refuseDDL("the definition of", t, "its rule has unique:, and a row can only be found again by a primary key", "add a primary key")
 	}
 	var lines, keys []string
-	for _, name := range append(append([]string(nil), index...), t.Placement.Column.Name) {
+	for _, name := range t.Placement.LookupColumns(index) {
 		c := definedColumn(n, name)
 		if c == nil {
 			return "", refuseDDL("the definition of", t, "it has no column "+name, "add the column, or change the rule")
@@ -130,10 +130,10 @@ func lookupBody(n *ast.CreateTableStmt, t, lookup *catalog.Table) (string, error
 		lines = append(lines, quoteName(name)+" "+def)
 		keys = append(keys, quoteName(name))
 	}
-	for i := range keys[:len(keys)-1] {
+	for i := range index {
 		lines[i] += " NOT NULL"
 	}
-	body := "(" + strings.Join(lines, ", ") + ", PRIMARY KEY (" + strings.Join(keys[:len(keys)-1], ", ") + ")) ENGINE=InnoDB"
+	body := "(" + strings.Join(lines, ", ") + ", PRIMARY KEY (" + strings.Join(keys[:len(index)], ", ") + ")) ENGINE=InnoDB"
 	for _, o := range n.Options {
 		switch o.Tp {
 		case ast.TableOptionCharset:

@@ -98,6 +98,18 @@ func (p *Placement) Keys() []string {
 	return out
 }
 
+// LookupColumns are the columns of a table that keeps the key unique over the
+// shards: the key's, and behind them the sharding columns that it does not have.
+func (p *Placement) LookupColumns(key []string) []string {
+	out := slices.Clone(key)
+	for _, name := range p.Keys() {
+		if !slices.ContainsFunc(out, func(c string) bool { return strings.EqualFold(c, name) }) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
 // KeyNames are the sharding columns as messages have them: paid_at, user_id.
 func (p *Placement) KeyNames() string {
 	if !p.Composite() {

@@ -43,6 +43,25 @@ func (r Rule) Inner() int {
 	return n
 }
 
+// Together is Placement.Together, of the rule's columns.
+func (r Rule) Together(has func(column string) bool) bool {
+	if !r.Composite() {
+		return len(r.Columns) == 1 && has(r.Columns[0])
+	}
+	found := true
+	for _, t := range r.Terms {
+		switch {
+		case t.Or:
+			found = found || has(t.Columns[0])
+		case !found:
+			return false
+		default:
+			found = has(t.Columns[0])
+		}
+	}
+	return found
+}
+
 // countOf is the number that stands behind the last of the terms that may stand
 // for term i.
 func (r Rule) countOf(i int) int {

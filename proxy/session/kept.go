@@ -87,8 +87,8 @@ func isDefault(sql string) bool { return strings.EqualFold(sql, "DEFAULT") }
 func isNull(sql string) bool { return strings.EqualFold(strings.Trim(sql, " ()"), nullText) }
 
 // unique reports that the values of a lookup row can be met by others': none of
-// the key's is NULL. The last is the sharding column's.
-func unique(values []string) bool { return !slices.ContainsFunc(values[:len(values)-1], isNull) }
+// the key's is NULL.
+func unique(u *plan.KeptUnique, values []string) bool { return !slices.ContainsFunc(values[:u.Own], isNull) }
 
 // lookupName is a lookup table's quoted name.
 func (w *stagedWrites) lookupName(u *plan.KeptUnique) string {
@@ -126,7 +126,7 @@ func (w *stagedWrites) forget(ctx context.Context, old []map[string]string) erro
 		had := plan.KeptKey{Columns: u.Columns, At: slices.Repeat([]int{-1}, len(u.Columns)), Default: u.Default}
 		for _, row := range old {
 			values := written(&had, nil, row)
-			if !unique(values) {
+			if !unique(u, values) {
 				continue
 			}
 			conditions = append(conditions, "("+equals(u.Columns, values)+")")
@@ -166,7 +166,7 @@ func (w *stagedWrites) remember(ctx context.Context, rows [][]string, olds []map
 			if olds != nil {
 				old = olds[j]
 			}
-			if values := written(&w.now.Kept.Uniques[i].KeptKey, row, old); unique(values) {
+			if values := written(&w.now.Kept.Uniques[i].KeptKey, row, old); unique(&w.now.Kept.Uniques[i], values) {
 				tuples = append(tuples, "("+strings.Join(values, ", ")+")")
 			}
 		}

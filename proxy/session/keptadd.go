@@ -283,10 +283,11 @@ func (w *stagedWrites) readKept(ctx context.Context, where string) ([][]string, 
 // sent to its shard, where it meets it again.
 func (w *stagedWrites) changeMet(ctx context.Context, row, other []string) error {
 	s := w.session
-	sharding := w.now.Kept.Uniques[0].Columns
-	name := sharding[len(sharding)-1]
-	at := slices.IndexFunc(w.now.Keys, func(k string) bool { return strings.EqualFold(k, name) })
-	shard, err := s.shardOf(ctx, "SELECT 1 FROM "+w.table()+" WHERE "+equals([]string{name}, []string{other[at]}))
+	had := make([]string, len(w.now.Kept.Sharding))
+	for i, name := range w.now.Kept.Sharding {
+		had[i] = other[slices.IndexFunc(w.now.Keys, func(k string) bool { return strings.EqualFold(k, name) })]
+	}
+	shard, err := s.shardOf(ctx, "SELECT 1 FROM "+w.table()+" WHERE "+equals(w.now.Kept.Sharding, had))
 	if err != nil {
 		return err
 	}

@@ -43,7 +43,7 @@ func (s *Session) lookUp(ctx context.Context, c *plan.Looked, args plan.Args, pa
 
 // askLookup runs the question. Any replica will do, since what is not found
 // is asked of all shards; but a transaction is asked where it has written.
-func (s *Session) askLookup(ctx context.Context, task *plan.Task) (keys []sqlval.Value, err error) {
+func (s *Session) askLookup(ctx context.Context, task *plan.Task) (found []plan.LookedRow, err error) {
 	var c *backend.Conn
 	release := func(err error) { s.lease.Release(c, err) }
 	_, inside := s.tx.Conn(task.Cluster)
@@ -67,13 +67,15 @@ func (s *Session) askLookup(ctx context.Context, task *plan.Task) (keys []sqlval
 	columns, rows, err := c.Select(ctx, string(task.SQL))
 	release(err)
 	for _, row := range rows {
-		if row[0] == nil {
-			keys = append(keys, sqlval.NullValue)
-		} else {
-			keys = append(keys, sqlval.Value{Kind: valueKind(columns[0]), Text: row[0]})
+		keys := make(plan.LookedRow, len(row))
+		for i := range row {
+			if keys[i] = sqlval.NullValue; row[i] != nil {
+				keys[i] = sqlval.Value{Kind: valueKind(columns[i]), Text: row[i]}
+			}
 		}
+		found = append(found, keys)
 	}
-	return keys, err
+	return found, err
 }
 
 // lookedInVain: a lookup table chose the shards, and not all rows were met there

@@ -37,7 +37,10 @@ type ErrNeedLookup struct{ Looked *Looked }
 func (*ErrNeedLookup) Error() string { return "plan: a lookup table must be asked" }
 
 // Lookups are what lookup tables have told.
-type Lookups map[*Looked][]sqlval.Value
+type Lookups map[*Looked][]LookedRow
+
+// LookedRow is one row's sharding keys, in the order of Placement.Keys.
+type LookedRow []sqlval.Value
 
 // Shards implements Cond.
 func (c *Looked) Shards(env Env) (shardrule.Set, error) {
@@ -57,13 +60,30 @@ func (c *Looked) Shards(env Env) (shardrule.Set, error) {
 	}
 	set := shardrule.EmptySet(n)
 	for _, k := range keys {
-		all, err := Equal{Value: Operand{Value: -1, Const: k}, NullSafe: true}.add(env, set)
+		if env.Placement.Composite() {
+			one, err := k.byParts(env.Placement).Shards(env)
+			if err != nil {
+				return shardrule.FullSet(n), err
+			}
+			set = set.Or(one)
+			continue
+		}
+		all, err := Equal{Value: Operand{Value: -1, Const: k[0]}, NullSafe: true}.add(env, set)
 		if err != nil || all {
 			return shardrule.FullSet(n), err
 		}
 	}
 	*env.looked = c.Rows
 	return set, nil
+}
+
+// byParts says the row's keys of each part of a rule of several columns.
+func (r LookedRow) byParts(p *shardrule.Placement) And {
+	out := make(And, len(p.Parts))
+	for i, part := range p.Parts {
+		out[i] = PartOf{Part: p.Part(i), Stride: part.Stride, Index: i, Of: p, Cond: Equal{Value: Operand{Value: -1, Const: r[i]}, NullSafe: true}}
+	}
+	return out
 }
 
 // alone: each value equals one value of its column only, so that one row has it at

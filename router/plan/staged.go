@@ -35,6 +35,8 @@ type Kept struct {
 	// Old are the columns whose values are read behind the write's Keys, of an
 	// Add only where it meets a row; By are the keys by which that is found.
 	Old, By []string
+	// Sharding are the sharding columns, all of them in By.
+	Sharding []string
 	// Uniques are the keys with a lookup table each.
 	Uniques []KeptUnique
 	// Number is the place in Columns of the column that the session numbers, -1
@@ -52,9 +54,11 @@ type Kept struct {
 }
 
 // KeptUnique is one unique key and its lookup table, whose columns are the
-// KeptKey's and behind them the sharding column.
+// KeptKey's: the first Own are the key, behind them are the sharding columns that
+// are not in it.
 type KeptUnique struct {
 	KeptKey
+	Own int
 	// Key is the index's name and Lookup the table's.
 	Key, Lookup string
 }
