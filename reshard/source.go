@@ -86,6 +86,7 @@ var rowState = &backend.State{Vars: []backend.Var{
 	{Name: "character_set_results", SQL: "'binary'"},
 	{Name: "foreign_key_checks", SQL: "0"},
 	{Name: "innodb_lock_wait_timeout", SQL: "3"},
+	{Name: "lock_wait_timeout", SQL: "3"}, // of LOCK TABLES and ALTER: a year or a day else
 	{Name: "sql_mode", SQL: "'NO_AUTO_VALUE_ON_ZERO,ALLOW_INVALID_DATES'"},
 	{Name: "time_zone", SQL: "'+00:00'"},
 }}

@@ -75,7 +75,18 @@ func (s Stage) After(e Event) (Stage, error) {
 	if to, ok := next[s][e]; ok {
 		return to, nil
 	}
-	return s, fmt.Errorf("the job is %s, and cannot %s; %s", s, e, s.May())
+	return s, &MisplacedError{Stage: s, Event: e}
+}
+
+// MisplacedError: a stage does not take an event. Nothing was done, and nothing
+// is wrong with the job.
+type MisplacedError struct {
+	Stage Stage
+	Event Event
+}
+
+func (e *MisplacedError) Error() string {
+	return fmt.Sprintf("the job is %s, and cannot %s; %s", e.Stage, e.Event, e.Stage.May())
 }
 
 // May is what commands a stage takes.

@@ -52,7 +52,8 @@ var ErrJournal = errors.New("the journal")
 // is called once all is copied, while changes are followed, and Run ends with it.
 func (w *Worker) Run(ctx context.Context, then Then) error {
 	err := w.run(ctx, then)
-	if err != nil && ctx.Err() == nil && !errors.Is(err, ErrStopWished) {
+	var misplaced *MisplacedError
+	if err != nil && ctx.Err() == nil && !errors.Is(err, ErrStopWished) && !errors.As(err, &misplaced) {
 		w.Job.Trouble = err.Error()
 		w.beat(context.WithoutCancel(ctx))
 	}
@@ -133,6 +134,13 @@ func (w *Worker) move(ctx context.Context, m *Mover, then Then) error {
 		case err := <-ended:
 			if cause := context.Cause(ctx); errors.Is(cause, ErrStopWished) || errors.Is(cause, ErrChanged) {
 				err = cause
+			}
+			if did == nil {
+				return err
+			}
+			cancel(err)
+			if <-did == nil {
+				return nil // a cut over ends the streams: they meet its renames
 			}
 			return err
 		case <-copied:

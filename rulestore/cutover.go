@@ -149,14 +149,16 @@ func cutOver(ctx context.Context, b board, p *proposal, c Cutover) error {
 
 // hold goes through the rounds in which statements are held.
 func (c *Cutover) hold(ctx context.Context, b board, p *proposal) error {
-	p.Within = c.Within
 	ctx, cancel := context.WithTimeout(ctx, c.Within)
 	defer cancel()
+	p.Within = c.Within
+	deadline, _ := ctx.Deadline()
 	err := postRound(ctx, b, p, WritesHeld, c.Within, c.Progress)
 	if err == nil {
 		err = c.Caught(ctx)
 	}
 	if err == nil {
+		p.Within = time.Until(deadline)
 		err = postRound(ctx, b, p, AllHeld, c.Within, c.Progress)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {

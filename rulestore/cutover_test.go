@@ -188,6 +188,26 @@ func TestACutOverThatFailsBeforeTheRenamesChangesNothing(t *testing.T) {
 	}
 }
 
+func TestWhoKeepsACutOverFromHappeningIsTold(t *testing.T) {
+	for _, everything := range []bool{false, true} {
+		eachStore(t, func(t *testing.T, r *rig) {
+			why := "session 7 of app has a transaction open"
+			for _, p := range r.servals {
+				p.mu.Lock()
+				p.stays = map[bool]error{everything: errors.New(why)}
+				p.mu.Unlock()
+			}
+			c := plain()
+			c.Within = 800 * time.Millisecond // --hold, if nobody says another
+			_, err := r.store.Cutover(t.Context(), 1, Version{Text: "two"}, c)
+			require.ErrorContains(t, err, why)
+			var refused *Refused
+			require.ErrorAs(t, err, &refused)
+			r.requireAll(t, 1, false)
+		})
+	}
+}
+
 func TestRenamesThatCannotBeTakenBackAreEndedByAServal(t *testing.T) {
 	eachStore(t, func(t *testing.T, r *rig) {
 		c := plain()

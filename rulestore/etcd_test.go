@@ -21,7 +21,9 @@ type proxy struct {
 	held   bool
 	refuse error
 	// busy is why it cannot hold its statements.
-	busy     error
+	busy error
+	// stays is busy of a round that is waited for until time is up.
+	stays    map[bool]error
 	paused   []pausedFor
 	finished []string
 	// checked, if not nil, is told of each Check.
@@ -53,6 +55,10 @@ func (p *proxy) Pause(ctx context.Context, tables []string, everything bool) err
 	defer p.mu.Unlock()
 	p.held = true
 	p.paused = append(p.paused, pausedFor{tables, everything})
+	if why := p.stays[everything]; why != nil {
+		<-ctx.Done()
+		return why
+	}
 	return p.busy
 }
 

@@ -17,6 +17,8 @@ const (
 	// without and with a proposal open.
 	pollIdle = time.Second
 	pollOpen = 200 * time.Millisecond
+	// answerTakes is what is left of a round for an answer to be written and read.
+	answerTakes = 100 * time.Millisecond
 )
 
 // proposal is a change that is asked about.

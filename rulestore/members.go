@@ -404,9 +404,10 @@ func (m *Membership) pause(ctx context.Context, f Follower, p *proposal) {
 	m.say(ctx, p, paused(ctx, f, p))
 }
 
-// paused does what a round asks and is the answer to it.
+// paused does what a round asks and is the answer to it. A no with its reason
+// is to be there before the maker gives up, who began to count when it posted.
 func paused(ctx context.Context, f Follower, p *proposal) string {
-	within, cancel := context.WithTimeout(ctx, p.Within)
+	within, cancel := context.WithTimeout(ctx, max(p.Within-pollOpen-answerTakes, p.Within/2))
 	defer cancel()
 	if err := f.Pause(within, p.Tables, p.Round == AllHeld); err != nil {
 		return err.Error()

@@ -166,13 +166,42 @@ func (o *cutoverOptions) ready(ctx context.Context, s *reshardSet, m *reshard.Mo
 	defer cancel()
 	for {
 		began := time.Now()
-		if err := m.CatchUp(within); err != nil {
+		if err := o.catchUp(within, m); err != nil {
 			return err
 		}
 		if time.Since(began) < near {
 			return nil
 		}
 	}
+}
+
+// stuckAfter is how long nothing at all may be taken over, where --within is less.
+const stuckAfter = 5 * time.Second
+
+// catchUp takes over what has been written until now, for as long as it takes; it
+// gives up when none of it could be taken over in the time of --within.
+func (o *cutoverOptions) catchUp(ctx context.Context, m *reshard.Mover) error {
+	for {
+		before := settledBy(m)
+		within, cancel := context.WithTimeout(ctx, max(o.within, stuckAfter))
+		err := m.CatchUp(within)
+		cancel()
+		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+			return err
+		}
+		if settledBy(m) == before {
+			return fmt.Errorf("%w; nothing was changed. A session there may have LOCK TABLES or an ALTER TABLE under way", err)
+		}
+	}
+}
+
+// settledBy is how far each binlog is taken over.
+func settledBy(m *reshard.Mover) string {
+	var at []string
+	for _, s := range m.Progress().Streams {
+		at = append(at, s.Settled)
+	}
+	return strings.Join(at, " ")
 }
 
 // try cuts over, again and again where statements under way are in its way.
