@@ -69,6 +69,7 @@ func moveTable(t *testing.T, s *serverSet, schema, before, after string) {
 			t.Fatalf("without writes: %s", out)
 		}
 		load.requireNoError(t)
+		require.Empty(t, lastJob(t, p.Config).Trouble, "its own renames are no trouble")
 		p99, longest, n := load.held(began, time.Now())
 		t.Logf("%s: of %d writes the longest took %s, the 99th of 100 %s; %d deadlocks so far", verb, n, longest, p99, load.deadlocks)
 	}
