@@ -113,10 +113,10 @@ func TestSoakAReshardThatIsKilledAtEveryStage(t *testing.T) {
 		}
 		k.turn("cutover", "reversing")
 		for range 5 {
-			k.start(2*time.Second)
+			k.start(2 * time.Second)
 		}
 		k.turn("reverse", "following")
-		k.start(2*time.Second)
+		k.start(2 * time.Second)
 		k.turn("cutover", "reversing")
 		k.until("finished", time.Second, "finish", "--pause", "50ms")
 		k.load.end()

@@ -142,7 +142,7 @@ var _ Journal = (*jobParts)(nil)
 func OpenJournal(ctx context.Context, servers JobServers, cluster, worker string, wait time.Duration) (*JobLog, error) {
 	held, err := servers.Lock(ctx, cluster, jobLock, wait)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w on cluster %s: %w", ErrJournal, cluster, err)
 	}
 	if held == nil {
 		return nil, ErrBusy
@@ -151,7 +151,7 @@ func OpenJournal(ctx context.Context, servers JobServers, cluster, worker string
 	for _, sql := range journalTables {
 		if err := held.Exec(ctx, sql); err != nil {
 			held.Close()
-			return nil, fmt.Errorf("the journal on cluster %s: %w", cluster, err)
+			return nil, fmt.Errorf("%w on cluster %s: %w", ErrJournal, cluster, err)
 		}
 	}
 	return l, nil
@@ -269,4 +269,10 @@ func (l *JobLog) Granted(ctx context.Context, j *Job) error {
 func (l *JobLog) Found(ctx context.Context, j *Job, verified string) error {
 	j.Verified = verified
 	return l.exec(ctx, fmt.Sprintf("UPDATE %s SET verified = %s, wish = '' WHERE id = %d", jobsTable, quote(verified), j.ID))
+}
+
+// doubt takes back what the last comparison found.
+func (l *JobLog) doubt(ctx context.Context, j *Job) error {
+	j.Verified = ""
+	return l.exec(ctx, fmt.Sprintf("UPDATE %s SET verified = NULL WHERE id = %d", jobsTable, j.ID))
 }

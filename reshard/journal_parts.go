@@ -12,6 +12,7 @@ import (
 const (
 	partCopy     = "copy"     // how far a source table is copied
 	partPosition = "position" // how far a cluster's changes are taken over
+	partTarget   = "target"   // the server of a cluster that is written to
 	partTable    = "table"    // a table that the job makes
 	partDatabase = "database" // a database that it makes
 )
@@ -67,6 +68,27 @@ func (l *JobLog) Resume(ctx context.Context, j *Job, layout *Layout) (Resume, er
 		}
 	}
 	return out, nil
+}
+
+// targets are the servers that were written to when all rows were last known to be
+// there, by cluster; none are known of a job that has just begun.
+func (l *JobLog) targets(ctx context.Context, j *Job) (map[string]string, error) {
+	rows, err := l.query(ctx, fmt.Sprintf("SELECT cluster, gtids FROM %s WHERE job = %d AND kind = '%s'", partsTable, j.ID, partTarget))
+	out := map[string]string{}
+	for _, r := range rows {
+		out[string(r[0])] = string(r[1])
+	}
+	return out, err
+}
+
+func (l *JobLog) saveTargets(ctx context.Context, j *Job, ids map[string]string) error {
+	p := &jobParts{log: l, job: j.ID}
+	for _, cluster := range sortedKeys(ids) {
+		if err := l.exec(ctx, "REPLACE INTO "+partsTable+" (job, kind, cluster, db, tbl, gtids) VALUES ("+p.key(partTarget, cluster, "", "")+", "+quote(ids[cluster])+")"); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // source is the source that a part is of.

@@ -8,18 +8,21 @@ import (
 )
 
 // Turn makes a job go the other way, once the rules have changed: positions are
-// where the streams of the tables that serve now begin, by cluster.
-func (l *JobLog) Turn(ctx context.Context, j *Job, positions map[string]string) error {
+// where the streams of the tables that serve now begin, by cluster; targets are
+// the servers (WrittenBack) of those that are followed from now on, nil where that is not known.
+func (l *JobLog) Turn(ctx context.Context, j *Job, positions, targets map[string]string) error {
 	to, err := j.Stage.After(CutOver)
 	if err != nil {
 		return err
 	}
-	statements := []string{"BEGIN", fmt.Sprintf("DELETE FROM %s WHERE job = %d AND kind = '%s'", partsTable, j.ID, partPosition)}
-	if len(positions) > 0 {
-		var rows []string
-		for _, cluster := range sortedKeys(positions) {
-			rows = append(rows, fmt.Sprintf("(%d, '%s', %s, '', '', %s)", j.ID, partPosition, quote(cluster), quote(positions[cluster])))
+	statements := []string{"BEGIN", fmt.Sprintf("DELETE FROM %s WHERE job = %d AND kind IN ('%s', '%s')", partsTable, j.ID, partPosition, partTarget)}
+	var rows []string
+	for kind, values := range map[string]map[string]string{partPosition: positions, partTarget: targets} {
+		for _, cluster := range sortedKeys(values) {
+			rows = append(rows, fmt.Sprintf("(%d, '%s', %s, '', '', %s)", j.ID, kind, quote(cluster), quote(values[cluster])))
 		}
+	}
+	if len(rows) > 0 {
 		statements = append(statements, "INSERT INTO "+partsTable+" (job, kind, cluster, db, tbl, gtids) VALUES "+strings.Join(rows, ", "))
 	}
 	statements = append(statements, fmt.Sprintf("UPDATE %s SET stage = %s, verified = '', trouble = '', changed_at = UTC_TIMESTAMP(6) WHERE id = %d", jobsTable, quote(string(to)), j.ID), "COMMIT")

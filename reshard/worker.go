@@ -25,7 +25,14 @@ type Worker struct {
 	Told func(Job, Progress)
 	// Changed is asked now and then whether the layout has changed; nil never.
 	Changed func(ctx context.Context) (bool, error)
-	Logs    *slog.Logger
+	// Said is told what a person should know; nil is nobody.
+	Said func(string)
+	Logs *slog.Logger
+
+	// targets are the servers that are written to; suspect says why rows may be
+	// missing there, empty where they are whole.
+	targets map[string]string
+	suspect string
 }
 
 // Then is what is to be done with a Mover that has copied all.
@@ -61,12 +68,16 @@ func (w *Worker) Run(ctx context.Context, then Then) error {
 }
 
 func (w *Worker) run(ctx context.Context, then Then) error {
+	fresh := w.Job.Stage == Planned || w.Job.Stage == Creating
 	if w.Job.Stage == Planned {
 		if err := w.Log.Become(ctx, w.Job, Begin); err != nil {
 			return err
 		}
 	}
 	if w.Job.Stage == Reversing {
+		if err := w.meetTargets(ctx, false); err != nil {
+			return err
+		}
 		return w.follow(ctx, then)
 	}
 	if w.Job.Stage != Creating && w.Job.Stage != Copying && w.Job.Stage != Following {
@@ -76,6 +87,9 @@ func (w *Worker) run(ctx context.Context, then Then) error {
 	w.beat(ctx)
 	// Also of a job that has made its tables: a period may have been added.
 	if err := create(ctx, w.Servers, w.Log, w.Job, w.Layout); err != nil {
+		return err
+	}
+	if err := w.meetTargets(ctx, fresh); err != nil {
 		return err
 	}
 	if w.Job.Stage == Creating {
@@ -122,7 +136,14 @@ func (w *Worker) move(ctx context.Context, m *Mover, then Then) error {
 	}()
 	ended := make(chan error, 1)
 	running.Go(func() { ended <- m.Run(ctx) })
-	var did chan error
+	var did, mended chan error
+	goOn := func() {
+		if then != nil {
+			did = make(chan error, 1)
+			running.Go(func() { did <- then(ctx, m) })
+		}
+	}
+	running.Go(func() { w.watchTargets(ctx, cancel) })
 	if w.Changed != nil {
 		running.Go(func() { w.look(ctx, cancel) })
 	}
@@ -132,9 +153,7 @@ func (w *Worker) move(ctx context.Context, m *Mover, then Then) error {
 	for {
 		select {
 		case err := <-ended:
-			if cause := context.Cause(ctx); errors.Is(cause, ErrStopWished) || errors.Is(cause, ErrChanged) {
-				err = cause
-			}
+			err = whyEnded(ctx, err)
 			if did == nil {
 				return err
 			}
@@ -150,12 +169,20 @@ func (w *Worker) move(ctx context.Context, m *Mover, then Then) error {
 					return err
 				}
 			}
-			if then != nil {
-				did = make(chan error, 1)
-				running.Go(func() { did <- then(ctx, m) })
+			if w.suspect == "" {
+				goOn()
+				continue
 			}
+			mended = make(chan error, 1)
+			running.Go(func() { mended <- w.mend(ctx, m) })
+		case err := <-mended:
+			if err != nil {
+				return whyEnded(ctx, err)
+			}
+			mended, w.suspect = nil, ""
+			goOn()
 		case err := <-did:
-			return err
+			return whyEnded(ctx, err)
 		case <-tick.C:
 			wish, err := w.report(ctx, m)
 			switch {
@@ -163,7 +190,7 @@ func (w *Worker) move(ctx context.Context, m *Mover, then Then) error {
 				return err
 			case wish == WishStop:
 				cancel(ErrStopWished)
-			case wish == WishVerify && did == nil && copied == nil:
+			case wish == WishVerify && did == nil && mended == nil && copied == nil:
 				if err := w.Log.Granted(ctx, w.Job); err != nil {
 					return err
 				}
@@ -171,6 +198,14 @@ func (w *Worker) move(ctx context.Context, m *Mover, then Then) error {
 			}
 		}
 	}
+}
+
+// whyEnded is the reason that somebody gave for the end, or else the error.
+func whyEnded(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); err != nil && (errors.Is(cause, ErrStopWished) || errors.Is(cause, ErrChanged) || errors.Is(cause, ErrTargets)) {
+		return cause
+	}
+	return err
 }
 
 // look ends the work when the layout is another one.
@@ -199,6 +234,9 @@ func (w *Worker) report(ctx context.Context, m *Mover) (Wish, error) {
 	p := m.Progress()
 	j := w.Job
 	j.Rows, j.Dirty, j.Behind, j.Detail = 0, 0, 0, p.Waiting
+	if w.suspect != "" {
+		j.Detail = w.suspect + "; all rows are compared once they are copied"
+	}
 	for _, part := range p.Parts {
 		j.Rows += part.Rows
 	}

@@ -137,7 +137,11 @@ func (o *cutoverOptions) turnWith(ctx context.Context, s *reshardSet, m *reshard
 		}
 		return errors.Join(err, log.Become(ctx, &j, reshard.BackedOut))
 	}
-	if err := log.Turn(ctx, &j, floors); err != nil {
+	targets, err := reshard.WrittenBack(ctx, s.jobServers(), s.moved)
+	if err != nil {
+		targets = nil // the next worker compares
+	}
+	if err := log.Turn(ctx, &j, floors, targets); err != nil {
 		return fmt.Errorf("the rules are in effect, but the journal could not be written; the next command sets it right: %w", err)
 	}
 	if j.Stage == reshard.Reversing {
@@ -223,6 +227,9 @@ func (o *cutoverOptions) try(ctx context.Context, s *reshardSet, m *reshard.Move
 				return err
 			}
 			if err := s.unchanged(ctx); err != nil {
+				return err
+			}
+			if err := reshard.SameTargets(ctx, s.jobServers(), s.journal, &s.job, s.moved); err != nil {
 				return err
 			}
 			return reshard.RaiseSequences(ctx, s.jobServers(), s.moved, s.homeOf)
@@ -335,7 +342,7 @@ func (s *reshardSet) settleTurn(ctx context.Context, j *reshard.Job, log *reshar
 		return err
 	}
 	if turned := map[bool]string{false: j.To, true: j.From}[goesBack(j)]; head.Text == turned {
-		return log.Turn(ctx, j, head.Floors)
+		return log.Turn(ctx, j, head.Floors, nil)
 	}
 	return log.Become(ctx, j, reshard.BackedOut)
 }

@@ -167,7 +167,7 @@ func (s *reshardSet) work(ctx context.Context, j *reshard.Job, o *workOptions, t
 	for {
 		err := s.workOnce(ctx, j, o, then)
 		switch {
-		case errors.Is(err, reshard.ErrChanged):
+		case errors.Is(err, reshard.ErrChanged), errors.Is(err, reshard.ErrTargets):
 			continue
 		case !errors.Is(err, reshard.ErrJournal) || ctx.Err() != nil:
 			return err
@@ -207,7 +207,7 @@ func (s *reshardSet) workOnce(ctx context.Context, j *reshard.Job, o *workOption
 	}
 	s.job, s.journal, s.moved = *j, log, layout
 	w := &reshard.Worker{Log: log, Job: j, Layout: layout, Servers: s.jobServers(), Primaries: s.jobServers(), RowsPerSecond: o.rate,
-		Pause: s.lagging(layout), Told: o.told, Logs: o.log,
+		Pause: s.lagging(layout), Told: o.told, Logs: o.log, Said: func(text string) { s.say("%s", text) },
 		Changed: func(ctx context.Context) (bool, error) {
 			now, err := s.moves(ctx, j)
 			return err == nil && !sameLayout(layout, now), err

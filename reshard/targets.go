@@ -1,0 +1,155 @@
+package reshard
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+)
+
+// A primary that dies may take rows with it that its replica never got. What was written
+// to it by a job is then missing on the new one, though the journal says that it is there.
+// So the journal knows which servers were written to; where another one has become the
+// primary, every row is compared, and taken over again where it differs, before anything
+// else is done with what was copied.
+
+// ErrTargets: another server than the one that was written to has become the primary of
+// a cluster; the worker is to begin anew, and compares.
+var ErrTargets = errors.New("another server has become the primary of a cluster that rows were written to")
+
+// serverIDs are the @@server_id of clusters' primaries. Servers that replicate from each
+// other have different ones (MySQL 9.7 manual, 19.1.2.2).
+func serverIDs(ctx context.Context, servers Asker, clusters []string) (map[string]string, error) {
+	ids := map[string]string{}
+	for _, cluster := range clusters {
+		rows, err := servers.Select(ctx, cluster, "SELECT @@server_id")
+		if err != nil {
+			return nil, fmt.Errorf("cluster %s: %w", cluster, err)
+		}
+		ids[cluster] = string(rows[0][0])
+	}
+	return ids, nil
+}
+
+// targetClusters are those that are written to.
+func (l *Layout) targetClusters() []string {
+	names := map[string]bool{}
+	for _, t := range l.Tables {
+		for _, x := range t.Targets {
+			names[x.Shard.Cluster] = true
+		}
+	}
+	return sortedKeys(names)
+}
+
+// WrittenBack are the servers that a job will write to after the turn of a layout, for Turn.
+func WrittenBack(ctx context.Context, servers Asker, layout *Layout) (map[string]string, error) {
+	names := map[string]bool{}
+	for _, t := range layout.Tables {
+		for _, s := range t.Sources {
+			names[s.Cluster] = true
+		}
+	}
+	return serverIDs(ctx, servers, sortedKeys(names))
+}
+
+// SameTargets is ErrTargets where another server has become a primary since the job's
+// rows were last known to be whole.
+func SameTargets(ctx context.Context, servers Asker, log *JobLog, j *Job, layout *Layout) error {
+	known, err := log.targets(ctx, j)
+	if err != nil {
+		return err
+	}
+	now, err := serverIDs(ctx, servers, layout.targetClusters())
+	if err != nil {
+		return err
+	}
+	if cluster := replaced(known, now); cluster != "" {
+		return fmt.Errorf("%w: %s", ErrTargets, cluster)
+	}
+	return nil
+}
+
+// replaced is the first cluster whose primary is another one than is known, empty for none.
+func replaced(known, now map[string]string) string {
+	for _, cluster := range sortedKeys(now) {
+		if was := known[cluster]; was != "" && was != now[cluster] {
+			return cluster
+		}
+	}
+	return ""
+}
+
+// meetTargets notes whom the worker writes to, and whether rows may be missing there.
+func (w *Worker) meetTargets(ctx context.Context, fresh bool) error {
+	known, err := w.Log.targets(ctx, w.Job)
+	if err != nil {
+		return err
+	}
+	if w.targets, err = w.reachTargets(ctx); err != nil {
+		return err
+	}
+	switch cluster := replaced(known, w.targets); {
+	case cluster != "":
+		w.suspect = "another server has become the primary of cluster " + cluster
+	case len(known) == 0 && !fresh:
+		w.suspect = "which servers were written to is not known"
+	default:
+		maps.Copy(known, w.targets) // a period may have brought a cluster
+		return w.Log.saveTargets(ctx, w.Job, known)
+	}
+	return w.Log.doubt(ctx, w.Job)
+}
+
+// reachTargets asks them, again while one is away.
+func (w *Worker) reachTargets(ctx context.Context) (map[string]string, error) {
+	within, cancel := context.WithTimeout(ctx, giveUpAfter)
+	defer cancel()
+	for {
+		ids, err := serverIDs(within, w.Servers, w.Layout.targetClusters())
+		if err == nil || !passing(err) {
+			return ids, err
+		}
+		if late := sleep(within, beatEvery); late != nil {
+			return nil, errors.Join(late, err)
+		}
+	}
+}
+
+// watchTargets ends the work when another server becomes the primary of a cluster
+// that is written to.
+func (w *Worker) watchTargets(ctx context.Context, end context.CancelCauseFunc) {
+	tick := time.NewTicker(beatEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		now, err := serverIDs(ctx, w.Servers, w.Layout.targetClusters())
+		if err == nil && replaced(w.targets, now) != "" {
+			end(ErrTargets)
+			return
+		}
+	}
+}
+
+// mend compares every row, and takes over again what differs.
+func (w *Worker) mend(ctx context.Context, m *Mover) error {
+	if w.Said != nil {
+		w.Said(w.suspect + ": all rows are compared, and taken over again where they differ")
+	}
+	v, err := m.Verify(ctx, VerifyOptions{Repair: true})
+	if err != nil {
+		return err
+	}
+	if len(v.Differing) > 0 {
+		return errors.New(w.suspect + "; " + v.Text())
+	}
+	if w.Said != nil {
+		w.Said(v.Text())
+	}
+	return w.Log.saveTargets(ctx, w.Job, w.targets)
+}
