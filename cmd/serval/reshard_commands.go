@@ -17,6 +17,7 @@ import (
 
 func reshardStart(o *reshardOptions) *cobra.Command {
 	var w workOptions
+	var until string
 	cmd := &cobra.Command{
 		Use:   "start",
 		Short: "Make the new tables, copy the rows, follow what is written",
@@ -29,20 +30,35 @@ the job: start again, without --to, goes on where it was, here or on another mac
 process works at it; status, verify and cancel are run beside it.
 
 It reads the primaries and writes to the new tables' primaries. --rate bounds the copy; it also
-waits while a replica of a cluster it writes to is behind more than replicas: max_lag.`,
+waits while a replica of a cluster it writes to is behind more than replicas: max_lag.
+
+With --until following it ends, for scripts, when all rows are copied and what was written meanwhile
+is taken over. What is written after that comes over with the next command, cutover included.`,
 		Example: `  serval reshard start -c serval.yaml --to new.yaml
   serval reshard start -c serval.yaml                       goes on with the job there is
-  serval reshard start -c serval.yaml --to new.yaml --rate 5000`,
+  serval reshard start -c serval.yaml --to new.yaml --rate 5000
+  serval reshard start -c serval.yaml --to new.yaml --until following && serval reshard cutover -c serval.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			var then reshard.Then
+			switch until {
+			case "":
+			case string(reshard.Following):
+				then = func(ctx context.Context, m *reshard.Mover) error { return m.CatchUp(ctx) }
+			default:
+				return fmt.Errorf("--until %s: only following can be waited for", until)
+			}
 			return o.with(cmd.Context(), cmd, func(s *reshardSet) error {
 				j, err := o.begin(cmd.Context(), s)
 				if err != nil {
 					return err
 				}
 				w.told, w.log = s.progress(cmd.OutOrStdout()), newLogger(cmd.ErrOrStderr(), config.Defaults().Log)
-				err = s.work(cmd.Context(), j, &w, nil)
+				err = s.work(cmd.Context(), j, &w, then)
 				s.say("")
+				if err == nil {
+					s.say("job %d is %s, and has all that was written until now", j.ID, j.Stage)
+				}
 				if errors.Is(err, reshard.ErrStopWished) {
 					s.say("another process takes job %d over", j.ID)
 					return nil
@@ -57,6 +73,7 @@ waits while a replica of a cluster it writes to is behind more than replicas: ma
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.to, "to", "", "file with the new rules (default: those of the job under way)")
+	f.StringVar(&until, "until", "", "following: end when all is copied and caught up with (default: go on until stopped)")
 	f.IntVar(&w.rate, "rate", 0, "rows a second to copy at most; 0: as many as the servers take")
 	return cmd
 }
