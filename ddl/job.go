@@ -15,7 +15,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/shardrule"
 )
 
@@ -127,7 +126,7 @@ func (j *Job) look(ctx context.Context, servers Servers, s *Step) (string, error
 	}
 	rows, err := servers.Select(ctx, s.Cluster, "SHOW CREATE TABLE "+quoteName(s.Database)+"."+quoteName(s.Table))
 	if err != nil {
-		if code := sqlerr.From(err).Code; code == sqlerr.NoSuchTable || code == sqlerr.BadDB {
+		if noTable(err) {
 			return "", nil
 		}
 		return "", err

@@ -54,8 +54,16 @@ func (q *Jobs) takeUp(ctx context.Context, home, schema, table string) error {
 		return err
 	}
 	defer held.Close()
+	return q.finish(ctx, held, home, schema, table)
+}
+
+// finish finishes the jobs on a table whose lock is held.
+func (q *Jobs) finish(ctx context.Context, held Holder, home, schema, table string) error {
 	rows, err := held.Select(ctx, "SELECT id, steps FROM "+jobsTable+" WHERE schema_name = "+text(schema)+" AND table_name = "+text(table)+
 		" AND state = '"+running+"' ORDER BY id")
+	if err != nil && noTable(err) {
+		return nil
+	}
 	for _, row := range rows {
 		j, err := decode(home, schema, table, row[0], row[1])
 		if err != nil {

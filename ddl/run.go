@@ -63,9 +63,21 @@ const (
 
 // Jobs runs them. Safe for concurrent use.
 type Jobs struct {
+	// Moves, if not nil, says why the definition of a table (empty: of any of the
+	// schema) must stay as it is now: a reshard moves it. Set before use.
+	Moves func(ctx context.Context, schema, table string) error
+
 	servers Servers
 	log     *slog.Logger
 	owner   string
+}
+
+// May asks Moves.
+func (q *Jobs) May(ctx context.Context, schema, table string) error {
+	if q.Moves == nil {
+		return nil
+	}
+	return q.Moves(ctx, schema, table)
 }
 
 // New makes one; Run takes up what others have left.
@@ -136,7 +148,7 @@ func (r *Running) left(ctx context.Context) ([]*Job, error) {
 	rows, err := r.held.Select(ctx, "SELECT id, steps FROM "+jobsTable+" WHERE schema_name = "+text(r.Schema)+" AND table_name = "+text(r.Table)+
 		" AND state IN ('"+running+"', '"+failed+"') ORDER BY id")
 	if err != nil {
-		if code := sqlerr.From(err).Code; code == sqlerr.NoSuchTable || code == sqlerr.BadDB {
+		if noTable(err) {
 			return nil, r.makeTable(ctx)
 		}
 		return nil, err
@@ -462,6 +474,12 @@ func (r *Running) close(ctx context.Context, state string, why error) {
 	}
 }
 
+// noTable: there is none yet.
+func noTable(err error) bool {
+	code := sqlerr.From(err).Code
+	return code == sqlerr.NoSuchTable || code == sqlerr.BadDB
+}
+
 // lost: the server could not be reached, or went away: the same statement may
 // well succeed later.
 func lost(err error) bool {
@@ -482,6 +500,29 @@ func lost(err error) bool {
 // Alone is the lock under which no other definition of the table runs, for one
 // that keeps no job. Close frees it.
 func (q *Jobs) Alone(ctx context.Context, home, schema, table string) (Holder, error) {
+	held, err := q.alone(ctx, home, schema, table)
+	if err != nil {
+		return nil, err
+	}
+	if err := q.May(ctx, schema, table); err != nil {
+		held.Close()
+		return nil, err
+	}
+	return held, nil
+}
+
+// Settled returns when no definition of the table is under way: those that were
+// left are finished. Moves must refuse others by then.
+func (q *Jobs) Settled(ctx context.Context, home, schema, table string) error {
+	held, err := q.alone(ctx, home, schema, table)
+	if err != nil {
+		return err
+	}
+	defer held.Close()
+	return q.finish(ctx, held, home, schema, table)
+}
+
+func (q *Jobs) alone(ctx context.Context, home, schema, table string) (Holder, error) {
 	held, err := q.servers.Lock(ctx, home, lockName(schema, table), lockWait)
 	if err != nil || held != nil {
 		return held, err

@@ -74,6 +74,8 @@ func moveTable(t *testing.T, s *serverSet, schema, before, after string) {
 		t.Logf("%s: of %d writes the longest took %s, the 99th of 100 %s; %d deadlocks so far", verb, n, longest, p99, load.deadlocks)
 	}
 	turn("cutover")
+	_, err := db.ExecContext(t.Context(), "ALTER TABLE "+schema+".orders ADD late INT")
+	require.ErrorContains(t, err, "(reversing) moves it", "the old tables are kept for the way back")
 	time.Sleep(500 * time.Millisecond) // what is written by the new rules
 	turn("reverse")
 	time.Sleep(300 * time.Millisecond)
@@ -90,6 +92,7 @@ func moveTable(t *testing.T, s *serverSet, schema, before, after string) {
 	reshardOK(t, "finish", "-c", p.Config, "--pause", "0s")
 	s.sync(t) // another session than the writers' reads replicas
 	load.requireRows(t, db)
+	mustExec(t, db, "ALTER TABLE "+schema+".orders ADD late INT")
 	require.Empty(t, left(t, s, schema))
 }
 

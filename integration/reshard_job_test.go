@@ -240,6 +240,9 @@ func TestReshardJob(t *testing.T) {
 		require.NoError(t, err, string(found))
 		require.Equal(t, "following", one(t, app, fmt.Sprintf("SELECT stage FROM serval.reshards WHERE id = %d", job.ID)))
 
+		requireDefinitionsRefused(t, app, "users", "notes")
+		mustExec(t, app, "CREATE TABLE others (id BIGINT PRIMARY KEY)", "ALTER TABLE others ADD n INT", "CREATE VIEW seen AS SELECT id FROM notes", "DROP TABLE others")
+
 		w.end()
 		require.Nil(t, w.failed.Load(), "no statement fails")
 		require.Positive(t, w.writes.Load())
@@ -265,10 +268,30 @@ func TestReshardJob(t *testing.T) {
 			require.Empty(t, queryStrings(t, c.Primary.DB(), "SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME RLIKE '^moved_[0-9][0-9]$'"), "its databases, too")
 		}
 		require.Equal(t, fmt.Sprint(len(queryStrings(t, app, "SELECT id FROM users"))), one(t, app, "SELECT COUNT(*) FROM users"))
+		mustExec(t, app, "ALTER TABLE users ADD late INT", "ALTER TABLE notes ADD late INT")
 		out, ok = reshardRun(t, "verify", "-c", p.Config)
 		require.False(t, ok)
 		require.Contains(t, out, "there is no job")
 	})
+}
+
+// requireDefinitionsRefused: while a job is there, no statement through Serval
+// defines its tables, or one that refers to them.
+func requireDefinitionsRefused(t *testing.T, app *sql.DB, tables ...string) {
+	t.Helper()
+	for _, table := range tables {
+		for _, sql := range []string{"ALTER TABLE %s ADD late INT", "CREATE INDEX late ON %s (id)", "DROP INDEX late ON %s", "TRUNCATE %s", "DROP TABLE %s",
+			"CREATE TABLE IF NOT EXISTS %s (id BIGINT PRIMARY KEY)"} {
+			_, err := app.ExecContext(t.Context(), fmt.Sprintf(sql, table))
+			require.ErrorContains(t, err, "serval reshard", sql)
+			require.ErrorContains(t, err, "."+table+": reshard job ", sql)
+		}
+	}
+	for _, sql := range []string{"RENAME TABLE notes TO later", "ALTER TABLE notes RENAME later", "CREATE TABLE others (id BIGINT PRIMARY KEY, FOREIGN KEY (id) REFERENCES notes (id))", "DROP TABLE notes, users",
+		"CREATE TRIGGER late BEFORE INSERT ON notes FOR EACH ROW SET NEW.id = NEW.id", "DROP DATABASE moved"} {
+		_, err := app.ExecContext(t.Context(), sql)
+		require.ErrorContains(t, err, "serval reshard", sql)
+	}
 }
 
 // cancel ends the process that works at the job, and a table that is somebody

@@ -7,11 +7,13 @@ import (
 	"log/slog"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/servaldb/serval/config"
 	"github.com/servaldb/serval/control"
+	"github.com/servaldb/serval/ddl"
 	"github.com/servaldb/serval/reshard"
 	"github.com/servaldb/serval/rulestore"
 )
@@ -38,18 +40,24 @@ func (s *reshardSet) jobServers() reshardServers {
 	return reshardServers{s.servers, reachable(s.from, s.to)}
 }
 
-// journalAt is the cluster that has a new job's journal: home:, or the first that
-// is a schema's home, or the first of all.
-func (s *reshardSet) journalAt() string {
-	if s.from.Home != "" {
-		return s.from.Home
-	}
-	for i := range s.from.Schemas {
-		if home := s.from.Schemas[i].Home; home != "" {
-			return home
+// journalClusters are those that may have a journal; the first has a new job's:
+// home:, or the first that is a schema's home, or the first of all. No rules that a
+// job moves to have other homes.
+func journalClusters(cfg *config.Config) []string {
+	var out []string
+	add := func(cluster string) {
+		if cluster != "" && !slices.Contains(out, cluster) {
+			out = append(out, cluster)
 		}
 	}
-	return s.from.Clusters[0].Name
+	add(cfg.Home)
+	for i := range cfg.Schemas {
+		add(cfg.Schemas[i].Home)
+	}
+	if len(out) == 0 {
+		return clusterNames(cfg)
+	}
+	return out
 }
 
 // jobs are the jobs in the journals of the clusters, nil where there was never one.
@@ -113,7 +121,7 @@ func (o *reshardOptions) begin(ctx context.Context, s *reshardSet) (*reshard.Job
 		printPlan(s.out, plan)
 		return nil, errors.New("refused; nothing was done")
 	}
-	log, err := reshard.OpenJournal(ctx, s.jobServers(), s.journalAt(), whoami(), takeOver)
+	log, err := reshard.OpenJournal(ctx, s.jobServers(), journalClusters(s.from)[0], whoami(), takeOver)
 	if err != nil {
 		return nil, err
 	}
@@ -201,6 +209,9 @@ func (s *reshardSet) workOnce(ctx context.Context, j *reshard.Job, o *workOption
 	if err := s.settleTurn(ctx, j, log); err != nil {
 		return err
 	}
+	if err := s.settleDefinitions(ctx, j, o.log); err != nil {
+		return err
+	}
 	layout, err := s.moves(ctx, j)
 	if err != nil {
 		return err
@@ -213,6 +224,31 @@ func (s *reshardSet) workOnce(ctx context.Context, j *reshard.Job, o *workOption
 			return err == nil && !sameLayout(layout, now), err
 		}}
 	return w.Run(ctx, then)
+}
+
+// settleDefinitions waits for changes of the tables' definitions that were under way
+// when the job was written down, and looks again whether they may be moved; since
+// then Servals refuse such changes.
+func (s *reshardSet) settleDefinitions(ctx context.Context, j *reshard.Job, log *slog.Logger) error {
+	if j.Stage != reshard.Planned {
+		return nil
+	}
+	layout, err := s.moves(ctx, j)
+	if err != nil {
+		return err
+	}
+	jobs := ddl.New(s.servers, log)
+	for _, t := range layout.Tables {
+		if err := jobs.Settled(ctx, s.homeOf(t.Schema), t.Schema, t.Name); err != nil {
+			return err
+		}
+	}
+	plan, err := s.plan(ctx, reshard.PlanOptions{Rate: 1, Free: s.free})
+	if err == nil && !plan.Possible {
+		printPlan(s.out, plan)
+		err = errors.New("the tables are not what they were when the job was written down; serval reshard cancel ends it")
+	}
+	return err
 }
 
 // moves is the layout as it is now, without asking what speaks against it.

@@ -21,3 +21,13 @@ func (p *process) reshards() (out []reshard.Job) {
 	}
 	return out
 }
+
+// askTime bounds the question whether a table is being moved.
+const askTime = 5 * time.Second
+
+// mayDefine is nil where no job moves the table.
+func (p *process) mayDefine(ctx context.Context, schema, table string) error {
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	return reshard.MayDefine(ctx, fleetServers{p.servers.fleet}, journalClusters(p.current.Load()), schema, table)
+}

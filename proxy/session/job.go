@@ -65,6 +65,20 @@ func (s *Session) runJob(ctx context.Context, n *plan.Job, req *executor.Request
 	return out, nil
 }
 
+// mayDefine refuses to define a table that a reshard moves. Of one with shards it is
+// asked again by who has its lock: a reshard that begins waits for that.
+func (s *Session) mayDefine(ctx context.Context, e *planned) error {
+	if s.deps.Jobs == nil {
+		return nil
+	}
+	for _, t := range e.defines {
+		if err := s.deps.Jobs.May(ctx, s.schemaOr(t.Schema), t.Table); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // mayRename refuses a new name under which rows were numbered before: another
 // Serval may still hold numbers of that sequence that the table's rows have.
 func (s *Session) mayRename(ctx context.Context, n *plan.Job) error {

@@ -31,6 +31,8 @@ type planned struct {
 	beyond reach
 	// called is the procedure of a CALL.
 	called plan.TableName
+	// defines are the tables that a definition changes.
+	defines []parser.TableName
 	// views are the logical views it reads, nil for none; tables then has
 	// theirs behind the named ones.
 	views *viewsRead
@@ -272,7 +274,7 @@ func (s *Session) planNew(cat *catalog.Catalog, text []byte) (*planned, error) {
 	}
 	e := &planned{
 		plan: p, kind: st.Kind, verb: strings.ToUpper(st.Verb), tables: tablesOf(st), hints: st.Hints, cacheable: st.Params && !own && st.Kind != parser.KindDDL, own: own,
-		named: len(st.Tables), ignores: st.Ignores(),
+		named: len(st.Tables), ignores: st.Ignores(), defines: st.Defines(),
 	}
 	e.throughViews(cat, s.settings.db, st)
 	if mayReachBeyond(e.kind) { // whoever plans it: plans are shared by users

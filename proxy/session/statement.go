@@ -117,6 +117,11 @@ func (s *Session) dispatch(ctx context.Context, e *planned, args plan.Args, para
 	if err != nil {
 		return err
 	}
+	if len(e.defines) > 0 {
+		if err := s.mayDefine(ctx, e); err != nil {
+			return s.failed(ctx, err)
+		}
+	}
 	if e.plan.ReadOnly && s.tx.State() == txn.Idle {
 		s.reading.Store(e)
 	}
