@@ -154,7 +154,7 @@ func shopCatalog(t *testing.T, engine mysqlproc.Engine) *catalog.Catalog {
 func shopTables(cat *catalog.Catalog, cluster string) []string {
 	ddl := map[string]string{
 		"users":    "(id BIGINT PRIMARY KEY, name VARCHAR(40)) CHARSET utf8mb4 COLLATE utf8mb4_general_ci",
-		"comments": "(id BIGINT PRIMARY KEY, body VARCHAR(40)) CHARSET utf8mb4 COLLATE utf8mb4_general_ci",
+		"comments": "(id BIGINT AUTO_INCREMENT PRIMARY KEY, body VARCHAR(40)) CHARSET utf8mb4 COLLATE utf8mb4_general_ci",
 		"tags":     "(id VARCHAR(40) PRIMARY KEY, n BIGINT) CHARSET utf8mb4 COLLATE utf8mb4_general_ci",
 	}
 	out := []string{"CREATE DATABASE IF NOT EXISTS shop"}
@@ -310,7 +310,12 @@ func numbersOn(t *testing.T, c *sql.Conn) {
 	require.EqualValues(t, 1, first)
 	n, _ := r.RowsAffected()
 	require.EqualValues(t, 3, n)
-	exec(t, c, "INSERT INTO comments (id, body) VALUES (5000, 'x')")
+	r = exec(t, c, "INSERT INTO comments (id, body) VALUES (5000, 'x')")
+	own, err := r.LastInsertId()
+	require.NoError(t, err)
+	require.EqualValues(t, 5000, own, "the OK tells it")
+	_, got = rows(t, c, "SELECT LAST_INSERT_ID()")
+	require.Equal(t, []string{"1"}, got, "a number that the row brings is none that was given")
 	exec(t, c, "INSERT INTO comments (body) VALUES (?)", "y")
 	_, got = rows(t, c, "SELECT id, body FROM comments ORDER BY id")
 	require.Equal(t, []string{"1,one", "2,two", "3,three", "5000,x", "5001,y"}, got)

@@ -475,7 +475,7 @@ func (s *Session) conclude(ctx context.Context, e *planned, bound *plan.Bound, o
 	if bound.FirstNumber != 0 {
 		out.OK.LastInsertID = bound.FirstNumber
 	}
-	if out.OK.LastInsertID != 0 {
+	if out.OK.LastInsertID != 0 && !bound.KeepsID {
 		s.lastInsertID = out.OK.LastInsertID
 	}
 	s.numbered(ctx, bound)

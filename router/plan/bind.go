@@ -106,6 +106,9 @@ type Bound struct {
 	// FirstNumber is the first auto-increment number the statement's rows
 	// got, 0 if they got none: what LAST_INSERT_ID() is afterwards.
 	FirstNumber uint64
+	// KeepsID: each row brings its own number, so LAST_INSERT_ID() stays what it
+	// was, while the OK of such an INSERT tells the number it brought.
+	KeepsID bool
 	// MaxNumber is the largest value the rows gave the auto-increment column
 	// themselves, 0 if none: Serval's sequence must go on above it.
 	MaxNumber uint64

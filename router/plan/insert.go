@@ -82,6 +82,7 @@ func (b *binder) numbers(r rows) ([]uint64, error) {
 		return nil, nil
 	}
 	numbers, need, above := make([]uint64, r.count), 0, uint64(0)
+	b.KeepsID = !r.SetsID
 	for i := range numbers {
 		row, shift := r.row(i)
 		v, known := row.Number.shifted(shift).Resolve(b.Args)
@@ -91,8 +92,10 @@ func (b *binder) numbers(r rows) ([]uint64, error) {
 		} else if n, err := strconv.ParseUint(string(v.Text), 10, 64); err == nil {
 			b.MaxNumber = max(b.MaxNumber, n)
 		}
+		b.KeepsID = b.KeepsID && known
 	}
 	if need > 0 {
+		b.KeepsID = false
 		if b.opt.FirstNumber == 0 {
 			p := r.Table.Placement
 			return nil, &ErrNeedNumbers{Table: TableName{p.Schema, p.Table}, Column: r.AutoIncrement, Rows: need, Above: above}

@@ -80,6 +80,18 @@ func TestNumbersAreAskedForAndGiven(t *testing.T) {
 	require.Equal(t, "INSERT INTO `shop_0`.`t` VALUES (8, 2)", string(tasks[0].SQL))
 	require.Equal(t, "INSERT INTO `shop_1`.`t` VALUES (7, 1), (50, 1)", string(tasks[1].SQL))
 
+	require.False(t, b.KeepsID, "LAST_INSERT_ID() is the first number given")
+
+	own := values{list: []sqlval.Value{sqlval.IntValue(4), sqlval.IntValue(1), sqlval.IntValue(50), sqlval.IntValue(1), sqlval.IntValue(9), sqlval.IntValue(2)}}
+	b, err = p.Bind(own, Options{})
+	require.NoError(t, err)
+	require.True(t, b.KeepsID, "a number that a row brings is not LAST_INSERT_ID()")
+	p.Root.(*Insert).SetsID = true
+	b, err = p.Bind(own, Options{})
+	require.NoError(t, err)
+	require.False(t, b.KeepsID, "LAST_INSERT_ID(expression) is what it says")
+	p.Root.(*Insert).SetsID = false
+
 	_, err = p.Bind(args, Options{ZeroIsValue: true})
 	require.True(t, errors.As(err, &need))
 	require.Equal(t, 1, need.Rows, "0 is a value in NO_AUTO_VALUE_ON_ZERO")

@@ -125,6 +125,9 @@ type Insert struct {
 	// Exprs are key expressions only a server can compute (NOW()), which are
 	// the same for all rows; see ErrNeedExprs.
 	Exprs []Template
+	// SetsID: it has LAST_INSERT_ID(expression), so the server says what
+	// LAST_INSERT_ID() is afterwards.
+	SetsID bool
 	// Upsert: it is a REPLACE, or has ON DUPLICATE KEY UPDATE.
 	Upsert bool
 	// Returns: it is answered with its rows (RETURNING).
