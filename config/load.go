@@ -130,7 +130,7 @@ func (s *source) document(data []byte) *yaml.Node {
 		s.add(0, "begin with clusters:, users: and backend:", "the file is empty")
 		return nil
 	case err != nil:
-		s.syntax(err)
+		s.syntax(err, data)
 		return nil
 	}
 	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
@@ -145,7 +145,7 @@ func (s *source) document(data []byte) *yaml.Node {
 }
 
 // syntax turns yaml's "yaml: line 3: …" into a finding of that line.
-func (s *source) syntax(err error) {
+func (s *source) syntax(err error, data []byte) {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	line := 0
 	if rest, ok := strings.CutPrefix(text, "line "); ok {
@@ -156,5 +156,9 @@ func (s *source) syntax(err error) {
 			text = what
 		}
 	}
-	s.add(line, "check the indentation and the quotes around there", "not YAML: %s", text)
+	do := "check the indentation and the quotes around there"
+	if strings.Contains(text, "',' or '") && bytes.Contains(data, []byte("${")) {
+		do += `; within { } and [ ] a variable needs quotes: "${NAME}"`
+	}
+	s.add(line, do, "not YAML: %s", text)
 }

@@ -51,6 +51,9 @@ type reach struct {
 	// server: it reaches past schemas altogether (accounts, server
 	// administration, routines, whose bodies run with Serval's own account).
 	server string
+	// misspelt: its first word begins no statement of a server's, so that it is
+	// none to be allowed.
+	misspelt bool
 	// writes: an EXPLAIN that runs the change it explains (EXPLAIN ANALYZE, and
 	// MariaDB's ANALYZE).
 	writes bool
@@ -114,7 +117,17 @@ func beyondTables(e *planned, tokens []token) reach {
 	if e.kind == parser.KindAdmin && !onTables(e, tokens) || e.kind == parser.KindOther {
 		r.server = e.verb
 	}
+	r.misspelt = e.kind == parser.KindOther && !beginsStatement(e.verb)
 	return r
+}
+
+// beginsStatement: of the statements that Serval's parser knows no kind of.
+func beginsStatement(verb string) bool {
+	switch verb {
+	case "ALTER", "ANALYZE", "BEGIN", "CREATE", "DROP", "EXECUTE", "GET", "HANDLER", "HELP", "LOCK", "RENAME", "RESIGNAL", "SET", "SIGNAL", "START", "WITH":
+		return true
+	}
+	return false
 }
 
 // runsChange reports an EXPLAIN that executes and whose statement may change
@@ -165,6 +178,9 @@ func serverObject(t token) bool {
 
 // accessBeyond checks what no table's name shows.
 func (s *Session) accessBeyond(e *planned) error {
+	if e.beyond.misspelt {
+		return sqlerr.New(sqlerr.Parse, "You have an error in your SQL syntax near '%s'", e.verb)
+	}
 	if e.beyond.server != "" {
 		return sqlerr.New(errSpecificAccessDenied, "Access denied; user '%s' may only use the schemas %s and %s reaches past them",
 			s.c.User.Name, strings.Join(s.c.User.Schemas, ", "), e.beyond.server)
