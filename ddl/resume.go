@@ -22,6 +22,7 @@ func (q *Jobs) Run(ctx context.Context) {
 	for {
 		for _, cluster := range q.servers.Clusters() {
 			q.Round(ctx, cluster)
+			q.follow(ctx, cluster)
 		}
 		select {
 		case <-ctx.Done():

@@ -66,10 +66,15 @@ type Jobs struct {
 	// Moves, if not nil, says why the definition of a table (empty: of any of the
 	// schema) must stay as it is now: a reshard moves it. Set before use.
 	Moves func(ctx context.Context, schema, table string) error
+	// Changed, if not nil, is told of tables that other Servals have changed, or
+	// are changing. Set before use.
+	Changed func(ctx context.Context, schema, table string) error
 
 	servers Servers
 	log     *slog.Logger
 	owner   string
+	// followed is how far each cluster's jobs have been told of; Run's alone.
+	followed map[string]*followed
 }
 
 // May asks Moves.
@@ -83,7 +88,7 @@ func (q *Jobs) May(ctx context.Context, schema, table string) error {
 // New makes one; Run takes up what others have left.
 func New(servers Servers, log *slog.Logger) *Jobs {
 	host, _ := os.Hostname()
-	return &Jobs{servers: servers, log: log, owner: host + ":" + strconv.Itoa(os.Getpid())}
+	return &Jobs{servers: servers, log: log, owner: host + ":" + strconv.Itoa(os.Getpid()), followed: map[string]*followed{}}
 }
 
 // Running is a job whose lock this process holds.

@@ -57,7 +57,7 @@ func serve(ctx context.Context, source ruleSource, w io.Writer, ready func()) er
 	}
 	p.recovery = txn.NewRecovery(fleetServers{srv.fleet}, log, p.metrics)
 	p.jobs = ddl.New(fleetServers{srv.fleet}, log)
-	p.jobs.Moves = p.mayDefine
+	p.jobs.Moves, p.jobs.Changed = p.mayDefine, p.control.Refresh
 	p.current.Store(cfg)
 	front, err := p.front()
 	if err != nil {
@@ -73,6 +73,7 @@ func serve(ctx context.Context, source ruleSource, w io.Writer, ready func()) er
 	group.Go(func() error { return p.control.Run(background) })
 	group.Go(func() error { p.recovery.Run(background); return nil })
 	group.Go(func() error { p.jobs.Run(background); return nil })
+	group.Go(func() error { p.registry.Watch(background); return nil })
 	deadlocks := txn.Deadlocks{Servers: fleetServers{srv.fleet}, Holders: p.holders, Log: log, Break: func(session uint32) {
 		p.metrics.DeadlockBroken()
 		p.registry.BreakDeadlock(session)
