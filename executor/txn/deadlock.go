@@ -2,6 +2,7 @@ package txn
 
 import (
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"slices"
 	"strconv"
@@ -20,10 +21,10 @@ type Holder struct {
 	Threads map[string]uint32
 }
 
-// Deadlocks finds transactions of this Serval that wait for each other on
-// different clusters, which no server can see. It asks the servers only while
-// two or more transactions over several clusters are open with a statement that
-// does not end.
+// Deadlocks finds transactions, of this Serval or of several, that wait for each
+// other on different clusters, which no server can see. It asks the servers only
+// while two or more transactions over several clusters are open with a statement
+// that does not end, or one with one that does not for longer.
 type Deadlocks struct {
 	Servers Servers
 	// Holders are the transactions on two or more clusters.
@@ -32,7 +33,9 @@ type Deadlocks struct {
 	Break func(session uint32)
 	Log   *slog.Logger
 
-	waiting map[uint32]bool // since the last look
+	waiting map[uint32]int // for how many looks
+	name    string         // this Serval's among those that meet, see strangers.go
+	told    int
 	old     map[string]bool // clusters that answer to the old query only
 	blind   map[string]bool // clusters that were warned of, see guess
 }
@@ -56,7 +59,7 @@ var waitQueries = [2]string{
 
 // Run looks until ctx ends.
 func (d *Deadlocks) Run(ctx context.Context) {
-	d.old, d.blind = map[string]bool{}, map[string]bool{}
+	d.old, d.blind, d.name = map[string]bool{}, map[string]bool{}, rand.Text()
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
@@ -72,17 +75,18 @@ func (d *Deadlocks) Run(ctx context.Context) {
 func (d *Deadlocks) look(ctx context.Context) {
 	holders := d.Holders()
 	before := d.waiting
-	d.waiting = map[uint32]bool{}
-	long := 0
+	d.waiting = map[uint32]int{}
+	long, longest := 0, 0
 	for _, h := range holders {
 		if h.Waits {
-			d.waiting[h.Session] = true
-			if before[h.Session] {
+			d.waiting[h.Session] = before[h.Session] + 1
+			longest = max(longest, d.waiting[h.Session])
+			if before[h.Session] > 0 {
 				long++
 			}
 		}
 	}
-	if long < 2 {
+	if long < 2 && longest < patience {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, recoverTime)
@@ -96,16 +100,22 @@ func (d *Deadlocks) look(ctx context.Context) {
 			threads[cluster][thread] = h.Session
 		}
 	}
+	var waits []waitsOn
+	for cluster := range threads {
+		w := waitsOn{cluster: cluster}
+		w.pairs, w.guessed = d.waits(ctx, cluster)
+		waits = append(waits, w)
+	}
+	holders = append(holders, d.strangers(ctx, holders, waits, threads)...)
 	sure, maybe := map[uint32][]uint32{}, map[uint32][]uint32{}
-	for cluster, sessions := range threads {
-		pairs, guessed := d.waits(ctx, cluster)
-		for _, w := range pairs {
-			from, to := sessions[w[0]], sessions[w[1]]
+	for _, on := range waits {
+		for _, w := range on.pairs {
+			from, to := threads[on.cluster][w[0]], threads[on.cluster][w[1]]
 			if from == 0 || to == 0 || from == to {
 				continue
 			}
 			maybe[from] = append(maybe[from], to)
-			if !guessed {
+			if !on.guessed {
 				sure[from] = append(sure[from], to)
 			}
 		}
@@ -116,6 +126,9 @@ func (d *Deadlocks) look(ctx context.Context) {
 		gone = gone[:min(len(gone), 1)]
 	}
 	for _, victim := range gone {
+		if victim >= strangersFrom {
+			continue // its own Serval sees the same
+		}
 		d.Log.Info("a deadlock over several clusters was broken", "session", victim)
 		d.Break(victim)
 	}

@@ -71,7 +71,7 @@ func TestWhoIsEnded(t *testing.T) {
 			var got []uint32
 			d := Deadlocks{
 				Servers: scriptedWaits{"c0": c.c0, "c1": c.c1}, Break: func(s uint32) { got = append(got, s) }, Log: slog.New(slog.DiscardHandler),
-				waiting: map[uint32]bool{1: true, 2: true, 3: true}, old: map[string]bool{}, blind: map[string]bool{},
+				waiting: map[uint32]int{1: 1, 2: 1, 3: 1}, old: map[string]bool{}, blind: map[string]bool{},
 				Holders: func() (out []Holder) {
 					for i := range uint32(3) {
 						out = append(out, Holder{Session: i + 1, Began: time.Unix(int64(i), 0), Waits: true, Threads: map[string]uint32{"c0": 11 + i, "c1": 21 + i}})
@@ -83,4 +83,63 @@ func TestWhoIsEnded(t *testing.T) {
 			require.Equal(t, c.want, got)
 		})
 	}
+}
+
+// twoServals share two clusters: session 1 of each waits for the other's, on
+// different clusters. What they tell each other is kept by cluster.
+type twoServals struct {
+	rows  map[string][][][]byte
+	waits map[string]string
+}
+
+func (s *twoServals) Clusters() []string { return nil }
+
+func (s *twoServals) Exec(_ context.Context, cluster, sql string) error {
+	values, ok := strings.CutPrefix(sql, "REPLACE INTO serval_meta.waiting VALUES (")
+	if !ok {
+		return nil
+	}
+	if s.rows == nil { // the table is not there yet
+		s.rows = map[string][][][]byte{}
+		return sqlerr.New(sqlerr.NoSuchTable, "no such table")
+	}
+	var row [][]byte
+	for _, v := range strings.Split(values, ", ")[:3] {
+		row = append(row, []byte(strings.Trim(v, "'")))
+	}
+	s.rows[cluster] = append(s.rows[cluster], row)
+	return nil
+}
+
+func (s *twoServals) Select(ctx context.Context, cluster, sql string) ([][][]byte, error) {
+	if sql == readWaiting {
+		return s.rows[cluster], nil
+	}
+	return scriptedWaits{cluster: {waitQueries[0]: s.waits[cluster]}}.Select(ctx, cluster, sql)
+}
+
+func TestTheYoungerOfTwoServalsTransactionsIsEnded(t *testing.T) {
+	servers := &twoServals{waits: map[string]string{"c0": "11:12 0:1", "c1": "22:21 0:1"}}
+	var gone []string
+	serval := func(name string, began int64, c0, c1 uint32) *Deadlocks {
+		return &Deadlocks{
+			Servers: servers, name: name, Log: slog.New(slog.DiscardHandler), old: map[string]bool{}, blind: map[string]bool{}, Break: func(uint32) { gone = append(gone, name) },
+			Holders: func() []Holder {
+				return []Holder{{Session: 1, Began: time.Unix(began, 0), Waits: true, Threads: map[string]uint32{"c0": c0, "c1": c1}}}
+			},
+		}
+	}
+	a, b := serval("a", 100, 11, 21), serval("b", 101, 12, 22)
+	for range patience - 1 {
+		a.look(t.Context())
+		b.look(t.Context())
+	}
+	require.Empty(t, servers.rows, "they are patient")
+	for range 2 {
+		a.look(t.Context())
+	}
+	require.Empty(t, gone, "the other has not told who it is")
+	b.look(t.Context())
+	a.look(t.Context())
+	require.Equal(t, []string{"b"}, gone)
 }
