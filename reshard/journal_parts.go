@@ -12,7 +12,7 @@ import (
 const (
 	partCopy     = "copy"     // how far a source table is copied
 	partPosition = "position" // how far a cluster's changes are taken over
-	partTarget   = "target"   // the server of a cluster that is written to
+	partTarget   = "target"   // the server of a cluster that is read or written
 	partTable    = "table"    // a table that the job makes
 	partDatabase = "database" // a database that it makes
 )
@@ -47,6 +47,15 @@ func (p *jobParts) SavePosition(ctx context.Context, cluster, gtids string) erro
 	return p.log.exec(ctx, "REPLACE INTO "+partsTable+" (job, kind, cluster, db, tbl, gtids) VALUES ("+p.key(partPosition, cluster, "", "")+", "+quote(gtids)+")")
 }
 
+// Doubt implements Doubter: what a comparison found before does not count any more.
+func (p *jobParts) Doubt(ctx context.Context, why string) error {
+	j := &Job{ID: p.job}
+	if err := p.log.saveTargets(ctx, j, map[string]string{doubted: why}); err != nil {
+		return err
+	}
+	return p.log.doubt(ctx, j)
+}
+
 // Resume is what the journal has of a job for its Mover.
 func (l *JobLog) Resume(ctx context.Context, j *Job, layout *Layout) (Resume, error) {
 	out := Resume{Positions: map[string]string{}}
@@ -70,7 +79,7 @@ func (l *JobLog) Resume(ctx context.Context, j *Job, layout *Layout) (Resume, er
 	return out, nil
 }
 
-// targets are the servers that were written to when all rows were last known to be
+// targets are the servers that were read and written when all rows were last known to be
 // there, by cluster; none are known of a job that has just begun.
 func (l *JobLog) targets(ctx context.Context, j *Job) (map[string]string, error) {
 	rows, err := l.query(ctx, fmt.Sprintf("SELECT cluster, gtids FROM %s WHERE job = %d AND kind = '%s'", partsTable, j.ID, partTarget))

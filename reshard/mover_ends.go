@@ -27,6 +27,12 @@ type Journal interface {
 	SavePosition(ctx context.Context, cluster, gtids string) error
 }
 
+// Doubter is a Journal that can note that rows may differ, so that all are compared
+// before they are relied on. With another one the mover stops where changes are gone.
+type Doubter interface {
+	Doubt(ctx context.Context, why string) error
+}
+
 // Part is how far the copy of one source table is.
 type Part struct {
 	// Schema and Table are the logical names, Source is where it is.

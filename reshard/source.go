@@ -134,7 +134,9 @@ const (
 	errDupEntry = 1062 // ER_DUP_ENTRY
 )
 
-// passing: the same may work later.
+// Passing: a server is away or busy, and the same may work later.
+func Passing(err error) bool { return passing(err) }
+
 func passing(err error) bool {
 	var e *sqlerr.Error
 	if !errors.As(err, &e) {

@@ -288,7 +288,7 @@ func (s *stream) run(ctx context.Context) error {
 			err = nil
 			wait = 50 * time.Millisecond
 		} else if fatal := fatalStream(err); fatal != nil {
-			return fmt.Errorf("cluster %s: %w", s.cluster, fatal)
+			return s.stopped(ctx, err, fmt.Errorf("cluster %s: %w", s.cluster, fatal))
 		}
 		if time.Since(began) > giveUpAfter/20 || failing.IsZero() || err == nil {
 			failing, wait = time.Now(), min(wait, 200*time.Millisecond)
@@ -335,13 +335,37 @@ func fatalStream(err error) error {
 	switch my.Code {
 	case mysql.ER_MASTER_FATAL_ERROR_READING_BINLOG:
 		if strings.Contains(my.Message, "purged") {
-			return fmt.Errorf("the binlogs that are needed have been purged (%s); cancel the job and start it again, with the binlogs kept for longer", my.Message)
+			return fmt.Errorf("the binlogs that are needed have been purged (%s)", my.Message)
 		}
 		return fmt.Errorf("its primary cannot send the changes since the last position: %s", my.Message)
 	case mysql.ER_ACCESS_DENIED_ERROR, mysql.ER_SPECIFIC_ACCESS_DENIED_ERROR, mysql.ER_DBACCESS_DENIED_ERROR:
 		return fmt.Errorf("the backend account may not read the binlog (%s); GRANT REPLICATION SLAVE ON *.*", my.Message)
 	}
 	return nil
+}
+
+// stopped is why the stream ends. Where the server does not have the changes behind the
+// position, it is to begin at the present one, and all rows are to be compared.
+func (s *stream) stopped(ctx context.Context, err, why error) error {
+	var my *mysql.MyError
+	doubter, ok := s.m.cfg.Journal.(Doubter)
+	if !ok || !errors.As(err, &my) || my.Code != mysql.ER_MASTER_FATAL_ERROR_READING_BINLOG {
+		return why
+	}
+	position, err := s.visible(ctx)
+	if err == nil {
+		err = s.prepared(ctx)
+	}
+	if err == nil {
+		err = doubter.Doubt(ctx, why.Error())
+	}
+	if err == nil {
+		err = s.m.cfg.Journal.SavePosition(ctx, s.cluster, position)
+	}
+	if err != nil {
+		return errors.Join(why, err)
+	}
+	return fmt.Errorf("%w: %w", ErrTargets, why)
 }
 
 // follow reads the binlog over one connection, from the last transaction read.

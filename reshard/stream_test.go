@@ -1,6 +1,7 @@
 package reshard
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -146,5 +147,36 @@ func TestStreamFollowsThePrimary(t *testing.T) {
 		case <-time.After(20 * time.Second):
 			require.Fail(t, "it goes on without the changes")
 		}
+
+		// With a journal that can note it, it goes on from now, and a comparison finds them.
+		d := &doubting{memory: j}
+		r = s.start(t, MoverConfig{Layout: l, Journal: d, Resume: j.resume()})
+		select {
+		case err := <-r.done:
+			require.ErrorIs(t, err, ErrTargets)
+			require.Contains(t, d.why, "purged")
+		case <-time.After(20 * time.Second):
+			require.Fail(t, "it goes on without the changes")
+		}
+		r = s.start(t, MoverConfig{Layout: l, Journal: d, Resume: j.resume()})
+		r.copyDone(t)
+		s.exec(t, "c0", "DELETE FROM a_2.t WHERE id % 11 = 0")
+		v, err := r.Verify(t.Context(), VerifyOptions{Repair: true})
+		require.NoError(t, err)
+		require.Empty(t, v.Differing)
+		require.Positive(t, v.Repaired)
+		require.NotZero(t, s.sameRows(t, l, "*"))
 	})
+}
+
+// doubting is a memory that can note that rows may differ.
+type doubting struct {
+	*memory
+	why string
+}
+
+// Doubt implements Doubter.
+func (d *doubting) Doubt(_ context.Context, why string) error {
+	d.why = why
+	return nil
 }

@@ -9,14 +9,16 @@ import (
 )
 
 // A primary that dies may take rows with it that its replica never got. What was written
-// to it by a job is then missing on the new one, though the journal says that it is there.
-// So the journal knows which servers were written to; where another one has become the
-// primary, every row is compared, and taken over again where it differs, before anything
-// else is done with what was copied.
+// to it by a job is then missing on the new one, though the journal says that it is there;
+// what was read from it is in the new tables, though it never was, for the applications; and
+// the journal itself may be one of some seconds before. So the journal knows which servers
+// were read and written; where another one has become the primary, or changes are gone from
+// a binlog before they were read, every row is compared, and taken over again where it
+// differs, before anything else is done with what was copied.
 
-// ErrTargets: another server than the one that was written to has become the primary of
-// a cluster; the worker is to begin anew, and compares.
-var ErrTargets = errors.New("another server has become the primary of a cluster that rows were written to")
+// ErrTargets: another server than the one that was read or written has become the primary
+// of a cluster, or changes of one cannot be read; the worker is to begin anew, and compares.
+var ErrTargets = errors.New("what was copied has to be compared")
 
 // serverIDs are the @@server_id of clusters' primaries. Servers that replicate from each
 // other have different ones (MySQL 9.7 manual, 19.1.2.2).
@@ -32,10 +34,13 @@ func serverIDs(ctx context.Context, servers Asker, clusters []string) (map[strin
 	return ids, nil
 }
 
-// targetClusters are those that are written to.
-func (l *Layout) targetClusters() []string {
+// clusters are those that are read and those that are written to.
+func (l *Layout) clusters() []string {
 	names := map[string]bool{}
 	for _, t := range l.Tables {
+		for _, s := range t.Sources {
+			names[s.Cluster] = true
+		}
 		for _, x := range t.Targets {
 			names[x.Shard.Cluster] = true
 		}
@@ -43,15 +48,9 @@ func (l *Layout) targetClusters() []string {
 	return sortedKeys(names)
 }
 
-// WrittenBack are the servers that a job will write to after the turn of a layout, for Turn.
+// WrittenBack are the servers that a job will use after the turn of a layout, for Turn.
 func WrittenBack(ctx context.Context, servers Asker, layout *Layout) (map[string]string, error) {
-	names := map[string]bool{}
-	for _, t := range layout.Tables {
-		for _, s := range t.Sources {
-			names[s.Cluster] = true
-		}
-	}
-	return serverIDs(ctx, servers, sortedKeys(names))
+	return serverIDs(ctx, servers, layout.clusters())
 }
 
 // SameTargets is ErrTargets where another server has become a primary since the job's
@@ -61,12 +60,15 @@ func SameTargets(ctx context.Context, servers Asker, log *JobLog, j *Job, layout
 	if err != nil {
 		return err
 	}
-	now, err := serverIDs(ctx, servers, layout.targetClusters())
+	now, err := serverIDs(ctx, servers, layout.clusters())
 	if err != nil {
 		return err
 	}
+	if why := known[doubted]; why != "" {
+		return fmt.Errorf("%w: %s", ErrTargets, why)
+	}
 	if cluster := replaced(known, now); cluster != "" {
-		return fmt.Errorf("%w: %s", ErrTargets, cluster)
+		return fmt.Errorf("%w: another server has become the primary of cluster %s", ErrTargets, cluster)
 	}
 	return nil
 }
@@ -81,7 +83,11 @@ func replaced(known, now map[string]string) string {
 	return ""
 }
 
-// meetTargets notes whom the worker writes to, and whether rows may be missing there.
+// doubted stands for a cluster's name with a reason to compare instead of a server.
+const doubted = ""
+
+// meetTargets notes which servers the worker uses, and whether what it has copied may
+// not be what there is.
 func (w *Worker) meetTargets(ctx context.Context, fresh bool) error {
 	known, err := w.Log.targets(ctx, w.Job)
 	if err != nil {
@@ -91,6 +97,8 @@ func (w *Worker) meetTargets(ctx context.Context, fresh bool) error {
 		return err
 	}
 	switch cluster := replaced(known, w.targets); {
+	case known[doubted] != "":
+		w.suspect = known[doubted]
 	case cluster != "":
 		w.suspect = "another server has become the primary of cluster " + cluster
 	case len(known) == 0 && !fresh:
@@ -107,7 +115,7 @@ func (w *Worker) reachTargets(ctx context.Context) (map[string]string, error) {
 	within, cancel := context.WithTimeout(ctx, giveUpAfter)
 	defer cancel()
 	for {
-		ids, err := serverIDs(within, w.Servers, w.Layout.targetClusters())
+		ids, err := serverIDs(within, w.Servers, w.Layout.clusters())
 		if err == nil || !passing(err) {
 			return ids, err
 		}
@@ -117,8 +125,7 @@ func (w *Worker) reachTargets(ctx context.Context) (map[string]string, error) {
 	}
 }
 
-// watchTargets ends the work when another server becomes the primary of a cluster
-// that is written to.
+// watchTargets ends the work when another server becomes the primary of a cluster.
 func (w *Worker) watchTargets(ctx context.Context, end context.CancelCauseFunc) {
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
@@ -128,7 +135,7 @@ func (w *Worker) watchTargets(ctx context.Context, end context.CancelCauseFunc) 
 			return
 		case <-tick.C:
 		}
-		now, err := serverIDs(ctx, w.Servers, w.Layout.targetClusters())
+		now, err := serverIDs(ctx, w.Servers, w.Layout.clusters())
 		if err == nil && replaced(w.targets, now) != "" {
 			end(ErrTargets)
 			return
@@ -151,5 +158,7 @@ func (w *Worker) mend(ctx context.Context, m *Mover) error {
 	if w.Said != nil {
 		w.Said(v.Text())
 	}
-	return w.Log.saveTargets(ctx, w.Job, w.targets)
+	whole := maps.Clone(w.targets)
+	whole[doubted] = ""
+	return w.Log.saveTargets(ctx, w.Job, whole)
 }

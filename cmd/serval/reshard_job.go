@@ -168,8 +168,8 @@ func (s *reshardSet) hold(ctx context.Context, j *reshard.Job, ask bool) (*resha
 	return log, nil
 }
 
-// work takes the job on until ctx ends or then has ended, anew where the journal's
-// server was away or the layout has changed.
+// work takes the job on until ctx ends or then has ended, anew where a server was
+// away, another one took its place, or the layout has changed.
 func (s *reshardSet) work(ctx context.Context, j *reshard.Job, o *workOptions, then reshard.Then) error {
 	lost := time.Time{}
 	for {
@@ -177,7 +177,7 @@ func (s *reshardSet) work(ctx context.Context, j *reshard.Job, o *workOptions, t
 		switch {
 		case errors.Is(err, reshard.ErrChanged), errors.Is(err, reshard.ErrTargets):
 			continue
-		case !errors.Is(err, reshard.ErrJournal) || ctx.Err() != nil:
+		case ctx.Err() != nil || !errors.Is(err, reshard.ErrJournal) && (s.journal == nil || !reshard.Passing(err)):
 			return err
 		case lost.IsZero() || time.Since(lost) > 2*journalAgain:
 			lost = time.Now()
