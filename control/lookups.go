@@ -29,8 +29,12 @@ type Held interface {
 	Close()
 }
 
-// knownEverywhere is how long a lookup table that was made is not filled: by
-// then every Serval has looked at the tables again and writes it.
+// Known returns once every Serval knows tables (schema.table) that were made and
+// has ended what it began without; false: none could be asked.
+type Known func(ctx context.Context, tables []string) (bool, error)
+
+// knownEverywhere is how long a lookup table that was made is not filled where no
+// Serval can be asked: by then each has looked at the tables again and writes it.
 const knownEverywhere = refreshEvery + 5*time.Second
 
 // secondLook is how much later a row is looked for again: a commit on two
@@ -49,14 +53,14 @@ type LookupFinding struct {
 
 // CheckLookups compares the lookup tables of unique: with their tables, row by
 // row. With repair it builds those that are missing, and mends the others: both
-// while the applications write.
-func CheckLookups(ctx context.Context, cfg *config.Config, servers Holding, now time.Time, repair bool) []LookupFinding {
+// while the applications write. known may be nil.
+func CheckLookups(ctx context.Context, cfg *config.Config, servers Holding, now time.Time, repair bool, known Known) []LookupFinding {
 	var out []LookupFinding
 	for i := range cfg.Schemas {
 		for j := range cfg.Schemas[i].Tables {
 			rule := &cfg.Schemas[i].Tables[j]
 			for _, key := range rule.Unique {
-				k := lookupCheck{cfg: cfg, servers: servers, now: now, rule: rule, key: key, schema: cfg.Schemas[i].Name, sleep: sleep}
+				k := lookupCheck{cfg: cfg, servers: servers, now: now, rule: rule, key: key, schema: cfg.Schemas[i].Name, sleep: sleep, known: known}
 				if f := k.check(ctx, repair); f != nil {
 					f.Schema, f.Table, f.Line, f.Shard = k.schema, rule.Name, rule.Line, -1
 					out = append(out, *f)
@@ -87,6 +91,7 @@ type lookupCheck struct {
 	key     []string
 	schema  string
 	sleep   func(context.Context, time.Duration) error
+	known   Known
 
 	home     string
 	table    *catalog.Table
@@ -174,6 +179,9 @@ func (k *lookupCheck) build(ctx context.Context, absent bool) error {
 			return fmt.Errorf("the table changed meanwhile: %s", why)
 		}
 	}
+	if err := k.awaitKnown(ctx); err != nil {
+		return err
+	}
 	if _, _, err := k.compare(ctx, true); err != nil || len(k.twice) > 0 {
 		return err
 	}
@@ -200,6 +208,16 @@ func (k *lookupCheck) create(ctx context.Context) error {
 			if err := k.servers.Exec(ctx, s.Cluster, sql); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// awaitKnown returns when every change that is under way keeps the lookup table.
+func (k *lookupCheck) awaitKnown(ctx context.Context) error {
+	if k.known != nil {
+		if asked, err := k.known(ctx, []string{k.schema + "." + k.table.Name, k.schema + "." + k.lookup.Name}); asked || err != nil {
+			return err
 		}
 	}
 	return k.sleep(ctx, knownEverywhere)

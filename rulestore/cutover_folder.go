@@ -349,7 +349,7 @@ func (m *FolderMember) take(ctx context.Context, f Follower, head int64) *Versio
 
 func (m *FolderMember) answer(ctx context.Context, f Follower, p *proposal) {
 	text := yes
-	if err := f.Check(ctx, Version{Number: p.Number, By: p.By, Text: p.Text, Sum: SumOf(p.Text)}); err != nil {
+	if err := check(ctx, f, p); err != nil {
 		text = err.Error()
 	}
 	m.log.Info("a cut over was proposed", "version", p.Number, "by", p.By, "answer", text)

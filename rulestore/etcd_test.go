@@ -28,6 +28,7 @@ type proxy struct {
 	finished []string
 	// checked, if not nil, is told of each Check.
 	checked chan struct{}
+	looked  int
 }
 
 func (p *proxy) Check(_ context.Context, _ Version) error {
@@ -43,6 +44,13 @@ func (p *proxy) Take(_ context.Context, v Version) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.serves = v.Number
+	return nil
+}
+
+func (p *proxy) Look(context.Context) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.looked++
 	return nil
 }
 

@@ -33,6 +33,8 @@ type proposal struct {
 	Tables []string      `json:"tables,omitempty"`
 	Within time.Duration `json:"within,omitempty"`
 	Finish []byte        `json:"finish,omitempty"`
+	// Look: it is no change, see LookAgain.
+	Look bool `json:"look,omitempty"`
 	// Floors are Version.Floors, once they are known.
 	Floors map[string]string `json:"-"`
 }

@@ -81,6 +81,8 @@ func (e *Etcd) Forget(ctx context.Context, name string) error {
 type Follower interface {
 	// Check says whether this Serval could serve these rules.
 	Check(ctx context.Context, v Version) error
+	// Look reads from the servers what the tables are like.
+	Look(ctx context.Context) error
 	// Take serves them from now on.
 	Take(ctx context.Context, v Version) error
 	// Hold keeps new statements waiting until Release; why is for those who
@@ -381,7 +383,7 @@ func (m *Membership) answer(ctx context.Context, f Follower, p *proposal) {
 	within, cancel := context.WithTimeout(ctx, answerWithin/2)
 	defer cancel()
 	text := yes
-	if err := f.Check(within, Version{Number: p.Number, By: p.By, Text: p.Text, Sum: SumOf(p.Text)}); err != nil {
+	if err := check(within, f, p); err != nil {
 		text = err.Error()
 	}
 	m.log.Info("a change of the rules was proposed", "version", p.Number, "by", p.By, "answer", text)

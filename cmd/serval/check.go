@@ -107,7 +107,7 @@ func check(ctx context.Context, file string, live, placement, repair bool) ([]fi
 	}
 	defer srv.close()
 	found, drifted := liveFindings(ctx, cfg, fleetServers{srv.fleet}, repair)
-	for _, f := range control.CheckLookups(ctx, cfg, fleetServers{srv.fleet}, time.Now(), repair) {
+	for _, f := range control.CheckLookups(ctx, cfg, fleetServers{srv.fleet}, time.Now(), repair, knownToServals(file)) {
 		line := finding{Line: f.Line, Do: f.Do, Repaired: f.Repaired}
 		f.Do = ""
 		line.What = f.String()

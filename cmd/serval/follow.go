@@ -320,6 +320,8 @@ func servable(cfg *config.Config) error {
 	return control.Check(cfg, time.Now()).OrNil()
 }
 
+func (f follower) Look(ctx context.Context) error { return f.p.control.Load(ctx) }
+
 // Take asks no server: statements wait for it.
 func (f follower) Take(_ context.Context, v rulestore.Version) error {
 	cfg, err := f.config(v)
