@@ -17,6 +17,9 @@ const mostShards = 1024
 // or puts it in.
 func (r *reader) counted(t *rawTable) {
 	if !t.Rule.Composite() {
+		if t.Rule.Name == "hash" && t.Rule.Count == 0 && !t.has("shards") && !t.has("places") && t.has("slots") {
+			t.Shards, t.given["shards"] = len(t.args["slots"].Pairs), t.given["slots"]
+		}
 		if t.Rule.Count == 0 {
 			return
 		}

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -161,10 +162,16 @@ func (r *reader) ruleError(t *rawTable, err error) {
 
 // arg is a parameter of a function that is a key beside shard:.
 func (r *reader) arg(n *yaml.Node, p shardrule.Param) shardrule.Arg {
-	if !p.Map {
+	if !p.Map && !p.List {
 		return shardrule.Arg{Text: r.text(n, p.Name)}
 	}
 	a := shardrule.Arg{Pairs: []shardrule.Pair{}}
+	if p.List && followAlias(n).Kind != yaml.MappingNode {
+		for i, v := range r.texts(n, p.Name) {
+			a.Pairs = append(a.Pairs, shardrule.Pair{Key: strconv.Itoa(i), Value: v})
+		}
+		return a
+	}
 	for _, e := range r.entries(n, p.Name) {
 		a.Pairs = append(a.Pairs, shardrule.Pair{Key: r.expand(e.key, e.line), Value: r.text(e.node, p.Name+"."+e.key)})
 	}

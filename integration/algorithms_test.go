@@ -37,6 +37,8 @@ var algorithmCases = []algorithmCase{
 	{rule: "shard: mod(k), shards: 5", column: "BIGINT UNSIGNED", values: split("0 1 4 5 9223372036854775808 18446744073709551615 NULL")},
 	{rule: "shard: mod(k), shards: 3", column: "DECIMAL(30,2)", values: split("0 1 2.5 -2.5 -0.01 123456789012345678901234567.89 NULL")},
 	{rule: "shard: mod(k), shards: 3", column: "INT(8) ZEROFILL", values: split("0 1 2 42 NULL")},
+	{rule: "shard: hash(k), slots: [0-99, 100-900, '901-1023']", column: "BIGINT", values: split(wholeNumbers + " NULL")},
+	{rule: "shard: hash(k), slots: ['512-600,1023', '0-511', '601-1022']", column: "VARCHAR(20) COLLATE utf8mb4_general_ci", values: split(someTexts + " NULL")},
 	{rule: "shard: jump(k), shards: 4", column: "BIGINT", values: split(wholeNumbers + " NULL")},
 	{rule: "shard: jump(k), shards: 4, layout: tables", column: "VARCHAR(20) COLLATE utf8mb4_general_ci", values: split(someTexts + " NULL")},
 	{rule: "shard: jump(k), shards: 5", column: "BIGINT UNSIGNED", values: split("0 1 4 5 9223372036854775808 18446744073709551615 NULL")},

@@ -2,7 +2,6 @@ package reshard
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -181,10 +180,8 @@ func (p *planner) table(ctx context.Context, t *Table) error {
 
 func placePlan(p *shardrule.Placement, s topology.Shard, n size) PlacePlan {
 	out := PlacePlan{Shard: s.Index, Cluster: s.Cluster, Database: s.Database, Table: s.Table, Rows: n.rows, Bytes: n.bytes}
-	if _, hash := p.Algorithm.(shardrule.Hash); hash {
-		n := len(p.Shards)
-		first := func(i int) int { return (i*shardrule.Slots + n - 1) / n }
-		out.Slots = fmt.Sprintf("%d-%d", first(s.Index), first(s.Index+1)-1)
+	if h, ok := p.Algorithm.(shardrule.Hash); ok {
+		out.Slots = h.Owners().Lists(len(p.Shards))[s.Index]
 	}
 	return out
 }

@@ -213,7 +213,7 @@ func (e *Disagreement) Error() string {
 func (p *Placement) RuleText() string {
 	one := func(a Algorithm, c Column) string { return a.Name() + "(" + KeyText(a, c.Name) + ")" }
 	if !p.Composite() {
-		return one(p.Algorithm, p.Column) + " x " + strconv.Itoa(len(p.Shards))
+		return one(p.Algorithm, p.Column) + " x " + strconv.Itoa(len(p.Shards)) + bySlots(p.Algorithm)
 	}
 	var b strings.Builder
 	for i, part := range p.Parts {
@@ -222,10 +222,18 @@ func (p *Placement) RuleText() string {
 		}
 		b.WriteString(one(part.Algorithm, part.Column))
 		if last := i+1 == len(p.Parts) || !p.Parts[i+1].Or; last && !Periodic(part.Algorithm) {
-			b.WriteString(" x " + strconv.Itoa(part.Algorithm.Shards()))
+			b.WriteString(" x " + strconv.Itoa(part.Algorithm.Shards()) + bySlots(part.Algorithm))
 		}
 	}
 	return b.String()
+}
+
+// bySlots tells a hash whose slots are not cut into equal runs.
+func bySlots(a Algorithm) string {
+	if h, ok := HashOf(a); ok && h.owners != nil {
+		return " by slots"
+	}
+	return ""
 }
 
 // Text is a placement in one phrase: its rule and its clusters.

@@ -46,6 +46,18 @@ func Periodic(a Algorithm) bool {
 	return false
 }
 
+// HashOf is the Hash that places rows by an algorithm's key, of the column or of
+// an expression over it; false where it is another function.
+func HashOf(a Algorithm) (Hash, bool) {
+	switch d := a.(type) {
+	case Hash:
+		return d, true
+	case DerivedTwin:
+		return HashOf(d.inner)
+	}
+	return Hash{}, false
+}
+
 // KeyText is what an algorithm places rows by: the column's name, or an
 // expression over it.
 func KeyText(a Algorithm, column string) string {

@@ -30,6 +30,9 @@ type Param struct {
 	// Map: it is a mapping. Pairs in the parentheses belong to the first such
 	// parameter.
 	Map bool
+	// List: it is a list, one entry a shard; its Pairs have the shards as keys. A
+	// mapping from shards says the same.
+	List bool
 }
 
 // functions is the table of all algorithms: one line and one file for each.
@@ -75,6 +78,8 @@ func Params() (byName map[string]Param, takers map[string][]string) {
 	byName, takers = map[string]Param{}, map[string][]string{}
 	for _, f := range append(functions(), foreignFunctions()...) {
 		for _, p := range f.Params {
+			other := byName[p.Name]
+			p.Map, p.List = p.Map || other.Map, p.List || other.List
 			byName[p.Name] = p
 			takers[p.Name] = append(takers[p.Name], f.Name)
 		}
@@ -276,7 +281,7 @@ func (r *Rule) addArg(f Function, part string, next *int, near func(string, []st
 		if r.Args.Has(key) {
 			return paramError("", "give it once", "%s has %s twice", f.Name, key)
 		}
-		if p.Map {
+		if p.Map || p.List {
 			return paramError("", "give "+key+": as a key of its own beside shard:", "%s cannot stand in the parentheses of %s", key, f.Name)
 		}
 		r.Args[key] = Arg{Text: unquoted(value)}
@@ -291,7 +296,7 @@ func (r *Rule) addArg(f Function, part string, next *int, near func(string, []st
 	switch {
 	case paired && len(names) > 0:
 		return paramError("", near(key, names), "%s has no parameter %s", f.Name, key)
-	case paired || *next >= len(names) || f.Params[*next].Map:
+	case paired || *next >= len(names) || f.Params[*next].Map || f.Params[*next].List:
 		return paramError("", "name one column, and nothing else it does not take", "%s does not take %s", f.Name, part)
 	}
 	r.Args[names[*next]] = Arg{Text: unquoted(part)}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"strconv"
+	"strings"
 
 	"github.com/servaldb/serval/internal/sqlerr"
 )
@@ -20,7 +21,11 @@ const (
 // s belongs to shard s*n/1024, rounded down. So shard i of n owns the slots
 // from i*1024/n, rounded up, to the next shard's first: runs that differ by at
 // most one slot, and twice the shards cut each run in two. NULL has slot 0.
-type Hash struct{ n int }
+type Hash struct {
+	n int
+	// owners is slots:, nil for equal runs.
+	owners *SlotOwners
+}
 
 var (
 	_ Ranger  = Hash{}
@@ -28,7 +33,34 @@ var (
 )
 
 func hashFunction() Function {
-	return Function{Name: "hash", Counted: func(_ Args, shards int) (Algorithm, error) { return NewHash(shards) }}
+	return Function{Name: "hash", Params: []Param{{Name: "slots", List: true}}, Counted: func(a Args, shards int) (Algorithm, error) {
+		h, err := NewHash(shards)
+		if err != nil || !a.Has("slots") {
+			return h, err
+		}
+		owners, err := ownersOf(a["slots"].Pairs, shards)
+		if err != nil {
+			return nil, err
+		}
+		return h.With(owners), nil
+	}}
+}
+
+// With is the hash whose slots belong to those shards, all of which are its.
+func (h Hash) With(owners *SlotOwners) Hash {
+	h.owners = owners
+	if *owners == *equalOwners(h.n) {
+		h.owners = nil // it is the same rule
+	}
+	return h
+}
+
+// Owners are the shards of all slots.
+func (h Hash) Owners() *SlotOwners {
+	if h.owners == nil {
+		return equalOwners(h.n)
+	}
+	return h.owners
 }
 
 // NewHash is a Hash over n shards, 1 to Slots.
@@ -46,7 +78,13 @@ func (Hash) Name() string { return "hash" }
 func (h Hash) Shards() int { return h.n }
 
 // Spec implements Algorithm.
-func (h Hash) Spec() string { return "hash v1 shards=" + strconv.Itoa(h.n) }
+func (h Hash) Spec() string {
+	spec := "hash v1 shards=" + strconv.Itoa(h.n)
+	if h.owners != nil {
+		spec += " slots=" + strings.Join(h.owners.Lists(h.n), "|")
+	}
+	return spec
+}
 
 // Slot is the key's slot, 0 to Slots-1.
 func (Hash) Slot(k Key) int {
@@ -59,7 +97,12 @@ func (Hash) Slot(k Key) int {
 func slotOf(text []byte) int { return int(crc32.ChecksumIEEE(text) % Slots) }
 
 // ShardOfSlot is the shard that owns the slot.
-func (h Hash) ShardOfSlot(slot int) int { return slot * h.n / Slots }
+func (h Hash) ShardOfSlot(slot int) int {
+	if h.owners != nil {
+		return int(h.owners[slot])
+	}
+	return slot * h.n / Slots
+}
 
 // ShardOf implements Algorithm.
 func (h Hash) ShardOf(k Key) (int, error) {
@@ -114,9 +157,19 @@ func (h Hash) ShardsOfRange(lo, hi Bound) Set {
 
 // ShardExpr implements SQLTwin.
 func (h Hash) ShardExpr(column string, c Column) string {
-	slot := "CRC32(" + c.KeyExpr(column) + ") MOD " + strconv.Itoa(Slots)
+	if h.owners != nil {
+		return h.owners.expr(h.SlotExpr(column, c))
+	}
+	slot := slotExpr(column, c)
 	if h.n != Slots {
 		slot += " * " + strconv.Itoa(h.n) + " DIV " + strconv.Itoa(Slots)
 	}
 	return "IFNULL(" + slot + ", 0)"
+}
+
+// SlotExpr is the SQL of a row's slot, never NULL.
+func (Hash) SlotExpr(column string, c Column) string { return "IFNULL(" + slotExpr(column, c) + ", 0)" }
+
+func slotExpr(column string, c Column) string {
+	return "CRC32(" + c.KeyExpr(column) + ") MOD " + strconv.Itoa(Slots)
 }

@@ -12,6 +12,7 @@ import (
 type portioner interface{ portion(shard int) string }
 
 var (
+	_ portioner = Hash{}
 	_ portioner = (*List)(nil)
 	_ portioner = (*Range)(nil)
 	_ portioner = (*Time)(nil)
@@ -122,6 +123,8 @@ func splits(a, b Algorithm) bool {
 	}
 	return false
 }
+
+func (h Hash) portion(shard int) string { return "hash v1 slots=" + h.Owners().text(shard) }
 
 func (l *List) portion(shard int) string {
 	var mine, others []string

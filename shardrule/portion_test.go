@@ -42,6 +42,7 @@ func TestShardsOfTwoRulesThatHaveTheSameRows(t *testing.T) {
 	months := placementOf(t, Rule{Name: "month", Columns: []string{"k"}}, 0, 24310, 24311)
 	later := placementOf(t, Rule{Name: "month", Columns: []string{"k"}}, 0, 24311, 24312)
 	years := placementOf(t, Rule{Name: "year", Columns: []string{"k"}}, 0, 2025, 2026)
+	given := placementOf(t, rule("hash", "slots", pairs("0", "0-299", "1", "300-511", "2", "512-767", "3", "768-1023")), 4)
 	other := *four
 	other.Column.Name = "other"
 	for _, c := range []struct {
@@ -56,6 +57,8 @@ func TestShardsOfTwoRulesThatHaveTheSameRows(t *testing.T) {
 		{"and no shard is another", four, 2, four, 1, false},
 		{"twice the shards have other rows each", four, 0, eight, 0, false},
 		{"another column has other rows", four, 0, &other, 0, false},
+		{"a shard whose slots are given as they were stays", four, 2, given, 2, true},
+		{"one that lost slots does not", four, 1, given, 1, false},
 		{"a range that was not cut stays", two, 0, cut, 0, true},
 		{"one that was cut does not", two, 1, cut, 1, false},
 		{"a list's value of its own stays", listed, 0, longer, 0, true},
