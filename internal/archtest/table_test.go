@@ -27,6 +27,7 @@ var allowed = map[string][]string{
 	"ddl":               {"shardrule"},
 	"rulestore":         {},
 	"advise":            {"parser", "router", "router/plan", "catalog", "shardrule", "topology"},
+	"rebalance":         {"shardrule"},
 	"reshard":           {"catalog", "shardrule", "topology", "backend"},
 	"admin":             {"catalog", "control", "reshard", "shardrule", "topology"},
 	"proxy/session":     {"parser", "router", "router/plan", "executor", "executor/txn", "catalog", "topology", "backend", "shardrule", "ddl", "internal/infile"},
@@ -65,7 +66,7 @@ var whyNot = map[[2]string]string{
 
 // pure packages decide without I/O and without a clock: time is an argument,
 // files and sockets are somebody else's.
-var pure = []string{"router/plan", "executor/merge", "shardrule", "topology", "topology/failover"}
+var pure = []string{"router/plan", "executor/merge", "rebalance", "shardrule", "topology", "topology/failover"}
 
 // forbiddenNames of packages say nothing about what is in them.
 var forbiddenNames = []string{"util", "utils", "common", "manager", "helper", "helpers", "types", "misc", "base", "shared"}
