@@ -294,7 +294,7 @@ func (r *Rule) addArg(f Function, part string, next *int, near func(string, []st
 		return nil
 	}
 	switch {
-	case paired && len(names) > 0:
+	case paired && len(names) > 0 && !f.Params[0].List:
 		return paramError("", near(key, names), "%s has no parameter %s", f.Name, key)
 	case paired || *next >= len(names) || f.Params[*next].Map || f.Params[*next].List:
 		return paramError("", "name one column, and nothing else it does not take", "%s does not take %s", f.Name, part)

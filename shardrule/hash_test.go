@@ -66,6 +66,13 @@ func TestTwiceTheShardsCutEachRunInTwo(t *testing.T) {
 func TestHashRangesCoverEveryKeyInThem(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		h := hashOver(t, rapid.SampledFrom([]int{1, 4, 100, 1024}).Draw(t, "shards"))
+		if rapid.Bool().Draw(t, "slots:") {
+			var o SlotOwners
+			for slot := range o {
+				o[slot] = uint16(slot * 7 % h.Shards())
+			}
+			h = h.With(&o)
+		}
 		first := rapid.Int64().Draw(t, "first")
 		last := first + rapid.Int64Range(-3, 5000).Draw(t, "length")
 		lo := Bound{Key: intKey(first), Exclusive: rapid.Bool().Draw(t, "lo exclusive"), Open: rapid.IntRange(0, 9).Draw(t, "lo open") == 0}

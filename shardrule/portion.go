@@ -110,7 +110,7 @@ func splits(a, b Algorithm) bool {
 	switch a := a.(type) {
 	case Hash:
 		b, ok := b.(Hash)
-		return ok && Slots%a.n == 0 && Slots%b.n == 0 && b.n%a.n == 0
+		return ok && b.splits(a)
 	case *Time:
 		b, ok := b.(*Time)
 		return ok && a.as(b.periods).Spec() == b.Spec()
@@ -174,6 +174,19 @@ func (m *Time) as(periods []Period) *Time {
 
 func (d *Derived) portion(shard int) string {
 	return portionOf(d.inner, shard) + " of v1 " + d.expr.over("k")
+}
+
+// splits: the slots of each shard of h are of one shard of a.
+func (h Hash) splits(a Hash) bool {
+	of := make([]int, h.n) // 1 more than the shard of a
+	for slot := range Slots {
+		mine, theirs := h.ShardOfSlot(slot), a.ShardOfSlot(slot)+1
+		if of[mine] != 0 && of[mine] != theirs {
+			return false
+		}
+		of[mine] = theirs
+	}
+	return true
 }
 
 // PeriodOf is the period that a rule of time puts a key in, whether there is a
