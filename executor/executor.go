@@ -101,6 +101,10 @@ type Apart interface {
 	// Own: the connection is one the session holds, which the fragments may need
 	// too; so their rows are read first.
 	Own() bool
+	// Begun: the warnings told from now on are the statement's; Warned tells those
+	// of what has just run on the connection, before its end.
+	Begun()
+	Warned(c *backend.Conn)
 	// Ended looks after what the client's statement left on the connection
 	// (warnings, variables), before anything else is run there; err is the
 	// statement's.

@@ -31,6 +31,9 @@ func runFinish(ctx context.Context, req *Request, n *plan.Finish) (out Outcome, 
 		// connection is waited for.
 		out, err = finishOn(ctx, req, n, topology.TargetPrimary)
 	}
+	if errors.Is(err, errNotAhead) && n.Otherwise != nil {
+		return runOtherwise(ctx, req)
+	}
 	return out, err
 }
 
@@ -56,8 +59,10 @@ func finishOn(ctx context.Context, req *Request, n *plan.Finish, target topology
 		return Outcome{}, err
 	}
 	out = Outcome{Rows: -1}
-	if out.Shards, err = move(ctx, req, n, p); err == nil {
-		out.OK, out.Columns, err = finishQuery(req, n, p)
+	if n.Differs != nil && p.conn.Flavor() != topology.FlavorMariaDB {
+		err = n.Differs
+	} else if out.Shards, err = move(ctx, req, n, p); err == nil {
+		out.OK, out.Columns, err = finishQuery(ctx, req, n, p)
 	}
 	if err == nil && out.Columns > 0 {
 		out.Rows = p.conn.Relayed()
@@ -144,7 +149,7 @@ func reducedTasks(b *plan.Bound, f *plan.Fragment, load *finish.Load) []plan.Tas
 }
 
 // finishQuery runs the client's text over the tables and relays its answer.
-func finishQuery(req *Request, n *plan.Finish, p *place) (ok wire.OK, columns int, err error) {
+func finishQuery(ctx context.Context, req *Request, n *plan.Finish, p *place) (ok wire.OK, columns int, err error) {
 	began := time.Now()
 	c, load := p.conn, p.load
 	state := careful(req.Apart.State(), n, c.Flavor())
@@ -157,6 +162,15 @@ func finishQuery(req *Request, n *plan.Finish, p *place) (ok wire.OK, columns in
 	}
 	if err := load.Index(); err != nil {
 		return wire.OK{}, 0, err
+	}
+	req.Apart.Begun()
+	if len(n.Once) > 0 {
+		if err = load.Settle(); err == nil {
+			err = computeOnce(ctx, req, n, p, state)
+		}
+		if err != nil {
+			return wire.OK{}, 0, err
+		}
 	}
 	if load.Early() && req.Params == nil && n.At.Cluster == "" {
 		err = queryBehind(c, load, state)

@@ -75,6 +75,10 @@ func (a *scriptedApart) State() *backend.State { return &backend.State{} }
 
 func (a *scriptedApart) Own() bool { return false }
 
+func (a *scriptedApart) Begun() {}
+
+func (a *scriptedApart) Warned(*backend.Conn) {}
+
 func (a *scriptedApart) Ended(_ *backend.Conn, err error) {
 	if err == nil {
 		a.ended++

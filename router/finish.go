@@ -56,9 +56,9 @@ func (p *planning) finishSpread(pl *plan.Plan) {
 	}
 }
 
-// finisher makes the Finish of a query, nil where something in it could mean
-// another thing over copies of its tables than over the tables.
-func (p *planning) finisher() *plan.Finish {
+// finishAs is finisher for one way with CTEs that are named several times; once:
+// those that MySQL computes once are.
+func (p *planning) finishAs(once bool) *plan.Finish {
 	h, f := p.st.Hints, p.facts
 	switch p.st.Node.(type) {
 	case *ast.SelectStmt, *ast.SetOprStmt:
@@ -87,13 +87,14 @@ func (p *planning) finisher() *plan.Finish {
 		return nil
 	}
 	n.Locks = len(locks) > 0
-	w := &finishing{sharing: p.sharing(n, sp, refs), sp: sp, byName: refs}
+	w := &finishing{sharing: p.sharing(n, sp, refs), sp: sp, byName: refs, once: once}
 	told := slices.ContainsFunc(p.sc.refs, func(r *ref) bool { return isInformation(r.schema) })
 	if told {
 		w.labels = p.keepLabels(sp)
 	}
 	w.locks = locks
 	n.SQL = w.emit(p.within)
+	n.Once = w.onces()
 	p.cannot = w.cannot
 	if w.failed || !told && !p.labelsStay(sp, n) {
 		return nil

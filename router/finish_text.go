@@ -18,15 +18,27 @@ const mostFragments = 100
 //
 // A server reads a CTE anew for each reference to it, and cannot open a
 // temporary table twice: so each further reference gets a definition of its
-// own, which is the text of the first over temporary tables of its own.
+// own, which is the text of the first over temporary tables of its own, or reads
+// a table of the CTE's rows (see onceCTE).
 type finishing struct {
 	*sharing
 	sp     *parser.Spans
 	byName map[*ast.TableName]*ref
-	// named is how many definitions of each CTE are wanted so far, of those
-	// that the text being emitted can see; own is which one is emitted.
-	named, own map[int]int
-	emitted    int
+	// named are the definitions wanted of each CTE so far, of those that the text
+	// being emitted can see: each as the onceCTE whose text needs it, nil for the
+	// statement's. own is the name of the one being emitted, empty for its own.
+	named   map[int][]*onceCTE
+	own     map[int]string
+	emitted int
+	// once: what MySQL computes once is computed ahead; computed is what is, in
+	// onceTables tables.
+	once       bool
+	computed   []*onceCTE
+	onceTables int
+	// inside is the one whose text is being emitted, nil for the statement's; home
+	// is the definition there that is.
+	inside *onceCTE
+	home   parser.Span
 	// copies: a CTE has several definitions.
 	copies bool
 	// labels are edits that keep the names of the answer's columns.
@@ -39,11 +51,11 @@ type finishing struct {
 func (f *finishing) emit(region parser.Span) plan.Template {
 	defs := f.outermost(region)
 	if f.named == nil {
-		f.named, f.own = map[int]int{}, map[int]int{}
+		f.named, f.own = map[int][]*onceCTE{}, map[int]string{}
 	}
-	hidden := map[int]int{}
+	hidden := map[int][]*onceCTE{}
 	for _, c := range defs {
-		hidden[c], f.named[c] = f.named[c], 0
+		hidden[c], f.named[c] = f.named[c], nil
 	}
 	var edits []edit
 	within := func(s parser.Span) bool {
@@ -115,7 +127,7 @@ func (f *finishing) table(t parser.TableSpan) []edit {
 		return nil
 	}
 	if len(f.n.Fragments) == mostFragments {
-		f.refuse("it names tables and CTEs over tables more than " + strconv.Itoa(mostFragments) + " times")
+		f.refuseMany()
 		return nil
 	}
 	frag := f.fragment(r)
@@ -153,23 +165,17 @@ func (f *finishing) reference(r parser.CTERef) []edit {
 			f.refuse("the CTE " + r.Name.Table + " names another CTE of its name, which MySQL and MariaDB understand differently")
 		}
 	}
-	def := f.sp.CTEs[r.CTE]
-	k := f.own[r.CTE]
-	if recursive := r.Start >= def.Start && r.End <= def.End; !recursive {
-		if !f.reads(r.CTE) {
-			return nil
-		}
-		k = f.named[r.CTE]
-		f.named[r.CTE]++
+	name := f.own[r.CTE]
+	if def := f.sp.CTEs[r.CTE]; !within(r.Span, def.Span) { // it is not recursive
+		name = f.want(r.CTE, f.inside != nil && !within(def.Span, f.home))
 	}
-	if k == 0 {
+	if name == "" {
 		return nil
 	}
 	if !r.Aliasable {
 		f.failed = true
 		return nil
 	}
-	name := copyName(r.CTE, k)
 	if r.Alias == "" {
 		name += " AS " + quoteName(r.Name.Table)
 	}
@@ -177,8 +183,31 @@ func (f *finishing) reference(r parser.CTERef) []edit {
 	return []edit{{r.Span, text(name)}}
 }
 
-// reads: there are tables in the CTE.
+// want asks for a further definition of the CTE and gives its name, empty for
+// the CTE's own; apart: it is not for where the CTE is defined.
+func (f *finishing) want(cte int, apart bool) string {
+	if !f.reads(cte) {
+		if !apart {
+			return ""
+		}
+		if len(f.named[cte]) == 0 {
+			f.named[cte] = []*onceCTE{nil}
+		}
+	}
+	k := len(f.named[cte])
+	if !apart {
+		f.named[cte] = append(f.named[cte], nil)
+		return pick(k == 0, "", copyName(cte, k))
+	}
+	f.named[cte] = append(f.named[cte], f.inside)
+	return copyName(cte, k)
+}
+
+// reads: there are tables in the CTE, or it has to be computed once.
 func (f *finishing) reads(cte int) bool {
+	if f.once && !fixed(f.sp.CTEs[cte].Node) {
+		return true
+	}
 	def := f.sp.CTEs[cte].Body
 	for _, t := range f.sp.Tables {
 		if t.Start >= def.Start && t.End <= def.End {
@@ -193,44 +222,60 @@ func (f *finishing) reads(cte int) bool {
 	return false
 }
 
-// definitions are all the definitions that are wanted of a CTE, with commas
-// between them.
+// definitions are all the definitions that are wanted of a CTE where it stands,
+// with commas between them.
 func (f *finishing) definitions(cte int) plan.Template {
 	def := f.sp.CTEs[cte]
-	if n := f.named[cte]; n > 1 {
+	wanted := f.named[cte]
+	var ahead *onceCTE
+	if len(wanted) > 1 && f.wantedOnce(cte) {
+		ahead = f.compute(cte, len(wanted))
+	} else if len(wanted) > 1 {
 		f.copiable(cte)
 	}
-	head := parser.Span{Start: def.Name.End, End: def.Body.Start}
-	out := text(f.st.Slice(def.Name))
-	for k := range max(f.named[cte], 1) {
+	if len(wanted) == 0 {
+		wanted = []*onceCTE{nil}
+	}
+	var out plan.Template
+	for k, where := range wanted {
 		if f.emitted++; f.emitted > mostFragments {
-			f.refuse("it names CTEs over tables more than " + strconv.Itoa(mostFragments) + " times")
+			f.refuseMany()
 		}
 		if f.failed {
 			return nil
 		}
-		if k > 0 {
-			f.copies = true
-			out = append(out, text(", "+copyName(cte, k))...)
+		name := pick(k == 0 && where == nil, "", copyName(cte, k))
+		d := text(orName(name, f.st.Slice(def.Name)))
+		if ahead == nil {
+			f.copies = f.copies || k > 0
+			d = append(d, f.definition(cte, name, where)...)
+		} else {
+			d = join(d, text(" AS (SELECT * FROM "), plan.Template{{Kind: plan.ChunkScratch, Index: ahead.first + k}}, text(allRows+")"))
 		}
-		before := f.own[cte]
-		f.own[cte] = k
-		out = append(appendPieces(out, f.st.Pieces(head.Start, head.End)), f.emit(def.Body)...)
-		f.own[cte] = before
+		switch {
+		case where != nil:
+			where.defs = append(where.defs, d)
+		case out != nil:
+			out = join(out, text(", "), d)
+		default:
+			out = d
+		}
+	}
+	if out == nil { // nothing in the statement names it any more
+		return text(f.st.Slice(def.Name) + " AS (SELECT 1)")
 	}
 	return out
 }
 
-// copiable refuses a CTE whose definition could have other rows where it is
-// written again: values that differ by call, and a choice among equal rows,
+// copiable notes a CTE whose definition could have other rows where it is
+// written again, so that only a server that does so itself may run it: values that differ by call, and a choice among equal rows,
 // which is certain to be the same only where one table is gone through.
 func (f *finishing) copiable(cte int) {
 	def := f.sp.CTEs[cte]
-	facts := parser.FactsOf(def.Node)
 	chooses, sources := f.choice(cte)
 	what := ""
 	switch {
-	case facts.Random || facts.Sleep || facts.NamedLock || facts.Sequence || len(facts.UnknownFuncs) > 0:
+	case !fixed(def.Node):
 		what = "it calls a function whose value differs by call"
 	case len(f.facts.UserVarsSet) > 0:
 		what = "user variables are assigned"
@@ -239,7 +284,7 @@ func (f *finishing) copiable(cte int) {
 	default:
 		return
 	}
-	f.refuse("the CTE " + def.Node.Name.O + " is named several times, so it would be computed several times, and " + what)
+	f.n.Differs = f.refusal("the CTE " + def.Node.Name.O + " is named several times, so it would be computed several times, and " + what)
 }
 
 // choice reports that a CTE depends on the order of rows, and how many tables
@@ -259,7 +304,15 @@ func (f *finishing) choice(cte int) (chooses bool, sources int) {
 
 func (f *finishing) refuse(why string) {
 	f.failed = true
-	f.cannot = sqlerr.Refuse("this query over several shards", why, "write it more simply, or give the sharding key")
+	f.cannot = f.refusal(why)
+}
+
+func (f *finishing) refusal(why string) error {
+	return sqlerr.Refuse("this query over several shards", why, "write it more simply, or give the sharding key")
+}
+
+func (f *finishing) refuseMany() {
+	f.refuse("it names tables and CTEs over tables more than " + strconv.Itoa(mostFragments) + " times")
 }
 
 // bySequence are the window functions that tell apart rows that are equal in the

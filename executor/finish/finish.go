@@ -86,6 +86,9 @@ type Load struct {
 	filled []filling
 	// rowFormat: the connection's binary log has another format for the while.
 	rowFormat bool
+	// computed are the tables of what was computed here, with that many rows.
+	computed     []string
+	computedRows int64
 	// values are of the columns that reduce other fragments.
 	values map[column]map[string]struct{}
 }
@@ -544,10 +547,16 @@ func (l *Load) Clean(ctx context.Context, c *backend.Conn, keep bool) error {
 		return errLogged
 	case !c.Usable():
 		return errUnread
-	case l.bytes > bigBytes:
+	case l.bytes > bigBytes, l.computedRows > bigComputed:
 		return errBig
 	}
 	c.Want(loading)
+	if len(l.computed) > 0 {
+		c.Forget()
+		if _, err := c.Exec(ctx, "DROP TEMPORARY TABLE IF EXISTS "+strings.Join(l.computed, ", ")); err != nil {
+			return err
+		}
+	}
 	if !keep || l.rows >= indexedRows || len(l.tables.made) > keptTables {
 		if len(l.tables.made) > 0 {
 			c.Forget()

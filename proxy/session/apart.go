@@ -91,8 +91,19 @@ func (a *apart) TakeApart(ctx context.Context, cluster string, target topology.T
 // State implements executor.Apart.
 func (a *apart) State() *backend.State { return a.s.settings.state(a.needsDB) }
 
-// Ended implements executor.Apart: these are the statement's warnings; those of
-// its fragments are about the same rows. A statement that failed may have set
+// Begun implements executor.Apart: warnings of the fragments are about the same
+// rows as the statement's.
+func (a *apart) Begun() {
+	d := &a.s.diag
+	bound := d.bound
+	d.reset()
+	d.bound = bound
+}
+
+// Warned implements executor.Apart.
+func (a *apart) Warned(c *backend.Conn) { a.s.diag.read(c) }
+
+// Ended implements executor.Apart: these are the statement's warnings. A statement that failed may have set
 // user variables all the same.
 func (a *apart) Ended(c *backend.Conn, err error) {
 	l, d := &a.s.lease, &a.s.diag
@@ -105,9 +116,6 @@ func (a *apart) Ended(c *backend.Conn, err error) {
 		}
 		return
 	}
-	bound := d.bound
-	d.reset()
-	d.bound = bound
 	if c.End().Warnings > 0 {
 		d.read(c)
 	}

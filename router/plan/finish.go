@@ -17,6 +17,14 @@ type Finish struct {
 	// SQL is the client's text; ChunkScratch i stands for the table of
 	// fragment i.
 	SQL Template
+	// Once are CTEs that are computed before SQL is run, in this order.
+	Once []*Once
+	// Otherwise does without Once, for where a server does not compute one of
+	// them ahead, and for what is only described. Nil where Once is empty.
+	Otherwise *Finish
+	// Differs, if not nil, refuses to run it on a MySQL server, which would compute
+	// a CTE once that here is computed several times, each with other rows.
+	Differs error
 	// Texts are what else SQL has in the place of the client's words.
 	Texts []Replaced
 	// Locks: its fragments lock what they read.
@@ -44,6 +52,17 @@ type FinishAt struct {
 	// transaction and sees its temporary tables.
 	Inside bool
 }
+
+// Once is a CTE that is named several times: its rows are put into as many
+// temporary tables, number First and the following (see FirstOnce).
+type Once struct {
+	Name         string
+	SQL          Template
+	First, Count int
+}
+
+// FirstOnce is the number of the first table of a Once; the fragments' are below.
+const FirstOnce = 100
 
 // Replaced is a text that stands in SQL where the client wrote another.
 type Replaced struct{ With, Written string }
@@ -108,9 +127,12 @@ type BoundFinish struct {
 	Cluster, Database string
 	Own               bool
 	Target            topology.Target
-	// SQL is the query over the temporary tables.
+	// SQL is the query over the temporary tables, Once those of Finish.Once.
 	SQL     []byte
 	Markers []int
+	Once    []Task
+	// Otherwise binds Finish.Otherwise.
+	Otherwise func() (*Bound, error)
 	// Rename undoes the temporary tables' names.
 	Rename *Rename
 }
@@ -174,6 +196,16 @@ func (b *binder) finish(n *Finish) {
 func (b *binder) boundFinish(n *Finish, out *BoundFinish) *BoundFinish {
 	out.Target = n.Target
 	out.SQL, out.Markers = b.render(nil, nil, n.SQL, at{shard: &topology.Shard{Database: out.Database}})
+	for _, o := range n.Once {
+		var t Task
+		t.SQL, t.Markers = b.render(nil, nil, o.SQL, at{shard: &topology.Shard{Database: out.Database}})
+		out.Once = append(out.Once, t)
+	}
+	if n.Otherwise != nil {
+		other, args, opt := *b.Plan, b.Args, b.opt
+		other.Root = n.Otherwise
+		out.Otherwise = func() (*Bound, error) { return other.Bind(args, opt) }
+	}
 	out.Rename = &Rename{Database: out.Database, LogicalDatabase: n.Fragments[0].Table.Schema}
 	for i, f := range n.Fragments {
 		out.Rename.Tables = append(out.Rename.Tables, TableRename{Physical: ScratchName(i), Logical: f.Table.Table})
@@ -187,6 +219,9 @@ func (p *Plan) BindFinish(args Args, finisher string) (*Finish, *BoundFinish) {
 	n, ok := p.Root.(*Finish)
 	if !ok {
 		return nil, nil
+	}
+	if n.Otherwise != nil {
+		n = n.Otherwise
 	}
 	b := binder{Bound: &Bound{Plan: p, Args: args}, env: Env{Args: args}}
 	if n.At.Cluster != "" {

@@ -284,6 +284,7 @@ func (f *formatter) finish(n *Finish, rest string) {
 				pick(r.Key, ", shards too", "") + pick(r.Within, ", on their shard", "") + "]"
 		}
 	}
+	defer f.once(n, rest)
 	if f.bound == nil {
 		f.WriteString("Finish target=" + n.Target.String() + "\n" + rest + "│  " + templateString(n.SQL, nil) + "\n")
 	} else {
@@ -295,6 +296,22 @@ func (f *formatter) finish(n *Finish, rest string) {
 		if frag.Route == nil {
 			f.WriteString(rest + "│  " + ScratchName(i) + " has the rows of " + ScratchName(frag.From) + "\n")
 		}
+	}
+}
+
+// once prints what is computed ahead of the query.
+func (f *formatter) once(n *Finish, rest string) {
+	for i, o := range n.Once {
+		names := ScratchName(o.First)
+		for k := 1; k < o.Count; k++ {
+			names += ", " + ScratchName(o.First+k)
+		}
+		f.WriteString(rest + "│  " + names + " have the rows of " + o.Name + ", computed once:\n")
+		if f.bound == nil {
+			f.WriteString(rest + "│    " + templateString(o.SQL, nil) + "\n")
+			continue
+		}
+		f.sql(&f.bound.Finish.Once[i], rest+"│    ")
 	}
 }
 
