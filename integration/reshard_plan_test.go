@@ -17,7 +17,7 @@ import (
 // reshardRun is `serval reshard …`, its output and whether it ended with 0.
 func reshardRun(t *testing.T, args ...string) (string, bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
 	out, err := exec.CommandContext(ctx, binary, append([]string{"reshard"}, args...)...).CombinedOutput()
 	return string(out), err == nil

@@ -160,7 +160,10 @@ func (m *Mover) settle(ctx context.Context, src *source, keys []string) (held []
 	if !errors.As(err, &conflict) {
 		return held, err
 	}
-	if len(keys) > 1 { // most of them are in nobody's way
+	if len(keys) > 1 {
+		if late, done, err := m.settleBeside(ctx, src, b); err != nil || done {
+			return append(held, late...), err
+		}
 		for _, half := range [][]string{keys[:len(keys)/2], keys[len(keys)/2:]} {
 			more, err := m.settle(ctx, src, half)
 			if err != nil {
@@ -171,6 +174,38 @@ func (m *Mover) settle(ctx context.Context, src *source, keys []string) (held []
 		return held, nil
 	}
 	return m.settleTogether(ctx, src, keys[0])
+}
+
+// settleBeside settles a batch together with the rows that are in its way in the
+// targets; done is false where that was not enough.
+func (m *Mover) settleBeside(ctx context.Context, src *source, b *batch) (held []string, done bool, err error) {
+	const looks, most = 3, 2 * settleAtOnce
+	keys := b.keys
+	for range looks {
+		more, err := m.colliding(ctx, b)
+		if err != nil {
+			return nil, false, err
+		}
+		before := len(keys)
+		for _, k := range more {
+			if !slices.Contains(keys, k) {
+				keys = append(keys, k)
+			}
+		}
+		if len(keys) == before || len(keys) > most {
+			return nil, false, nil // they have changed since, or there are too many
+		}
+		b = &batch{mv: src.mv, keys: slices.Clone(keys), elsewhere: true}
+		if held, err = m.current(ctx, src, b); err != nil {
+			return nil, false, err
+		}
+		err = m.write(ctx, b)
+		var conflict *conflictError
+		if !errors.As(err, &conflict) {
+			return held, err == nil, err
+		}
+	}
+	return nil, false, nil
 }
 
 // settleTogether settles a key whose row has a unique value that other rows have in
