@@ -105,6 +105,13 @@ func kept(batch []*part) bool {
 // send sends as many parts as may be outstanding at once. Nothing may be
 // outstanding.
 func (l *link) send() {
+	if l.inTurn() && endsTransaction(l.err) {
+		for l.sent < len(l.parts) {
+			l.sent++
+			l.parts[l.sent-1].fail(l.err)
+		}
+		return
+	}
 	for l.sent < len(l.parts) {
 		p, err := l.prepare()
 		if next := l.parts[l.sent]; err != nil && p != next {
@@ -136,7 +143,7 @@ func (l *link) queue() {
 	req, from, bytes := l.fan.req, l.sent, 0
 	for l.sent < len(l.parts) {
 		p := l.parts[l.sent]
-		if req.Params != nil && l.sent >= l.ready || req.Warned != nil && l.sent > from {
+		if req.Params != nil && l.sent >= l.ready || l.sent > from && (req.Warned != nil || l.inTurn()) {
 			return
 		}
 		if bytes += p.size(req); bytes > pipelineBytes && l.sent > from {
@@ -152,6 +159,23 @@ func (l *link) queue() {
 		}
 		l.sent++
 	}
+}
+
+// inTurn: each statement is sent when the one before it has gone well. A server ends
+// the whole transaction of a deadlock's victim, and what was sent behind that would be
+// done in none, for good.
+func (l *link) inTurn() bool { return !l.fan.req.Bound.Plan.ReadOnly }
+
+// endsTransaction: behind the error the server may be in no transaction any more.
+func endsTransaction(err error) bool {
+	if err == nil {
+		return false
+	}
+	switch sqlerr.From(err).Code {
+	case 1020, 1180, 1205, 1206, 1213, 1969: // see executor/txn
+		return true
+	}
+	return false
 }
 
 // size is about how many bytes the part's command has.
