@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/servaldb/serval/backend"
@@ -21,6 +23,7 @@ func (f fleetServers) ExecIn(ctx context.Context, cluster string, in ddl.Setting
 	for _, v := range in.Vars {
 		state.Vars = append(state.Vars, backend.Var{Name: v[0], SQL: v[1]})
 	}
+	slices.SortFunc(state.Vars, func(a, b backend.Var) int { return strings.Compare(a.Name, b.Name) }) // as a State has them
 	conns[0].Want(state)
 	_, err = conns[0].Exec(ctx, sql)
 	return err
