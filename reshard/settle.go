@@ -434,7 +434,14 @@ func (mv *moving) row(values [][]byte) (*row, error) {
 	buf := make([]byte, 0, size)
 	for i := range n {
 		from := len(buf)
-		buf = mv.columns[i].appendLiteral(buf, values[i])
+		if mv.columns[i].dataType == "json" && values[i] != nil {
+			var bad error
+			if buf, bad = appendJSON(buf, values[i]); bad != nil {
+				return nil, fmt.Errorf("the row with the primary key (%s), column %s: %w", mv.keyOf(values), mv.columns[i].name, bad)
+			}
+		} else {
+			buf = mv.columns[i].appendLiteral(buf, values[i])
+		}
 		r.values[i] = buf[from:len(buf):len(buf)]
 	}
 	if err != nil {

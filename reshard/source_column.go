@@ -77,6 +77,8 @@ func (c *column) readExpr() string {
 		return name + " * 1e0"
 	case "bit", "enum", "set":
 		return "CAST(" + name + " AS UNSIGNED)"
+	case "json":
+		return jsonRead(name)
 	}
 	return name
 }
@@ -169,7 +171,7 @@ func (c *column) checksumExpr() string {
 	case "bit", "enum", "set":
 		return "CAST(" + name + " AS UNSIGNED)"
 	case "json":
-		return sha2("CAST(" + name + " AS CHAR)")
+		return sha2(jsonRead(name))
 	}
 	switch {
 	case strings.HasSuffix(c.dataType, "text"), strings.HasSuffix(c.dataType, "blob"):
