@@ -148,12 +148,19 @@ func TestReshardPlanSaysWhatIsInTheWay(t *testing.T) {
 			"CREATE TABLE inway.dated (id INT PRIMARY KEY, at DATETIME NULL)", "INSERT INTO inway.dated VALUES (1, NULL), (2, '2026-11-01')",
 			"CREATE TABLE inway.listed (id INT PRIMARY KEY)", "INSERT INTO inway.listed VALUES (1), (5)", "CREATE TABLE inway.taken (id INT PRIMARY KEY)",
 			"CREATE TABLE inway.fine (id INT PRIMARY KEY, twice INT AS (id * 2) STORED)", "CREATE VIEW inway.looks AS SELECT * FROM inway.fine")
+		reasons := map[string]string{}
+		onlyMaria := ""
+		hash := ": {shard: hash(id), shards: 2, on: [c0, c1], layout: tables}\n      "
+		if s.engine == mysqlproc.MariaDB {
+			mustExec(t, home, "CREATE TABLE inway.packed (id INT PRIMARY KEY, t TEXT COMPRESSED)", "CREATE TABLE inway.versioned (id INT PRIMARY KEY) WITH SYSTEM VERSIONING")
+			onlyMaria = "packed" + hash + "versioned" + hash
+			reasons["packed"], reasons["versioned"] = "column t is COMPRESSED", "it is system-versioned"
+		}
 		other := s.Clusters(t)[1].Primary.DB()
 		mustExec(t, other, "CREATE DATABASE IF NOT EXISTS inway", "CREATE TABLE inway.taken (id INT PRIMARY KEY)", "CREATE TABLE inway.serval_new_loose (id INT)")
-		hash := ": {shard: hash(id), shards: 2, on: [c0, c1], layout: tables}\n      "
 		to := edited(t, p.Config, "placeholder: {on: c0}", "nokey"+hash+"loose: {on: c1}\n      parent"+hash+"child"+hash+"triggered"+hash+
 			"begins: {on: c1}\n      isam"+hash+"dated: {shard: month(at), on: [c0, c1]}\n      listed: {shard: list(id), values: {1: 0, 2: 1}, on: [c0, c1]}\n      "+
-			"taken: {on: c1}\n      fine"+hash+"looks"+hash+"same"+hash+"loose2"+hash)
+			"taken: {on: c1}\n      fine"+hash+"looks"+hash+"same"+hash+"loose2"+hash+onlyMaria)
 		plan, ok := planJSON(t, "-c", p.Config, "--to", to, "--exact")
 		require.False(t, ok)
 		require.False(t, plan.Possible)
@@ -168,6 +175,9 @@ func TestReshardPlanSaysWhatIsInTheWay(t *testing.T) {
 			"listed": "1 rows of inway.listed on c0 have no shard by the new rule, the first with id = 5", "taken": "inway.taken on c1 is there already",
 			"looks": "no primary key",
 		} {
+			require.Contains(t, said[table], why, table)
+		}
+		for table, why := range reasons {
 			require.Contains(t, said[table], why, table)
 		}
 		require.Empty(t, said["fine"], "generated columns and views are no reason")

@@ -66,6 +66,9 @@ func (p *planner) physical(ctx context.Context, t *Table, s topology.Shard) (out
 	case len(rows) == 0:
 		add("its table "+physical(s)+" is missing", "serval check --live --repair makes it")
 		return out, nil
+	case string(rows[0][0]) == "SYSTEM VERSIONED":
+		add("it is system-versioned, and rows of its past would stay behind", "ALTER TABLE … DROP SYSTEM VERSIONING, if nobody needs them")
+		return out, nil
 	case string(rows[0][0]) != "BASE TABLE":
 		add("it is a "+strings.ToLower(string(rows[0][0]))+", not a table", "take its rule out")
 		return out, nil
@@ -73,6 +76,16 @@ func (p *planner) physical(ctx context.Context, t *Table, s topology.Shard) (out
 		add("its engine is "+string(rows[0][1])+", and rows can be followed of InnoDB's tables only", "ALTER TABLE … ENGINE = InnoDB")
 	}
 	p.sizes[s] = size{number(rows[0][2]), number(rows[0][3])}
+	if rows, err = p.servers.Select(ctx, s.Cluster, "SELECT COLUMN_NAME, LOWER(DATA_TYPE), LOWER(COLUMN_TYPE) FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = "+database+
+		" AND TABLE_NAME = "+table+" ORDER BY ORDINAL_POSITION"); err != nil {
+		return nil, err
+	}
+	for _, r := range rows {
+		c := column{name: string(r[0]), dataType: string(r[1]), sqlType: string(r[2])}
+		if err := c.classify(); err != nil {
+			add(err.Error(), "give it another type before")
+		}
+	}
 	if rows, err = p.servers.Select(ctx, s.Cluster, "SELECT TRIGGER_NAME FROM information_schema.TRIGGERS WHERE EVENT_OBJECT_SCHEMA = "+database+
 		" AND EVENT_OBJECT_TABLE = "+table+" ORDER BY 1"); err != nil {
 		return nil, err

@@ -127,6 +127,17 @@ func Ask(ctx context.Context, servers JobServers, job *Job, w Wish) error {
 	return servers.Exec(ctx, job.Cluster, "UPDATE "+jobsTable+" SET "+set+" WHERE id = "+strconv.FormatUint(job.ID, 10))
 }
 
+// Amend gives a job other texts of its rules, as long as it is in the stage it was
+// found in, and between turns.
+func Amend(ctx context.Context, servers JobServers, job *Job, from, to string) error {
+	switch job.Stage {
+	case Planned, Creating, Copying, Following, Reversing:
+	default:
+		return fmt.Errorf("the job is %s, and its rules stay as they are; %s", job.Stage, job.Stage.May())
+	}
+	return servers.Exec(ctx, job.Cluster, fmt.Sprintf("UPDATE %s SET from_rules = %s, to_rules = %s WHERE id = %d AND stage = %s", jobsTable, quote(from), quote(to), job.ID, quote(string(job.Stage))))
+}
+
 // JobLog is the journal of one cluster with its lock held. Safe for concurrent use.
 type JobLog struct {
 	cluster string

@@ -57,6 +57,9 @@ func (c *column) classify() error {
 	if !ok {
 		return fmt.Errorf("column %s is of type %s, which Serval does not know how to copy exactly", c.name, c.sqlType)
 	}
+	if strings.HasSuffix(c.sqlType, " compressed*/") { // text /*m!100301 compressed*/
+		return fmt.Errorf("column %s is COMPRESSED, and rows with such columns cannot be read from a binlog", c.name)
+	}
 	c.kind = kind
 	switch {
 	case c.dataType == "json":

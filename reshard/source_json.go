@@ -27,7 +27,9 @@ func jsonTypes(name string) string {
 }
 
 // jsonRead is the types, if any, a new line, which is in no JSON text, and the text.
-func jsonRead(name string) string { return "CONCAT(IFNULL(" + jsonTypes(name) + ", ''), '\\n', " + name + ")" }
+func jsonRead(name string) string {
+	return "CONCAT(IFNULL(" + jsonTypes(name) + ", ''), '\\n', " + name + ")"
+}
 
 // jsonNode is a value and what is in it.
 type jsonNode struct {
