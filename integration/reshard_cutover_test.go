@@ -55,13 +55,13 @@ func moveTable(t *testing.T, s *serverSet, schema, before, after string) {
 
 	awaitStage(t, startReshard(t, "-c", p.Config, "--to", to), p.Config, "following")
 	numbers := 0
-	turn := func(verb string) {
+	turn := func(verb string, more ...string) {
 		for range 5 {
 			mustExec(t, db, "INSERT INTO "+schema+".numbers VALUES ()")
 			numbers++
 		}
 		began := time.Now()
-		out, ok := reshardRun(t, verb, "-c", p.Config)
+		out, ok := reshardRun(t, append([]string{verb, "-c", p.Config}, more...)...)
 		t.Log(out)
 		if !ok {
 			load.end()
@@ -73,7 +73,11 @@ func moveTable(t *testing.T, s *serverSet, schema, before, after string) {
 		p99, longest, n := load.held(began, time.Now())
 		t.Logf("%s: of %d writes the longest took %s, the 99th of 100 %s; %d deadlocks so far", verb, n, longest, p99, load.deadlocks)
 	}
-	turn("cutover")
+	if before == moves[1].before {
+		turn("cutover", "--to", amendMoved(t, p, to))
+	} else {
+		turn("cutover")
+	}
 	_, err := db.ExecContext(t.Context(), "ALTER TABLE "+schema+".orders ADD late INT")
 	require.ErrorContains(t, err, "(reversing) moves it", "the old tables are kept for the way back")
 	time.Sleep(500 * time.Millisecond) // what is written by the new rules
@@ -94,6 +98,23 @@ func moveTable(t *testing.T, s *serverSet, schema, before, after string) {
 	load.requireRows(t, db)
 	mustExec(t, db, "ALTER TABLE "+schema+".orders ADD late INT")
 	require.Empty(t, left(t, s, schema))
+}
+
+// amendMoved changes the rules while a job is under way: its cut over is refused until
+// it is given a file that has the change, too.
+func amendMoved(t *testing.T, p *serval, to string) string {
+	t.Helper()
+	const was, is = "users:\n", "users:\n  - {name: late, password: late}\n"
+	out, err := runServal("rules", "apply", "-c", p.Config, "--to", edited(t, p.Config, was, is))
+	require.NoError(t, err, out)
+	require.Contains(t, out, "reshard job ")
+	out, ok := reshardRun(t, "cutover", "-c", p.Config)
+	require.False(t, ok)
+	require.Contains(t, out, "rules were applied since")
+	out, ok = reshardRun(t, "cutover", "-c", p.Config, "--to", edited(t, to, was, is, "shards: 4", "shards: 16"))
+	require.False(t, ok)
+	require.Contains(t, out, "moves to other rules")
+	return edited(t, to, was, is)
 }
 
 // left are tables of jobs on the servers.

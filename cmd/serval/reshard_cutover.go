@@ -60,6 +60,7 @@ func turnCommand(o *cutoverOptions, from reshard.Stage, cmd *cobra.Command) *cob
 	f.DurationVar(&o.hold, "hold", 800*time.Millisecond, "how long statements may be held")
 	f.DurationVar(&o.within, "within", time.Minute, "how long to try again")
 	f.BoolVar(&o.unverified, "unverified", false, "do not compare the rows first")
+	f.StringVar(&o.to, "to", "", "the file to go to, where the rules in effect were changed since the job began and it has those changes, too")
 	return cmd
 }
 
@@ -118,7 +119,8 @@ func (o *cutoverOptions) turnWith(ctx context.Context, s *reshardSet, m *reshard
 		return err
 	}
 	if want := map[bool]string{false: j.From, true: j.To}[goesBack(&j)]; err == nil && head.Text != want {
-		return fmt.Errorf("version %d of the rules is in effect, and it is not that of the job: rules were applied since; roll them back (serval rules rollback) to cut over, and apply them again after it", head.Number)
+		return fmt.Errorf("version %d of the rules is in effect, and it is not that of the job: rules were applied since. Make the same change in the file that the job "+
+			"goes to and give it once more (--to FILE), or roll them back (serval rules rollback %d …) and apply them again when it is done", head.Number, head.Number-1)
 	}
 	if err := log.Become(ctx, &j, event); err != nil {
 		return err

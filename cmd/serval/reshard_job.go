@@ -98,8 +98,10 @@ func (o *reshardOptions) existing(ctx context.Context, s *reshardSet) (*reshard.
 	if j == nil {
 		return nil, errNoJob
 	}
-	if o.to != "" && s.toText != j.To {
-		return nil, fmt.Errorf("job %d moves to other rules than %s; serval reshard cancel ends it, and start without --to goes on with it", j.ID, o.to)
+	if o.to != "" && s.toText != j.To && (!goesBack(j) || s.toText != j.From) {
+		if err := s.amend(ctx, j, o.to); err != nil {
+			return nil, err
+		}
 	}
 	return j, s.take(ctx, j)
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/servaldb/serval/admin"
 	"github.com/servaldb/serval/config"
 	"github.com/servaldb/serval/control"
+	"github.com/servaldb/serval/reshard"
 	"github.com/servaldb/serval/rulestore"
 )
 
@@ -135,6 +136,8 @@ type ruleChange struct {
 	to       rulestore.Version
 	Changes  []config.Change `json:"changes"`
 	Findings []finding       `json:"findings"`
+	// Job is a reshard that began with the rules in effect, nil for none.
+	Job *reshard.Job `json:"reshard,omitempty"`
 }
 
 // compare works out a change, and asks the servers whether it may be.
@@ -163,6 +166,9 @@ func (s *ruleSet) compare(ctx context.Context, path string, to rulestore.Version
 		return nil, err
 	}
 	defer srv.close()
+	if jobs, err := reshard.FindJobs(ctx, fleetServers{srv.fleet}, clusterNames(from)); err == nil { // else a cluster is away, and what Stranded asks decides
+		c.Job = openJob(jobs)
+	}
 	found, err := control.Stranded(ctx, from, wanted, fleetServers{srv.fleet}, time.Now())
 	if err != nil {
 		return nil, err
@@ -204,6 +210,9 @@ func (s *ruleSet) show(c *ruleChange) error {
 	t.Render()
 	for _, f := range c.Findings {
 		fmt.Fprintln(s.out, f)
+	}
+	if c.Job != nil {
+		fmt.Fprintf(s.out, "reshard job %d is %s: make the same change in the file it goes to, and give that once more, as in serval reshard cutover --to FILE; until then it cannot cut over or go back\n", c.Job.ID, c.Job.Stage)
 	}
 	return nil
 }
