@@ -46,7 +46,7 @@ func quoted(s string) string {
 
 // beginBranch is the statements that open an XA branch. There is no START
 // TRANSACTION for one, so its options are set ahead, and a snapshot is taken by
-// reading something that is not there: only a SELECT takes one (DO and SET read
+// counting what is not there: only a SELECT takes one (DO and SET read
 // what is committed, seen on both engines), and one INTO is answered by OK.
 func (o Options) beginBranch(out []string, branch string) []string {
 	if o.Access != "" {
@@ -54,7 +54,7 @@ func (o Options) beginBranch(out []string, branch string) []string {
 	}
 	out = append(out, "XA START "+branch)
 	if o.Snapshot {
-		out = append(out, "SELECT gtrid FROM "+decisionTable+" WHERE gtrid = '' INTO @serval")
+		out = append(out, "SELECT COUNT(*) INTO @serval FROM "+decisionTable+" WHERE gtrid = ''")
 	}
 	return out
 }

@@ -127,6 +127,9 @@ func (s *Session) runBefore(ctx context.Context, n *plan.Job, req *executor.Requ
 	if err != nil {
 		return err
 	}
+	defer func() { // the client asked for no database: that it is there already is none of its notes
+		s.diag.rows, s.diag.count, s.diag.repeated, s.diag.readings = s.diag.rows[:0], 0, 0, 0
+	}()
 	for _, step := range n.Before {
 		b := *req.Bound
 		b.Plan = &plan.Plan{Root: step}
