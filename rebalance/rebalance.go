@@ -29,38 +29,48 @@ type Options struct {
 
 // Decision is which shard has each slot from now on.
 type Decision struct {
-	Before, After shardrule.SlotOwners
-	Shards        []Shard
+	Before shardrule.SlotOwners `json:"-"`
+	After  shardrule.SlotOwners `json:"-"`
+	Shards []Shard              `json:"shards"`
 	// Moves are the runs of slots that change their shard, in their order.
-	Moves []Move
+	Moves []Move `json:"moves"`
 	// Hot are slots that alone weigh more than a shard should: no plan evens them.
-	Hot []Hot
+	Hot []Hot `json:"hot"`
 	// Mean is what a shard without a hot slot would have, were all of them even.
-	Mean float64
+	Mean float64 `json:"mean"`
 	// Moved and Cost are the sums over what moves, Total that of all Cost.
-	Moved, Cost, Total float64
+	Moved float64 `json:"moved"`
+	Cost  float64 `json:"cost"`
+	Total float64 `json:"total_cost"`
 	// Bounded: MoveAtMost kept more from moving.
-	Bounded bool
+	Bounded bool `json:"bounded"`
 }
 
 // Shard is one shard before and after. Outside: it is further from the mean
 // afterwards than it should be.
 type Shard struct {
-	Before, After         float64
-	CostBefore, CostAfter float64
-	Outside               bool
+	Before     float64 `json:"before"`
+	After      float64 `json:"after"`
+	CostBefore float64 `json:"cost_before"`
+	CostAfter  float64 `json:"cost_after"`
+	Outside    bool    `json:"outside"`
 }
 
 // Move is a run of slots that changes its shard.
 type Move struct {
-	First, Last, From, To int
-	Weight, Cost          float64
+	First  int     `json:"first"`
+	Last   int     `json:"last"`
+	From   int     `json:"from"`
+	To     int     `json:"to"`
+	Weight float64 `json:"weight"`
+	Cost   float64 `json:"cost"`
 }
 
 // Hot is a slot and the shard that has it afterwards.
 type Hot struct {
-	Slot, Shard int
-	Weight      float64
+	Slot   int     `json:"slot"`
+	Shard  int     `json:"shard"`
+	Weight float64 `json:"weight"`
 }
 
 // Decide finds the new owners of n shards. Where nothing need move After is Before.

@@ -134,3 +134,16 @@ func (o *SlotOwners) expr(slot string) string {
 	}
 	return fmt.Sprintf("CAST(ELT(INTERVAL(%s, %s), %s) AS SIGNED)", slot, strings.Join(starts, ", "), strings.Join(shards, ", "))
 }
+
+// BySlot is the rule of an algorithm by a Hash with a shard for each slot, which
+// servers can compute; false where it is by another function.
+func BySlot(a Algorithm) (SQLTwin, bool) {
+	switch d := a.(type) {
+	case Hash:
+		return Hash{n: Slots}, true
+	case DerivedTwin:
+		inner, ok := BySlot(d.inner)
+		return DerivedTwin{&Derived{expr: d.expr, inner: inner, column: d.column}}, ok
+	}
+	return nil, false
+}

@@ -51,6 +51,6 @@ Start here:
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	cmd.AddCommand(serveCommand(), demoCommand(), checkCommand(), explainCommand(), rulesCommand(), adviseCommand(), reshardCommand(), importCommand(), versionCommand())
+	cmd.AddCommand(serveCommand(), demoCommand(), checkCommand(), explainCommand(), rulesCommand(), adviseCommand(), reshardCommand(), rebalanceCommand(), importCommand(), versionCommand())
 	return cmd
 }
