@@ -191,8 +191,22 @@ func (l *JobLog) Close() {
 func (l *JobLog) query(ctx context.Context, sql string) ([][][]byte, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	ctx, end := unhurried(ctx)
+	defer end()
 	rows, err := l.held.Select(ctx, sql)
 	return rows, l.broken(err)
+}
+
+// journalEnds is how long a statement of the journal may go on when what it was
+// for has ended.
+const journalEnds = 2 * time.Second
+
+// unhurried is ctx that ends journalEnds later: a statement killed on its server
+// may take the next one on the connection with it, which says why the work ended.
+func unhurried(ctx context.Context) (_ context.Context, end func()) {
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(journalEnds, cancel) })
+	return late, func() { stop(); cancel() }
 }
 
 // broken: who cannot write to the journal may have lost its lock.
@@ -206,6 +220,8 @@ func (l *JobLog) broken(err error) error {
 func (l *JobLog) exec(ctx context.Context, sql string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	ctx, end := unhurried(ctx)
+	defer end()
 	return l.broken(l.held.Exec(ctx, sql))
 }
 

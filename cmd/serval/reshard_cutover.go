@@ -106,9 +106,6 @@ func (o *cutoverOptions) turn(ctx context.Context, s *reshardSet, from reshard.S
 
 // turnWith turns a job whose rows are all taken over.
 func (o *cutoverOptions) turnWith(ctx context.Context, s *reshardSet, m *reshard.Mover) error {
-	if err := o.ready(ctx, s, m); err != nil {
-		return err
-	}
 	j, log := s.job, s.journal
 	text, event := j.To, reshard.Cut
 	if goesBack(&j) {
@@ -121,6 +118,9 @@ func (o *cutoverOptions) turnWith(ctx context.Context, s *reshardSet, m *reshard
 	if want := map[bool]string{false: j.From, true: j.To}[goesBack(&j)]; err == nil && head.Text != want {
 		return fmt.Errorf("version %d of the rules is in effect, and it is not that of the job: rules were applied since. Make the same change in the file that the job "+
 			"goes to and give it once more (--to FILE), or roll them back (serval rules rollback %d …) and apply them again when it is done", head.Number, head.Number-1)
+	}
+	if err := o.ready(ctx, s, m); err != nil {
+		return err
 	}
 	if err := log.Become(ctx, &j, event); err != nil {
 		return err
