@@ -3,6 +3,7 @@
 package integration
 
 import (
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,7 +22,14 @@ func TestSoakSessionsThatKeepTablesFromMoving(t *testing.T) {
 		mustExec(t, db, "CREATE DATABASE "+schema, movedTable(schema+".orders"))
 		fillMoved(t, db, schema+".orders")
 		s.sync(t)
-		awaitStage(t, startReshard(t, "-c", p.Config, "--to", edited(t, p.Config, "orders: "+before, "orders: "+after)), p.Config, "following")
+		to := edited(t, p.Config, "orders: "+before, "orders: "+after)
+		slow := startReshard(t, "-c", p.Config, "--to", to, "--rate", "100")
+		awaitStage(t, slow, p.Config, "copying")
+		slow.end(t, syscall.SIGKILL)
+		reshardOK(t, "cutover", "-c", p.Config) // copies what is left
+		reshardOK(t, "reverse", "-c", p.Config)
+		reshardOK(t, "cancel", "-c", p.Config)
+		awaitStage(t, startReshard(t, "-c", p.Config, "--to", to), p.Config, "following")
 		c, err := db.Conn(t.Context())
 		require.NoError(t, err)
 		defer func() { require.NoError(t, c.Close()) }()

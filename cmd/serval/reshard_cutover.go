@@ -94,6 +94,7 @@ func (o *cutoverOptions) turn(ctx context.Context, s *reshardSet, from reshard.S
 			_, err := j.Stage.After(turnEvent(from))
 			return err
 		}
+		s.job.Stage = j.Stage // it may have been copying when it was taken over
 		err := o.turnWith(ctx, s, m)
 		turned = err == nil
 		return err
