@@ -76,6 +76,8 @@ type verdict struct {
 	// unordered: a LIMIT without ORDER BY over several shards.
 	unordered bool
 	writes    bool
+	// keeps: beside the rows it writes those of lookup tables (unique:).
+	keeps bool
 }
 
 // TableName is a logical table.
@@ -113,11 +115,14 @@ func judge(cat *catalog.Catalog, db, sql string) verdict {
 		return v
 	}
 	v.unordered = unordered(p.Root)
-	switch p.Root.(type) {
+	switch root := p.Root.(type) {
 	case *plan.Finish:
 		v.way = Moved
 	case *plan.Staged:
-		v.way = ReadFirst
+		if v.way = ReadFirst; root.Literals != nil && root.Writes[0].Kept != nil { // nothing is read
+			v.way, v.keeps = Scatter, true
+			return v
+		}
 	}
 	v.bind(cat, p, sql)
 	return v
@@ -131,7 +136,7 @@ func (v *verdict) bind(cat *catalog.Catalog, p *plan.Plan, sql string) {
 	if err := lexer.Fingerprint([]byte(sql), 0, &fp); err == nil {
 		args.text, args.literals = []byte(sql), fp.Literals
 	}
-	opt := plan.Options{Weigher: asWritten{}, Found: plan.Lookups{}, Places: plan.Places{}}
+	opt := plan.Options{Weigher: asWritten{}, Found: plan.Lookups{}}
 	for range mostNeeds {
 		bound, err := p.Bind(args, opt)
 		var numbers *plan.ErrNeedNumbers
@@ -145,14 +150,12 @@ func (v *verdict) bind(cat *catalog.Catalog, p *plan.Plan, sql string) {
 		case errors.As(err, &exprs):
 			opt.Exprs = append(opt.Exprs, sqlval.StringValue("1"))
 			continue
-		case errors.As(err, &lookup):
-			opt.Found[lookup.Looked] = told(lookup.Looked)
-			continue
-		case errors.As(err, &parents):
-			for _, w := range parents.Wanted {
-				opt.Places[w.Key] = w.At % parents.Follow.Shards()
-			}
-			continue
+		case errors.As(err, &lookup) && lookup.Looked.Rows > 1, errors.As(err, &parents) && len(parents.Wanted) > 1:
+			v.way = max(v.way, Scatter)
+			return
+		case lookup != nil, parents != nil: // one shard, and only the servers know which
+			v.way = max(v.way, Single)
+			return
 		case err != nil:
 			// A value no shard is for: an error of one server.
 			v.way = max(v.way, Single)
@@ -166,19 +169,6 @@ func (v *verdict) bind(cat *catalog.Catalog, p *plan.Plan, sql string) {
 
 // mostNeeds bounds what is made up for one statement.
 const mostNeeds = 16
-
-// told is what a lookup table could tell: a row for each value, somewhere. Only how
-// many shards there are matters.
-func told(c *plan.Looked) []plan.LookedRow {
-	out := make([]plan.LookedRow, c.Rows)
-	for i := range out {
-		out[i] = slices.Repeat(plan.LookedRow{sqlval.StringValue(strconv.Itoa(1 + 7919*i))}, mostColumns)
-	}
-	return out
-}
-
-// mostColumns is how many sharding columns a rule may have.
-const mostColumns = 8
 
 func (v *verdict) placed(cat *catalog.Catalog, bound *plan.Bound) {
 	seen := map[place]bool{}

@@ -117,6 +117,9 @@ func (a *advisor) ruleOf(t TableName, column string) string {
 	case wholly:
 		return "whole"
 	}
+	if a.sharded(t) && !a.keyless(t) && strings.EqualFold(a.cat.Table(t.Schema, t.Table).Placement.Column.Name, column) {
+		return a.ruleNow(t)
+	}
 	return "hash(" + column + ")"
 }
 
@@ -204,6 +207,9 @@ func remark(cat *catalog.Catalog, v *verdict) (why, do string) {
 	case ReadFirst:
 		return "slow: its rows are read before they are written", "name " + keys + " in WHERE, and leave LIMIT and other tables out"
 	case Scatter:
+		if v.keeps {
+			return "slower: its unique keys are kept in lookup tables (unique:), mostly on other shards", "take out of unique: what nothing relies on or reads by"
+		}
 		if v.unordered {
 			return "different: LIMIT without ORDER BY over several shards gives other rows than one server would", "add ORDER BY"
 		}
