@@ -50,7 +50,9 @@ func (r *reader) lookups(s *rawSchema) {
 			continue // a finding says why
 		}
 		for _, key := range t.Unique {
-			if t.Rule.Together(func(name string) bool { return slices.ContainsFunc(key, func(c string) bool { return strings.EqualFold(c, name) }) }) {
+			if t.Rule.Together(func(name string) bool {
+				return slices.ContainsFunc(key, func(c string) bool { return strings.EqualFold(c, name) })
+			}) {
 				r.add(t.given["unique"], "remove that key: equal values are on one shard, whose own unique key is enough",
 					"the unique key %s of table %s has the sharding column", strings.Join(key, ", "), t.Name)
 				continue

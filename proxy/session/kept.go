@@ -88,7 +88,9 @@ func isNull(sql string) bool { return strings.EqualFold(strings.Trim(sql, " ()")
 
 // unique reports that the values of a lookup row can be met by others': none of
 // the key's is NULL.
-func unique(u *plan.KeptUnique, values []string) bool { return !slices.ContainsFunc(values[:u.Own], isNull) }
+func unique(u *plan.KeptUnique, values []string) bool {
+	return !slices.ContainsFunc(values[:u.Own], isNull)
+}
 
 // lookupName is a lookup table's quoted name.
 func (w *stagedWrites) lookupName(u *plan.KeptUnique) string {
