@@ -79,6 +79,8 @@ func (p *planning) scatterable() error {
 		return refuseScatter("SQL_CALC_FOUND_ROWS", "each shard would count its own")
 	case f.LastInsertID && f.SetsLastInsertID:
 		return refuseScatter("LAST_INSERT_ID(expr)", "each shard would set its own")
+	case p.relevance():
+		return refuseScatter("how well a row matches (MATCH … AGAINST)", "each shard would tell by its own rows; as a condition, with an ORDER BY, it is the same everywhere")
 	}
 	return nil
 }
