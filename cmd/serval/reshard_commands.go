@@ -56,18 +56,20 @@ is taken over. What is written after that comes over with the next command, cuto
 				w.told, w.log = s.progress(cmd.OutOrStdout()), newLogger(cmd.ErrOrStderr(), config.Defaults().Log)
 				err = s.work(cmd.Context(), j, &w, then)
 				s.say("")
-				if err == nil {
+				switch {
+				case err == nil:
 					s.say("job %d is %s, and has all that was written until now", j.ID, j.Stage)
-				}
-				if errors.Is(err, reshard.ErrStopWished) {
+				case errors.Is(err, reshard.ErrStopWished):
 					s.say("another process takes job %d over", j.ID)
-					return nil
-				}
-				if cmd.Context().Err() != nil {
+				case cmd.Context().Err() != nil:
 					s.say("stopped; job %d is %s, and serval reshard start -c %s goes on with it", j.ID, j.Stage, s.file)
+				default:
+					return err
+				}
+				if until == "" {
 					return nil
 				}
-				return err
+				return err // a script is not to go on
 			})
 		},
 	}
