@@ -92,6 +92,7 @@ func Handler(src Sources, m *Metrics) http.Handler {
 	})
 	mux.HandleFunc("GET /api/clusters", answer(func() any { return clusters(src.View()) }))
 	mux.HandleFunc("GET /api/tables", answer(func() any { return tables(src.Catalog()) }))
+	mux.HandleFunc("GET /api/slots", answer(func() any { return slots(src.Catalog()) }))
 	mux.HandleFunc("GET /api/sessions", answer(func() any { return src.Sessions() }))
 	mux.HandleFunc("GET /api/rules", answer(func() any { return src.Rules() }))
 	mux.HandleFunc("GET /api/digests", answer(func() any { return src.Digests() }))

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/servaldb/serval/reshard"
+	"github.com/servaldb/serval/shardrule"
 )
 
 // OwnTables are the read-only tables of schema serval, for DBAs: what this
@@ -70,6 +71,7 @@ func own() map[string]ownTable {
 		"rules": {[]ownColumn{text("table_schema", 64), text("table_name", 64), text("rule", 255), number("shards"), number("version")}, (*OwnTables).rules},
 		"instances": {[]ownColumn{text("cluster", 64), text("addr", 255), text("role", 16), number("up"), seconds("seconds_behind_source"), number("weight"),
 			text("zone", 64), text("version", 64), text("gtid_executed", 1024), number("connections_busy"), number("connections_idle"), text("why", 255)}, (*OwnTables).instances},
+		"slots":    {[]ownColumn{text("table_schema", 64), text("table_name", 64), number("slot"), number("shard"), number("count_keys")}, (*OwnTables).slots},
 		"sessions": {[]ownColumn{number("id"), text("user", 64), text("host", 255), text("db", 64), text("command", 16), seconds("time"), text("state", 255)}, (*OwnTables).sessions},
 		"pins":     {[]ownColumn{number("id"), text("user", 64), text("pinned", 1024)}, (*OwnTables).pins},
 		"transactions": {[]ownColumn{number("session"), text("state", 16), text("clusters", 255), text("gtrid", 64), seconds("time"), text("trouble", 255)},
@@ -156,6 +158,16 @@ func (o *OwnTables) shards() (rows [][]any) {
 	for _, t := range tables(o.Sources.Catalog()) {
 		for _, s := range t.Shards {
 			rows = append(rows, []any{t.Schema, t.Table, s.Shard, s.Cluster, s.Database, s.Table})
+		}
+	}
+	return rows
+}
+
+func (o *OwnTables) slots() (rows [][]any) {
+	c := o.Sources.Catalog()
+	for _, s := range slots(c) {
+		if h, ok := shardrule.HashOf(c.Table(s.Schema, s.Table).Placement.Algorithm); ok {
+			rows = append(rows, []any{s.Schema, s.Table, s.Slot, h.ShardOfSlot(s.Slot), s.Keys})
 		}
 	}
 	return rows

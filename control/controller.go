@@ -61,6 +61,7 @@ func New(cfg *config.Config, servers Servers, store *catalog.Store, log *slog.Lo
 	if err != nil {
 		return nil, err
 	}
+	countTraffic(cat, nil)
 	store.Publish(cat)
 	return c, nil
 }
@@ -238,6 +239,7 @@ func (c *Controller) publishLocked(cfg *config.Config, facts Facts) error {
 		c.tellLostLocked(cfg)
 	}
 	c.mu.cfg, c.mu.facts = cfg, facts
+	countTraffic(cat, c.store.Load())
 	c.store.Publish(cat)
 	c.log.Info("catalog published", "version", cat.Version)
 	return nil

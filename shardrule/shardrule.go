@@ -164,6 +164,8 @@ type Placement struct {
 	Parts []Part
 	// Shards by index. For Global one a cluster, in config order.
 	Shards []topology.Shard
+	// Traffic counts by slot what goes to single shards; nil counts nothing.
+	Traffic *Traffic
 }
 
 // Colocated reports that equal keys of p and q are always on the same shard

@@ -143,23 +143,34 @@ func (o *adviseOptions) live(ctx context.Context, cfg *config.Config, w *advise.
 	if cfg.Admin == "" {
 		return fmt.Errorf("%s has no admin: address to ask for digests; give --from LOG", o.file)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+cfg.Admin+"/api/digests", http.NoBody)
-	if err != nil {
-		return err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return fmt.Errorf("no Serval answers at admin %s (give --from LOG to do without): %w", cfg.Admin, err)
-	}
-	defer func() { _ = resp.Body.Close() }()
 	var digests []admin.Digest
-	if err := json.NewDecoder(io.LimitReader(resp.Body, 64<<20)).Decode(&digests); err != nil {
-		return fmt.Errorf("admin %s: %w", cfg.Admin, err)
+	if err := getJSON(ctx, cfg.Admin, "/api/digests", &digests); err != nil {
+		return fmt.Errorf("%w; give --from LOG to do without", err)
 	}
 	for _, d := range digests {
 		if d.Text != "" && d.Schema != "serval" {
 			w.AddDigest(advise.Digest{DB: d.Schema, Text: d.Text, Count: d.Count, Seconds: d.Total.Seconds(), Slowest: d.Max.Seconds()})
 		}
+	}
+	return nil
+}
+
+// getJSON asks the Serval at an admin address.
+func getJSON(ctx context.Context, at, path string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+at+path, http.NoBody)
+	if err != nil {
+		return err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("no Serval answers at admin %s: %w", at, err)
+	}
+	defer func() { _ = resp.Body.Close() }() // it was only read
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("the Serval at admin %s says %s to %s", at, resp.Status, path)
+	}
+	if err := json.NewDecoder(io.LimitReader(resp.Body, 64<<20)).Decode(into); err != nil {
+		return fmt.Errorf("admin %s: %w", at, err)
 	}
 	return nil
 }

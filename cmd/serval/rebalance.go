@@ -43,19 +43,22 @@ others serval reshard makes new tables with all their rows, "copied" here.
 
 A slot is the least that can move: one that alone has more than a shard should is named. Bytes are
 those of the servers' estimates, by rows. Rows of the primaries are counted, which reads an index
-of each table; --sample 0.01 counts about a hundredth of them.
+of each table; --sample 0.01 counts about a hundredth of them. Traffic is how often the Serval at
+the file's admin: address has looked for a key of the slot, or written one, since it began
+(serval.slots shows it); of several Servals behind a load balancer, ask one that is long at work.
 
 Changes nothing. With --write the file with the new rules is written, for serval reshard.`,
 		Example: `  serval rebalance -c serval.yaml
   serval rebalance -c serval.yaml --table shop.orders --move-at-most 10% --write new.yaml
+  serval rebalance -c serval.yaml --by traffic
   serval reshard plan -c serval.yaml --to new.yaml`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if o.output != "text" && o.output != "json" {
 				return fmt.Errorf("unknown output %q: text or json", o.output)
 			}
-			if o.by != "rows" && o.by != "bytes" {
-				return fmt.Errorf("cannot even by %q: rows or bytes", o.by)
+			if !slices.Contains([]string{"rows", "bytes", "traffic"}, o.by) {
+				return fmt.Errorf("cannot even by %q: rows, bytes or traffic", o.by)
 			}
 			if o.sample <= 0 || o.sample > 1 {
 				return fmt.Errorf("--sample is a share of the rows: more than 0, at most 1")
@@ -74,7 +77,7 @@ Changes nothing. With --write the file with the new rules is written, for serval
 	f := cmd.Flags()
 	f.StringVarP(&o.file, "config", "c", "", "configuration file of a Serval")
 	f.StringVar(&o.table, "table", "", "schema.table: only that table, and those that share its shards")
-	f.StringVar(&o.by, "by", "rows", "what is to be even: rows or bytes")
+	f.StringVar(&o.by, "by", "rows", "what is to be even: rows, bytes or traffic")
 	f.StringVar(&tolerance, "tolerance", "5%", "how far from the mean a shard may be")
 	f.StringVar(&most, "move-at-most", "100%", "share of the rows that may change their shard")
 	f.Float64Var(&o.sample, "sample", 1, "share of the rows that are counted")
@@ -188,6 +191,11 @@ func (o *rebalanceOptions) run(ctx context.Context, out io.Writer) error {
 		m, err := measureSlots(ctx, fleetServers{srv.fleet}, g, o)
 		if err != nil {
 			return err
+		}
+		if o.by == "traffic" {
+			if err := weighTraffic(ctx, cfg, g, m); err != nil {
+				return err
+			}
 		}
 		n := g.hash.Shards()
 		g.Decision = rebalance.Decide(*g.hash.Owners(), n, m, rebalance.Options{Tolerance: o.tolerance, MoveAtMost: o.most})

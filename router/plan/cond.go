@@ -103,6 +103,7 @@ func shardOf(env Env, key shardrule.Key) (int, hit, error) {
 	}
 	i, err := env.Placement.Algorithm.ShardOf(key)
 	if err == nil {
+		env.Placement.Traffic.Count(key)
 		return i, hitOne, nil
 	}
 	var e *sqlerr.Error

@@ -170,6 +170,7 @@ func (b *binder) rowShards(r rows, numbers []uint64) ([]int, error) {
 		if shards[i], err = p.Algorithm.ShardOf(key); err != nil {
 			return nil, err
 		}
+		p.Traffic.Count(key)
 	}
 	return shards, nil
 }
