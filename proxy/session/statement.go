@@ -475,7 +475,7 @@ func (s *Session) conclude(ctx context.Context, e *planned, bound *plan.Bound, o
 	if bound.FirstNumber != 0 {
 		out.OK.LastInsertID = bound.FirstNumber
 	}
-	if out.OK.LastInsertID != 0 && !bound.KeepsID {
+	if out.OK.LastInsertID != 0 && !bound.KeepsID && !e.plan.Effects.Numbers {
 		s.lastInsertID = out.OK.LastInsertID
 	}
 	s.numbered(ctx, bound)

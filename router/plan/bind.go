@@ -225,6 +225,9 @@ func (p *Plan) Bind(args Args, opt Options) (*Bound, error) {
 		}
 		return nil, err
 	}
+	if len(p.Effects.Brings) > 0 {
+		b.KeepsID = b.brought(p.Effects.Brings)
+	}
 	if l, ok := p.Root.(*Limit); ok && p.ReadOnly && p.Describe != nil && b.Limits[l].Count == 0 {
 		// No row is wanted: one server says what the columns are, of the
 		// statement as it came.

@@ -117,6 +117,16 @@ func (b *binder) wantsNumber(v sqlval.Value) bool {
 	return false
 }
 
+// brought: each of the rows' values is a number of its own.
+func (b *binder) brought(values []Operand) bool {
+	for _, o := range values {
+		if v, known := o.Resolve(b.Args); !known || b.wantsNumber(v) {
+			return false
+		}
+	}
+	return true
+}
+
 func isZero(text []byte) bool {
 	f, err := strconv.ParseFloat(string(text), 64)
 	return err == nil && f == 0

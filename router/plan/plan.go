@@ -58,6 +58,9 @@ type Effects struct {
 	// Numbers: LAST_INSERT_ID() is only to be had from the connection it ran on
 	// (an INSERT … RETURNING whose rows a server numbers).
 	Numbers bool
+	// Brings are the numbers that the rows of an INSERT for one server bring
+	// themselves, if each does.
+	Brings []Operand
 }
 
 // TableName is a logical table.
