@@ -246,6 +246,12 @@ func (c *Controller) dropPeriod(ctx context.Context, name TableName, rule *confi
 			return false, nil
 		}
 	}
+	if err := c.forgetKept(ctx, name, shards); err != nil {
+		return false, err
+	}
+	if err := c.leaveOutLocked(name, p); err != nil {
+		return false, err
+	}
 	for _, shard := range shards {
 		if err := c.servers.Exec(ctx, shard.Cluster, "DROP TABLE IF EXISTS "+quoteName(shard.Database)+"."+quoteName(shard.Table)); err != nil {
 			return false, err
@@ -253,6 +259,17 @@ func (c *Controller) dropPeriod(ctx context.Context, name TableName, rule *confi
 		c.log.Info("dropped the table of an old period", "table", shard.Table, "database", shard.Database, "cluster", shard.Cluster)
 	}
 	return true, nil
+}
+
+// leaveOutLocked publishes the table without a period, so that no statement of this
+// Serval asks for it any more.
+func (c *Controller) leaveOutLocked(name TableName, p shardrule.Period) error {
+	facts := c.mu.facts
+	facts.Tables = maps.Clone(facts.Tables)
+	fact := *facts.Tables[name]
+	fact.Periods = slices.DeleteFunc(slices.Clone(fact.Periods), func(q shardrule.Period) bool { return q == p })
+	facts.Tables[name] = &fact
+	return c.publishLocked(c.mu.cfg, facts)
 }
 
 // serverTime is the primary's clock.
