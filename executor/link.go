@@ -1,6 +1,7 @@
 package executor
 
 import (
+	"context"
 	"errors"
 	"io"
 	"time"
@@ -105,7 +106,7 @@ func kept(batch []*part) bool {
 // send sends as many parts as may be outstanding at once. Nothing may be
 // outstanding.
 func (l *link) send() {
-	if l.inTurn() && endsTransaction(l.err) {
+	if l.inTurn() && goesNoFurther(l.err) {
 		for l.sent < len(l.parts) {
 			l.sent++
 			l.parts[l.sent-1].fail(l.err)
@@ -166,16 +167,19 @@ func (l *link) queue() {
 // done in none, for good.
 func (l *link) inTurn() bool { return !l.fan.req.Bound.Plan.ReadOnly }
 
-// endsTransaction: behind the error the server may be in no transaction any more.
-func endsTransaction(err error) bool {
+// goesNoFurther: behind the error the server may be in no transaction any more, or the
+// statement was killed, and nobody would kill what is sent behind.
+func goesNoFurther(err error) bool {
 	if err == nil {
 		return false
 	}
 	switch sqlerr.From(err).Code {
 	case 1020, 1180, 1205, 1206, 1213, 1969: // see executor/txn
 		return true
+	case sqlerr.QueryInterrupted, 3024: // ER_QUERY_TIMEOUT
+		return true
 	}
-	return false
+	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // size is about how many bytes the part's command has.
