@@ -71,3 +71,8 @@ func takeOver(t *testing.T, p *serval, schema string) {
 	workers.Wait()
 	require.NoError(t, errs.first())
 }
+
+// Every way on each engine, of which TestUniqueOverShards leaves one out.
+func TestSoakUniqueOverShards(t *testing.T) {
+	uniqueOverShards(t, func(*serverSet) []string { return []string{"text", "parameters", "in a transaction"} })
+}
