@@ -157,9 +157,13 @@ func (o *cutoverOptions) turnWith(ctx context.Context, s *reshardSet, m *reshard
 
 // ready waits until hardly anything is left to take over, and has the rows compared.
 func (o *cutoverOptions) ready(ctx context.Context, s *reshardSet, m *reshard.Mover) error {
+	// First, for it gives up behind a table that somebody has locked.
+	if err := o.catchUp(ctx, m); err != nil {
+		return err
+	}
 	if !o.unverified && !strings.HasSuffix(s.job.Verified, reshard.NoDifference) {
 		s.say("comparing the rows")
-		v, err := m.Verify(ctx, reshard.VerifyOptions{})
+		v, err := compare(ctx, m)
 		if err != nil {
 			return err
 		}
@@ -180,6 +184,24 @@ func (o *cutoverOptions) ready(ctx context.Context, s *reshardSet, m *reshard.Mo
 			return nil
 		}
 	}
+}
+
+// comparedWithin is how long the comparison of one range of keys may take.
+const comparedWithin = 30 * time.Second
+
+// compare is Verify, which gives up when it does not get on.
+func compare(ctx context.Context, m *reshard.Mover) (*reshard.Verified, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stuck := time.AfterFunc(comparedWithin, func() {
+		cancel(fmt.Errorf("no row could be compared for %v; nothing was changed. A session may have LOCK TABLES or an ALTER TABLE under way", comparedWithin))
+	})
+	defer stuck.Stop()
+	v, err := m.Verify(ctx, reshard.VerifyOptions{Progress: func(reshard.Verified) { stuck.Reset(comparedWithin) }})
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		err = cause
+	}
+	return v, err
 }
 
 // stuckAfter is how long nothing at all may be taken over, where --within is less.
