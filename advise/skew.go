@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/shardrule"
 	"github.com/servaldb/serval/topology"
 )
@@ -97,11 +97,11 @@ func placesOf(cat *catalog.Catalog, t TableName) []topology.Shard {
 }
 
 func (c *Candidate) skew(ctx context.Context, servers Servers, places []topology.Shard, hash shardrule.Hash, column shardrule.Column) error {
-	name := quoteName(column.Name)
+	name := sqlval.QuoteName(column.Name)
 	counts := make([]float64, hash.Shards())
 	var all float64
 	for _, at := range places {
-		from := fmt.Sprintf("(SELECT %s FROM %s.%s LIMIT %d) AS sampled", name, quoteName(at.Database), quoteName(at.Table), max(sampled/len(places), 1000))
+		from := fmt.Sprintf("(SELECT %s FROM %s.%s LIMIT %d) AS sampled", name, sqlval.QuoteName(at.Database), sqlval.QuoteName(at.Table), max(sampled/len(places), 1000))
 		rows, err := servers.Select(ctx, at.Cluster, fmt.Sprintf("SELECT %s AS shard, COUNT(*) FROM %s GROUP BY shard", hash.ShardExpr(name, column), from))
 		if err != nil {
 			return err
@@ -132,5 +132,3 @@ func (c *Candidate) skew(ctx context.Context, servers Servers, places []topology
 	}
 	return nil
 }
-
-func quoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/shardrule"
 	"github.com/servaldb/serval/topology"
 )
@@ -57,10 +58,10 @@ func (r *factReader) drifted(ctx context.Context, name TableName, t *catalog.Tab
 }
 
 func copyCheckOf(servers Servers, t *catalog.Table) *copyCheck {
-	bytes := func(name string) string { return "CAST(" + quoteName(name) + " AS BINARY)" }
+	bytes := func(name string) string { return "CAST(" + sqlval.QuoteName(name) + " AS BINARY)" }
 	var all []string
 	for _, c := range t.Columns {
-		all = append(all, "ISNULL("+quoteName(c.Name)+")", "COALESCE("+bytes(c.Name)+", '')")
+		all = append(all, "ISNULL("+sqlval.QuoteName(c.Name)+")", "COALESCE("+bytes(c.Name)+", '')")
 	}
 	key := all
 	if len(t.PrimaryKey) > 0 {
@@ -103,7 +104,7 @@ func (c *copyCheck) parts(ctx context.Context, a, b topology.Shard) ([]string, e
 	sums := [2]map[string]string{}
 	for i, at := range []topology.Shard{a, b} {
 		rows, err := c.servers.Select(ctx, at.Cluster, fmt.Sprintf("SELECT %s AS part, CONCAT_WS('-', COUNT(*), BIT_XOR(%s), SUM(%s)) FROM %s.%s GROUP BY part",
-			c.part, c.row, c.row, quoteName(at.Database), quoteName(at.Table)))
+			c.part, c.row, c.row, sqlval.QuoteName(at.Database), sqlval.QuoteName(at.Table)))
 		if err != nil {
 			return nil, err
 		}
@@ -121,7 +122,7 @@ func (c *copyCheck) rows(ctx context.Context, a, b topology.Shard, part string) 
 	for i, at := range []topology.Shard{a, b} {
 		sums[i] = map[string]string{}
 		err := c.servers.Each(ctx, at.Cluster, fmt.Sprintf("SELECT %s, %s FROM %s.%s WHERE %s = %s LIMIT %d",
-			c.key, c.row, quoteName(at.Database), quoteName(at.Table), c.part, part, copyRows), func(row [][]byte) error {
+			c.key, c.row, sqlval.QuoteName(at.Database), sqlval.QuoteName(at.Table), c.part, part, copyRows), func(row [][]byte) error {
 			key := strings.ToValidUTF8(string(row[0]), "?")
 			sums[i][key] += " " + string(row[1]) // of rows without a key, all
 			return nil

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/servaldb/serval/config"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/shardrule"
 	"github.com/servaldb/serval/topology"
 )
@@ -98,7 +99,7 @@ func (d *drift) table(ctx context.Context, p *shardrule.Placement) []Repair {
 			for _, c := range compareTables(model, have, d.keys) {
 				rep := Repair{Finding: d.finding(s.Index, placeText(s)+" on cluster "+s.Cluster+" "+c.what+", other than "+placeText(from)+" on "+from.Cluster, ""), Cluster: s.Cluster, Loses: c.loses}
 				if c.clause != "" {
-					rep.SQL = []string{"ALTER TABLE " + quoteName(s.Database) + "." + quoteName(s.Table) + " " + shardrule.ShardClause(c.clause, d.name.Table, s.Table)}
+					rep.SQL = []string{"ALTER TABLE " + sqlval.QuoteName(s.Database) + "." + sqlval.QuoteName(s.Table) + " " + shardrule.ShardClause(c.clause, d.name.Table, s.Table)}
 				}
 				out = append(out, rep)
 			}
@@ -107,7 +108,7 @@ func (d *drift) table(ctx context.Context, p *shardrule.Placement) []Repair {
 	for _, s := range missing {
 		if model != nil {
 			out = append(out, Repair{Finding: d.finding(s.Index, placeText(s)+" is missing on cluster "+s.Cluster, ""), Cluster: s.Cluster,
-				SQL: []string{"CREATE DATABASE IF NOT EXISTS " + quoteName(s.Database), "CREATE TABLE IF NOT EXISTS " + quoteName(s.Database) + "." + quoteName(s.Table) + " " + shardrule.ShardDefinition(model.body, d.name.Table, s.Table)}})
+				SQL: []string{"CREATE DATABASE IF NOT EXISTS " + sqlval.QuoteName(s.Database), "CREATE TABLE IF NOT EXISTS " + sqlval.QuoteName(s.Database) + "." + sqlval.QuoteName(s.Table) + " " + shardrule.ShardDefinition(model.body, d.name.Table, s.Table)}})
 		}
 	}
 	return out
@@ -123,7 +124,7 @@ func (d *drift) read(ctx context.Context, s topology.Shard) (t *tableText, known
 	if !ok || f == nil {
 		return nil, ok
 	}
-	rows, err := d.r.servers.Select(ctx, s.Cluster, "SHOW CREATE TABLE "+quoteName(s.Database)+"."+quoteName(s.Table))
+	rows, err := d.r.servers.Select(ctx, s.Cluster, "SHOW CREATE TABLE "+sqlval.QuoteName(s.Database)+"."+sqlval.QuoteName(s.Table))
 	if err != nil || len(rows) != 1 || len(rows[0]) < 2 {
 		return nil, false
 	}
@@ -183,7 +184,7 @@ type tableChange struct {
 func compareTables(want, have *tableText, keys []string) []tableChange {
 	var out []tableChange
 	isKey := func(name string) bool {
-		return slices.ContainsFunc(keys, func(key string) bool { return strings.EqualFold(name, quoteName(key)) })
+		return slices.ContainsFunc(keys, func(key string) bool { return strings.EqualFold(name, sqlval.QuoteName(key)) })
 	}
 	add := func(loses bool, clause, what string, args ...any) {
 		out = append(out, tableChange{what: fmt.Sprintf(what, args...), clause: clause, loses: loses})

@@ -8,6 +8,7 @@ import (
 
 	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/config"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/shardrule"
 	"github.com/servaldb/serval/topology"
 )
@@ -160,7 +161,7 @@ func (r *factReader) refreshFollower(ctx context.Context, name TableName, t *cat
 // orphans are the rows of a shard whose parents are not there, counted, and the
 // key of one.
 func (r *factReader) orphans(ctx context.Context, p *shardrule.Placement, f *shardrule.Follow, s topology.Shard) (n, first string, err error) {
-	key, to := "c."+quoteName(p.Column.Name), "p."+quoteName(f.To)
+	key, to := "c."+sqlval.QuoteName(p.Column.Name), "p."+sqlval.QuoteName(f.To)
 	rows, err := r.servers.Select(ctx, s.Cluster, "SELECT COUNT(*), MIN("+key+") FROM "+physicalTable(s)+" c LEFT JOIN "+physicalTable(f.Parent.Shards[s.Index])+
 		" p ON "+to+" = "+key+" WHERE "+key+" IS NOT NULL AND "+to+" IS NULL")
 	if err != nil || len(rows) != 1 {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/topology"
 )
 
@@ -158,7 +159,7 @@ func (r *factReader) grantFindings(ctx context.Context, cat *catalog.Catalog, cl
 	add := func(missing, needs []string, database, without string) {
 		on := "*.*"
 		if database != "" {
-			on = quoteName(strings.ReplaceAll(database, "_", `\_`)) + ".*"
+			on = sqlval.QuoteName(strings.ReplaceAll(database, "_", `\_`)) + ".*"
 		}
 		out = append(out, Finding{Shard: -1, What: fmt.Sprintf("the backend account lacks %s on %s of cluster %s: %s", strings.Join(missing, ", "), strings.ReplaceAll(on, `\_`, "_"), cluster, without),
 			Do: "run there, as its administrator: GRANT " + strings.Join(needs, ", ") + " ON " + on + " TO " + g.account})

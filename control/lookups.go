@@ -10,6 +10,7 @@ import (
 
 	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/config"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/shardrule"
 	"github.com/servaldb/serval/topology"
 )
@@ -192,19 +193,19 @@ func (k *lookupCheck) create(ctx context.Context) error {
 	var lines, keys []string
 	for i, name := range k.table.Placement.LookupColumns(k.unique.Columns) {
 		c := columnNamed(k.table, name)
-		line := quoteName(name) + " " + c.SQLType
+		line := sqlval.QuoteName(name) + " " + c.SQLType
 		if c.Collation != "" {
 			line += " COLLATE " + c.Collation
 		}
 		if i < len(k.unique.Columns) {
 			line += " NOT NULL"
-			keys = append(keys, quoteName(name))
+			keys = append(keys, sqlval.QuoteName(name))
 		}
 		lines = append(lines, line)
 	}
 	body := " (" + strings.Join(lines, ", ") + ", PRIMARY KEY (" + strings.Join(keys, ", ") + ")) ENGINE=InnoDB"
 	for _, s := range k.lookup.Placement.Shards {
-		for _, sql := range []string{"CREATE DATABASE IF NOT EXISTS " + quoteName(s.Database), "CREATE TABLE IF NOT EXISTS " + physicalTable(s) + body} {
+		for _, sql := range []string{"CREATE DATABASE IF NOT EXISTS " + sqlval.QuoteName(s.Database), "CREATE TABLE IF NOT EXISTS " + physicalTable(s) + body} {
 			if err := k.servers.Exec(ctx, s.Cluster, sql); err != nil {
 				return err
 			}
@@ -232,7 +233,9 @@ func columnNamed(t *catalog.Table, name string) *catalog.Column {
 	return &catalog.Column{}
 }
 
-func physicalTable(s topology.Shard) string { return quoteName(s.Database) + "." + quoteName(s.Table) }
+func physicalTable(s topology.Shard) string {
+	return sqlval.QuoteName(s.Database) + "." + sqlval.QuoteName(s.Table)
+}
 
 // keptRow is a row of the table or the lookup table: the key's columns and the
 // sharding columns as SQL, and how it is found in its own table.
@@ -370,11 +373,11 @@ func (k *lookupCheck) rows(ctx context.Context, ask selecting, s *side, shard to
 		list = append(list, exactExpr(columnNamed(s.from, name)))
 	}
 	for _, c := range s.columns {
-		list = append(list, c.KeyExpr(quoteName(c.Name)))
+		list = append(list, c.KeyExpr(sqlval.QuoteName(c.Name)))
 	}
 	sql := "SELECT " + strings.Join(list, ", ") + " FROM " + physicalTable(shard) + " WHERE "
 	for _, name := range k.unique.Columns {
-		sql += quoteName(name) + " IS NOT NULL AND "
+		sql += sqlval.QuoteName(name) + " IS NOT NULL AND "
 	}
 	if where == "" {
 		where = "TRUE"
@@ -403,9 +406,9 @@ func (k *lookupCheck) rows(ctx context.Context, ask selecting, s *side, shard to
 // exactExpr and exactLiteral carry a value as it is.
 func exactExpr(c *catalog.Column) string {
 	if isBytes(c) {
-		return "HEX(" + quoteName(c.Name) + ")"
+		return "HEX(" + sqlval.QuoteName(c.Name) + ")"
 	}
-	return quoteName(c.Name)
+	return sqlval.QuoteName(c.Name)
 }
 
 func exactLiteral(c *catalog.Column, v []byte) string {
@@ -425,7 +428,7 @@ func isBytes(c *catalog.Column) bool { return c.DataType == "binary" || c.DataTy
 func quoted(names []string) []string {
 	out := make([]string, len(names))
 	for i, n := range names {
-		out[i] = quoteName(n)
+		out[i] = sqlval.QuoteName(n)
 	}
 	return out
 }
@@ -433,7 +436,7 @@ func quoted(names []string) []string {
 func condition(columns, values []string) string {
 	parts := make([]string, len(columns))
 	for i, c := range columns {
-		parts[i] = quoteName(c) + " <=> " + values[i]
+		parts[i] = sqlval.QuoteName(c) + " <=> " + values[i]
 	}
 	return "(" + strings.Join(parts, " AND ") + ")"
 }
@@ -450,7 +453,7 @@ func conditions(by []string, rows []keptRow) []string {
 func behind(by, values []string) string {
 	var parts []string
 	for i := range by {
-		part := quoteName(by[i]) + " > " + values[i]
+		part := sqlval.QuoteName(by[i]) + " > " + values[i]
 		if i > 0 {
 			part = condition(by[:i], values[:i]) + " AND " + part
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/config"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/shardrule"
 )
 
@@ -230,8 +231,8 @@ const mostSpan = 10_000
 
 // endPeriod is the period of the first row by the column, or the last.
 func (r *factReader) endPeriod(ctx context.Context, p *shardrule.Placement, at place, desc string) (shardrule.Period, bool, error) {
-	key := quoteName(p.Column.Name)
-	rows, err := r.servers.Select(ctx, at.cluster, "SELECT "+p.Column.KeyExpr(key)+" FROM "+quoteName(at.database)+"."+quoteName(at.table)+
+	key := sqlval.QuoteName(p.Column.Name)
+	rows, err := r.servers.Select(ctx, at.cluster, "SELECT "+p.Column.KeyExpr(key)+" FROM "+sqlval.QuoteName(at.database)+"."+sqlval.QuoteName(at.table)+
 		" WHERE "+key+" IS NOT NULL ORDER BY "+key+desc+" LIMIT 1")
 	if err != nil || len(rows) == 0 {
 		if err != nil && noTable(err) {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/servaldb/serval/config"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/shardrule"
 	"github.com/servaldb/serval/topology"
 )
@@ -173,7 +174,7 @@ func (c *Controller) definitionUnderWay(ctx context.Context, name TableName) boo
 
 // createLike creates the table's shard as the model is, on another cluster perhaps.
 func (c *Controller) createLike(ctx context.Context, table string, model, shard topology.Shard) error {
-	rows, err := c.servers.Select(ctx, model.Cluster, "SHOW CREATE TABLE "+quoteName(model.Database)+"."+quoteName(model.Table))
+	rows, err := c.servers.Select(ctx, model.Cluster, "SHOW CREATE TABLE "+sqlval.QuoteName(model.Database)+"."+sqlval.QuoteName(model.Table))
 	if err != nil {
 		return err
 	}
@@ -187,12 +188,12 @@ func (c *Controller) createLike(ctx context.Context, table string, model, shard 
 	body = "\n" + tableCounter.ReplaceAllString(body, "")
 	body = shardrule.ShardDefinition(shardrule.LogicalDefinition(body, table, model.Table), table, shard.Table)
 	if shard.Database != model.Database {
-		if err := c.servers.Exec(ctx, shard.Cluster, "CREATE DATABASE IF NOT EXISTS "+quoteName(shard.Database)); err != nil {
+		if err := c.servers.Exec(ctx, shard.Cluster, "CREATE DATABASE IF NOT EXISTS "+sqlval.QuoteName(shard.Database)); err != nil {
 			return err
 		}
 	}
 	return c.servers.Exec(ctx, shard.Cluster,
-		"CREATE TABLE IF NOT EXISTS "+quoteName(shard.Database)+"."+quoteName(shard.Table)+" ("+body)
+		"CREATE TABLE IF NOT EXISTS "+sqlval.QuoteName(shard.Database)+"."+sqlval.QuoteName(shard.Table)+" ("+body)
 }
 
 // dropPeriods drops the tables of periods that rules with drop_old: do not keep.
@@ -253,7 +254,7 @@ func (c *Controller) dropPeriod(ctx context.Context, name TableName, rule *confi
 		return false, err
 	}
 	for _, shard := range shards {
-		if err := c.servers.Exec(ctx, shard.Cluster, "DROP TABLE IF EXISTS "+quoteName(shard.Database)+"."+quoteName(shard.Table)); err != nil {
+		if err := c.servers.Exec(ctx, shard.Cluster, "DROP TABLE IF EXISTS "+sqlval.QuoteName(shard.Database)+"."+sqlval.QuoteName(shard.Table)); err != nil {
 			return false, err
 		}
 		c.log.Info("dropped the table of an old period", "table", shard.Table, "database", shard.Database, "cluster", shard.Cluster)

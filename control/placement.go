@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/servaldb/serval/config"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/shardrule"
 	"github.com/servaldb/serval/topology"
 )
@@ -83,12 +84,14 @@ func (r *factReader) foreign(ctx context.Context, p *shardrule.Placement, s topo
 	if !ok {
 		return r.foreignKeys(ctx, p, s)
 	}
-	key := quoteName(p.Columns()[0].Name)
+	key := sqlval.QuoteName(p.Columns()[0].Name)
 	if p.Composite() {
-		key = "CONCAT_WS(', ', " + joinKeys(p, func(c shardrule.Column) string { return "IFNULL(CAST(" + quoteName(c.Name) + " AS CHAR), 'NULL')" }) + ")"
+		key = "CONCAT_WS(', ', " + joinKeys(p, func(c shardrule.Column) string {
+			return "IFNULL(CAST(" + sqlval.QuoteName(c.Name) + " AS CHAR), 'NULL')"
+		}) + ")"
 	}
 	rows, err := r.servers.Select(ctx, s.Cluster, fmt.Sprintf("SELECT COUNT(*), MIN(%s) FROM %s.%s WHERE NOT (%s)",
-		key, quoteName(s.Database), quoteName(s.Table), here))
+		key, sqlval.QuoteName(s.Database), sqlval.QuoteName(s.Table), here))
 	if err != nil || len(rows) != 1 {
 		return "0", "", err
 	}
@@ -111,7 +114,7 @@ func hereExpr(p *shardrule.Placement, shard int) (string, bool) {
 		if !ok {
 			return ""
 		}
-		expr := twin.ShardExpr(quoteName(c.Name), c)
+		expr := twin.ShardExpr(sqlval.QuoteName(c.Name), c)
 		if expr == "" {
 			return ""
 		}
@@ -137,9 +140,9 @@ func hereExpr(p *shardrule.Placement, shard int) (string, bool) {
 func (r *factReader) foreignKeys(ctx context.Context, p *shardrule.Placement, s topology.Shard) (string, string, error) {
 	count, first := 0, ""
 	columns := p.Columns()
-	read := joinKeys(p, func(c shardrule.Column) string { return c.KeyExpr(quoteName(c.Name)) }) + ", " +
-		joinKeys(p, func(c shardrule.Column) string { return quoteName(c.Name) })
-	err := r.servers.Each(ctx, s.Cluster, fmt.Sprintf("SELECT %s FROM %s.%s", read, quoteName(s.Database), quoteName(s.Table)), func(row [][]byte) error {
+	read := joinKeys(p, func(c shardrule.Column) string { return c.KeyExpr(sqlval.QuoteName(c.Name)) }) + ", " +
+		joinKeys(p, func(c shardrule.Column) string { return sqlval.QuoteName(c.Name) })
+	err := r.servers.Each(ctx, s.Cluster, fmt.Sprintf("SELECT %s FROM %s.%s", read, sqlval.QuoteName(s.Database), sqlval.QuoteName(s.Table)), func(row [][]byte) error {
 		shard, err := shardOfRow(p, columns, row)
 		if err == nil && shard == s.Index {
 			return nil

@@ -64,8 +64,6 @@ func quote(text string) string {
 	return string(sqlval.StringValue(text).AppendSQL(nil, !strings.Contains(text, `\`)))
 }
 
-func quoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
-
 // place is a physical table.
 type place struct{ cluster, database, table string }
 
@@ -149,7 +147,7 @@ func markJSON(ctx context.Context, s Servers, cluster, where string, tables map[
 		t := tables[TableName{string(r[0]), string(r[1])}]
 		for i := 0; t != nil && i < len(t.Columns); i++ {
 			c := &t.Columns[i]
-			c.JSON = c.JSON || c.Name == string(r[2]) && string(r[3]) == "json_valid("+quoteName(c.Name)+")"
+			c.JSON = c.JSON || c.Name == string(r[2]) && string(r[3]) == "json_valid("+sqlval.QuoteName(c.Name)+")"
 		}
 	}
 	return err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/shardrule"
 )
 
@@ -31,7 +32,7 @@ func (r *factReader) spellings(ctx context.Context, p *shardrule.Placement) (str
 	}
 	rows := 0
 	for _, s := range p.Shards {
-		count, err := r.servers.Select(ctx, s.Cluster, "SELECT COUNT(*) FROM "+quoteName(s.Database)+"."+quoteName(s.Table))
+		count, err := r.servers.Select(ctx, s.Cluster, "SELECT COUNT(*) FROM "+sqlval.QuoteName(s.Database)+"."+sqlval.QuoteName(s.Table))
 		if err != nil || len(count) != 1 {
 			return "", err
 		}
@@ -61,13 +62,13 @@ func (r *factReader) spellings(ctx context.Context, p *shardrule.Placement) (str
 
 // spellingsOf is one pass: the values whose weights have this remainder.
 func (r *factReader) spellingsOf(ctx context.Context, p *shardrule.Placement, pass, passes int) (n int, first string, err error) {
-	key, byWeight := quoteName(p.Column.Name), p.Column
+	key, byWeight := sqlval.QuoteName(p.Column.Name), p.Column
 	byWeight.TextKey = shardrule.ByWeight
 	weight := byWeight.KeyExpr(key)
 	seen := map[string]spelled{}
 	for _, s := range p.Shards {
 		err := r.servers.Each(ctx, s.Cluster, fmt.Sprintf("SELECT DISTINCT %s, %s FROM %s.%s WHERE %s IS NOT NULL AND CRC32(%s) MOD %d = %d",
-			weight, p.Column.KeyExpr(key), quoteName(s.Database), quoteName(s.Table), key, weight, passes, pass), func(row [][]byte) error {
+			weight, p.Column.KeyExpr(key), sqlval.QuoteName(s.Database), sqlval.QuoteName(s.Table), key, weight, passes, pass), func(row [][]byte) error {
 			text, alone := string(row[1]), p.Column.FoundAlone(row[1])
 			was, known := seen[string(row[0])]
 			if !known {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/config"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/shardrule"
 	"github.com/servaldb/serval/topology"
 )
@@ -248,7 +249,7 @@ func replaces(from, to *config.Config) bool {
 // table that does not exist has none.
 func firstWithRows(ctx context.Context, servers Servers, places []topology.Shard) (*topology.Shard, error) {
 	for i, at := range places {
-		rows, err := servers.Select(ctx, at.Cluster, "SELECT 1 FROM "+quoteName(at.Database)+"."+quoteName(at.Table)+" LIMIT 1")
+		rows, err := servers.Select(ctx, at.Cluster, "SELECT 1 FROM "+sqlval.QuoteName(at.Database)+"."+sqlval.QuoteName(at.Table)+" LIMIT 1")
 		if err != nil && !noTable(err) {
 			return nil, err
 		}

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/shardrule"
 )
 
@@ -93,7 +94,7 @@ func (j *Job) same(other *Job) bool {
 // text is the statement with the logical name.
 func (j *Job) text() string {
 	s := &j.Steps[0]
-	return strings.ToValidUTF8(strings.ReplaceAll(string(s.SQL), quoteName(s.Database)+"."+quoteName(s.Table), quoteName(j.Table)), "?")
+	return strings.ToValidUTF8(strings.ReplaceAll(string(s.SQL), sqlval.QuoteName(s.Database)+"."+sqlval.QuoteName(s.Table), sqlval.QuoteName(j.Table)), "?")
 }
 
 // progress says which shards have the change.
@@ -124,7 +125,7 @@ func (j *Job) look(ctx context.Context, servers Servers, s *Step) (string, error
 	if j.Verb == Rename {
 		return j.lookAll(ctx, servers, s)
 	}
-	rows, err := servers.Select(ctx, s.Cluster, "SHOW CREATE TABLE "+quoteName(s.Database)+"."+quoteName(s.Table))
+	rows, err := servers.Select(ctx, s.Cluster, "SHOW CREATE TABLE "+sqlval.QuoteName(s.Database)+"."+sqlval.QuoteName(s.Table))
 	if err != nil {
 		if noTable(err) {
 			return "", nil
@@ -211,8 +212,6 @@ func (j *Job) encode() (string, error) {
 	b, err := json.Marshal(j)
 	return text(string(b)), err
 }
-
-func quoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
 
 func quote(s string) string {
 	return "'" + strings.ReplaceAll(strings.ReplaceAll(s, `\`, `\\`), "'", "''") + "'"

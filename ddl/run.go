@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 )
 
 // Servers is how jobs reach the clusters' primaries. Safe for concurrent use.
@@ -431,7 +432,7 @@ func (r *Running) takeBack(ctx context.Context, err error) error {
 			continue
 		}
 		made++
-		name := quoteName(s.Database) + "." + quoteName(s.Table)
+		name := sqlval.QuoteName(s.Database) + "." + sqlval.QuoteName(s.Table)
 		rows, e := r.jobs.servers.Select(ctx, s.Cluster, "SELECT 1 FROM "+name+" LIMIT 1")
 		if e == nil && len(rows) == 0 {
 			e = r.jobs.servers.ExecIn(ctx, s.Cluster, Settings{}, "DROP TABLE IF EXISTS "+name)

@@ -8,6 +8,8 @@ import (
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/format"
+
+	"github.com/servaldb/serval/internal/sqlval"
 )
 
 // placeholder is the name that stands for table or qualifier i while the
@@ -44,19 +46,17 @@ func applyEdits(text string, edits []edit) string {
 	return b.String()
 }
 
-func quoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
-
 // replaced is the text with a placeholder for every name.
 func (v *verifier) replaced(aliased []bool) string {
 	var edits []edit
 	for i, c := range v.o.tables {
-		edits = append(edits, edit{c.span, quoteName(placeholder + strconv.Itoa(i))})
+		edits = append(edits, edit{c.span, sqlval.QuoteName(placeholder + strconv.Itoa(i))})
 		if aliased[i] {
-			edits = append(edits, edit{Span{c.aliasAt, c.aliasAt}, " AS " + quoteName(c.name.Table)})
+			edits = append(edits, edit{Span{c.aliasAt, c.aliasAt}, " AS " + sqlval.QuoteName(c.name.Table)})
 		}
 	}
 	for j := range v.o.chains {
-		edits = append(edits, edit{v.o.chains[j].qualifier, quoteName(placeholder + "q" + strconv.Itoa(j))})
+		edits = append(edits, edit{v.o.chains[j].qualifier, sqlval.QuoteName(placeholder + "q" + strconv.Itoa(j))})
 	}
 	return applyEdits(v.s.read(), edits)
 }

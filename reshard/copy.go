@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/servaldb/serval/backend"
+	"github.com/servaldb/serval/internal/sqlval"
 )
 
 // Bounds of a chunk: while one is under way no key of its table is settled.
@@ -177,7 +178,7 @@ func (m *Mover) readChunk(ctx context.Context, src *source, size int) (*chunk, e
 func (mv *moving) keyNames() string {
 	names := make([]string, len(mv.key))
 	for n, i := range mv.key {
-		names[n] = quoteName(mv.columns[i].name)
+		names[n] = sqlval.QuoteName(mv.columns[i].name)
 	}
 	return strings.Join(names, ", ")
 }
@@ -197,10 +198,10 @@ func (mv *moving) behind(key string, after bool) string {
 	// (a, b, c) > (1, 2, 3) is a > 1 OR a = 1 AND (b > 2 OR b = 2 AND c > 3).
 	var b strings.Builder
 	if len(values) > 1 {
-		b.WriteString(quoteName(mv.columns[mv.key[0]].name) + strings.TrimSuffix(op, " ") + "= " + values[0] + " AND (")
+		b.WriteString(sqlval.QuoteName(mv.columns[mv.key[0]].name) + strings.TrimSuffix(op, " ") + "= " + values[0] + " AND (")
 	}
 	for n, v := range values {
-		name := quoteName(mv.columns[mv.key[n]].name)
+		name := sqlval.QuoteName(mv.columns[mv.key[n]].name)
 		if n == len(values)-1 {
 			b.WriteString(name + strings.TrimSuffix(op, " ") + orEqual + " " + v)
 			break

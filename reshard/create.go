@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/shardrule"
 	"github.com/servaldb/serval/topology"
 )
@@ -38,7 +39,7 @@ func newDefinition(show string, t *Table, source topology.Shard, x Target) (stri
 	columns := shardrule.LogicalDefinition(strings.Join(lines, ",\n"), t.Name, source.Table)
 	columns = shardrule.ShardDefinition(columns, t.Name, x.Shard.Table)
 	columns = strings.ReplaceAll(columns, "CONSTRAINT `"+x.Shard.Table+"_chk_", "CONSTRAINT `"+x.New+"_chk_")
-	return "CREATE TABLE " + quoteName(x.Shard.Database) + "." + quoteName(x.New) + " (\n" + columns + body[end:], nil
+	return "CREATE TABLE " + sqlval.QuoteName(x.Shard.Database) + "." + sqlval.QuoteName(x.New) + " (\n" + columns + body[end:], nil
 }
 
 // create makes the job's databases and tables that are not there. Each is written
@@ -160,7 +161,7 @@ func (c *creation) database(ctx context.Context, source, at topology.Shard) erro
 		return err
 	}
 	c.own[m] = true
-	return c.servers.Exec(ctx, at.Cluster, "CREATE DATABASE IF NOT EXISTS "+quoteName(at.Database)+" CHARACTER SET "+string(rows[0][0])+" COLLATE "+string(rows[0][1]))
+	return c.servers.Exec(ctx, at.Cluster, "CREATE DATABASE IF NOT EXISTS "+sqlval.QuoteName(at.Database)+" CHARACTER SET "+string(rows[0][0])+" COLLATE "+string(rows[0][1]))
 }
 
 func (c *creation) table(ctx context.Context, x Target, sql string) error {
@@ -194,7 +195,7 @@ func dropMade(ctx context.Context, servers JobServers, log *JobLog, j *Job) erro
 		if m.table == "" {
 			continue
 		}
-		err := servers.Exec(ctx, m.cluster, "DROP TABLE IF EXISTS "+quoteName(m.database)+"."+quoteName(m.table))
+		err := servers.Exec(ctx, m.cluster, "DROP TABLE IF EXISTS "+sqlval.QuoteName(m.database)+"."+sqlval.QuoteName(m.table))
 		if err != nil && sqlerr.From(err).Code != sqlerr.BadDB {
 			return fmt.Errorf("table %s.%s on cluster %s: %w", m.database, m.table, m.cluster, err)
 		}
@@ -206,7 +207,7 @@ func dropMade(ctx context.Context, servers JobServers, log *JobLog, j *Job) erro
 		rows, err := servers.Select(ctx, m.cluster, "SELECT (SELECT COUNT(*) FROM information_schema.TABLES WHERE TABLE_SCHEMA = "+quote(m.database)+
 			") + (SELECT COUNT(*) FROM information_schema.ROUTINES WHERE ROUTINE_SCHEMA = "+quote(m.database)+")")
 		if err == nil && len(rows) == 1 && string(rows[0][0]) == "0" {
-			err = servers.Exec(ctx, m.cluster, "DROP DATABASE IF EXISTS "+quoteName(m.database))
+			err = servers.Exec(ctx, m.cluster, "DROP DATABASE IF EXISTS "+sqlval.QuoteName(m.database))
 		}
 		if err != nil {
 			return fmt.Errorf("database %s on cluster %s: %w", m.database, m.cluster, err)

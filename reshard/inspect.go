@@ -18,9 +18,9 @@ func quote(text string) string {
 	return string(sqlval.StringValue(text).AppendSQL(nil, !strings.Contains(text, `\`)))
 }
 
-func quoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
-
-func tableSQL(s topology.Shard) string { return quoteName(s.Database) + "." + quoteName(s.Table) }
+func tableSQL(s topology.Shard) string {
+	return sqlval.QuoteName(s.Database) + "." + sqlval.QuoteName(s.Table)
+}
 
 // inspect looks at the physical tables of a table: those that are read or put
 // aside, and whether the names are free that are to be made.
@@ -215,11 +215,11 @@ func (p *planner) shares(ctx context.Context, t *Table, s topology.Shard, have *
 
 // count has a source's rows counted by where the new rule puts them.
 func (p *planner) count(ctx context.Context, t *Table, s topology.Shard, have *size, exprs []string, shares []int64) error {
-	key := quoteName(t.To.Columns()[0].Name)
+	key := sqlval.QuoteName(t.To.Columns()[0].Name)
 	if t.To.Composite() {
 		key = "CONCAT_WS(', '"
 		for _, name := range t.To.Keys() {
-			key += ", IFNULL(CAST(" + quoteName(name) + " AS CHAR), 'NULL')"
+			key += ", IFNULL(CAST(" + sqlval.QuoteName(name) + " AS CHAR), 'NULL')"
 		}
 		key += ")"
 	}
@@ -266,7 +266,7 @@ func placeExprs(p *shardrule.Placement) (exprs []string) {
 		if !ok || part.Column.Type == shardrule.TypeOther {
 			return nil
 		}
-		expr := twin.ShardExpr(quoteName(part.Column.Name), part.Column)
+		expr := twin.ShardExpr(sqlval.QuoteName(part.Column.Name), part.Column)
 		if expr == "" {
 			return nil
 		}

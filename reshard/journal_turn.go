@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/servaldb/serval/internal/sqlval"
 )
 
 // Turn makes a job go the other way, once the rules have changed: positions are
@@ -52,7 +54,7 @@ func DropOld(ctx context.Context, servers JobServers, log *JobLog, j *Job, back 
 				}
 			}
 			first = false
-			name := quoteName(old.Shard.Database) + "." + quoteName(old.New)
+			name := sqlval.QuoteName(old.Shard.Database) + "." + sqlval.QuoteName(old.New)
 			if err := servers.Exec(ctx, old.Shard.Cluster, "DROP TABLE IF EXISTS "+name); err != nil {
 				return fmt.Errorf("table %s on cluster %s: %w", name, old.Shard.Cluster, err)
 			}

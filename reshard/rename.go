@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/servaldb/serval/backend"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/topology"
 )
 
@@ -137,7 +138,7 @@ func (r ServerRenames) do(ctx context.Context, servers Acquirer) (gtids string, 
 func (r ServerRenames) sql() string {
 	var parts []string
 	for _, p := range r.Pairs {
-		parts = append(parts, quoteName(p.Database)+"."+quoteName(p.From)+" TO "+quoteName(p.Database)+"."+quoteName(p.To))
+		parts = append(parts, sqlval.QuoteName(p.Database)+"."+sqlval.QuoteName(p.From)+" TO "+sqlval.QuoteName(p.Database)+"."+sqlval.QuoteName(p.To))
 	}
 	return "RENAME TABLE " + strings.Join(parts, ", ")
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/shardrule"
 )
 
@@ -20,7 +21,7 @@ func RaiseSequences(ctx context.Context, servers JobServers, l *Layout, home fun
 		}
 		var most int64
 		for _, target := range t.Targets {
-			rows, err := servers.Select(ctx, target.Shard.Cluster, "SELECT MAX("+quoteName(column)+") FROM "+quoteName(target.Shard.Database)+"."+quoteName(target.New))
+			rows, err := servers.Select(ctx, target.Shard.Cluster, "SELECT MAX("+sqlval.QuoteName(column)+") FROM "+sqlval.QuoteName(target.Shard.Database)+"."+sqlval.QuoteName(target.New))
 			if err != nil {
 				return err
 			}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 )
 
 const (
@@ -465,7 +466,7 @@ func (mv *moving) keyOf(values [][]byte) string {
 // isKey is the condition for one key.
 func (mv *moving) isKey(key string) string {
 	if len(mv.key) == 1 {
-		return quoteName(mv.columns[mv.key[0]].name) + " = " + key
+		return sqlval.QuoteName(mv.columns[mv.key[0]].name) + " = " + key
 	}
 	var b strings.Builder
 	b.WriteByte('(')
@@ -473,7 +474,7 @@ func (mv *moving) isKey(key string) string {
 		if n > 0 {
 			b.WriteString(" AND ")
 		}
-		b.WriteString(quoteName(mv.columns[mv.key[n]].name) + " = " + v)
+		b.WriteString(sqlval.QuoteName(mv.columns[mv.key[n]].name) + " = " + v)
 	}
 	b.WriteByte(')')
 	return b.String()
@@ -482,7 +483,7 @@ func (mv *moving) isKey(key string) string {
 // areKeys is the condition for any of several keys.
 func (mv *moving) areKeys(keys []string) string {
 	if len(mv.key) == 1 {
-		return quoteName(mv.columns[mv.key[0]].name) + " IN (" + strings.Join(keys, ", ") + ")"
+		return sqlval.QuoteName(mv.columns[mv.key[0]].name) + " IN (" + strings.Join(keys, ", ") + ")"
 	}
 	parts := make([]string, len(keys))
 	for i, k := range keys {

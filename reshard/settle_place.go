@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/shardrule"
 )
 
@@ -28,7 +29,7 @@ func newPlacer(to *shardrule.Placement) (*placer, error) {
 			if c.Type == shardrule.TypeOther {
 				return nil, fmt.Errorf("its new sharding column %s is not as the rule needs it", c.Name)
 			}
-			p.exprs = append(p.exprs, c.KeyExpr(quoteName(c.Name)))
+			p.exprs = append(p.exprs, c.KeyExpr(sqlval.QuoteName(c.Name)))
 		}
 	case shardrule.Whole, shardrule.Global:
 		for i := range to.Shards {
@@ -86,7 +87,7 @@ func inPlace(a shardrule.Algorithm, c shardrule.Column, place int) (string, bool
 	if !ok {
 		return "", false
 	}
-	expr := twin.ShardExpr(quoteName(c.Name), c)
+	expr := twin.ShardExpr(sqlval.QuoteName(c.Name), c)
 	return fmt.Sprintf("%s <=> %d", expr, place), expr != ""
 }
 

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/servaldb/serval/backend"
+	"github.com/servaldb/serval/internal/sqlval"
 )
 
 // batch are keys and what their rows are; nil is no row.
@@ -145,7 +146,7 @@ func (mv *moving) appendInserts(out []string, t *target, rows []*row) []string {
 	}
 	names := make([]string, len(mv.columns))
 	for i := range mv.columns {
-		names[i] = quoteName(mv.columns[i].name)
+		names[i] = sqlval.QuoteName(mv.columns[i].name)
 	}
 	head := verb + t.name + " (" + strings.Join(names, ", ") + ") VALUES "
 	var sql strings.Builder
@@ -254,7 +255,7 @@ func (mv *moving) sameUnique(r *row, key []int) string {
 		if string(r.values[i]) == "NULL" {
 			return ""
 		}
-		parts[n] = quoteName(mv.columns[i].name) + " = " + string(r.values[i])
+		parts[n] = sqlval.QuoteName(mv.columns[i].name) + " = " + string(r.values[i])
 	}
 	return "(" + strings.Join(parts, " AND ") + ")"
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/internal/wire"
 	"github.com/servaldb/serval/topology"
 )
@@ -217,7 +218,7 @@ func (m *Mover) open(ctx context.Context, t *Table) (*moving, error) {
 		if err != nil {
 			return nil, err
 		}
-		src := &source{mv: mv, shard: shard, name: quoteName(shard.Database) + "." + quoteName(shard.Table), stored: columns}
+		src := &source{mv: mv, shard: shard, name: sqlval.QuoteName(shard.Database) + "." + sqlval.QuoteName(shard.Table), stored: columns}
 		src.mu.part = Part{Schema: t.Schema, Table: t.Name, Source: shard}
 		mv.sources = append(mv.sources, src)
 	}
@@ -240,7 +241,7 @@ func (m *Mover) open(ctx context.Context, t *Table) (*moving, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s.%s on cluster %s: %w", tgt.Shard.Database, tgt.New, tgt.Shard.Cluster, err)
 		}
-		mv.targets = append(mv.targets, &target{Target: tgt, name: quoteName(tgt.Shard.Database) + "." + quoteName(tgt.New)})
+		mv.targets = append(mv.targets, &target{Target: tgt, name: sqlval.QuoteName(tgt.Shard.Database) + "." + sqlval.QuoteName(tgt.New)})
 	}
 	for _, src := range mv.sources[1:] {
 		if err := sameColumns(mv.columns, src.stored); err != nil {

@@ -74,7 +74,7 @@ func (c *column) classify() error {
 // readExpr is what is selected to have the value whole. Of a FLOAT the text has
 // not all digits, and adding 0 would lose the sign of a negative zero.
 func (c *column) readExpr() string {
-	name := quoteName(c.name)
+	name := sqlval.QuoteName(c.name)
 	switch c.dataType {
 	case "float":
 		return name + " * 1e0"
@@ -167,7 +167,7 @@ func (c *column) followable() error {
 // checksumExpr is text that is the same for the same value, and for no other, on
 // every server; NULL for NULL. Long values are a checksum of their own.
 func (c *column) checksumExpr() string {
-	name := quoteName(c.name)
+	name := sqlval.QuoteName(c.name)
 	switch c.dataType {
 	case "float", "double":
 		return name + " * 1e0"

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/servaldb/serval/backend"
+	"github.com/servaldb/serval/internal/sqlval"
 )
 
 // VerifyOptions say how much is compared.
@@ -119,7 +120,7 @@ func (mv *moving) rowSum() string {
 		expr := mv.columns[i].checksumExpr()
 		parts[i] = expr
 		if mv.columns[i].nullable {
-			parts[i] = "IFNULL(" + expr + ", 'NULL'), ISNULL(" + quoteName(mv.columns[i].name) + ")"
+			parts[i] = "IFNULL(" + expr + ", 'NULL'), ISNULL(" + sqlval.QuoteName(mv.columns[i].name) + ")"
 		}
 	}
 	return "CAST(CONV(LEFT(" + sha2("CONCAT_WS(',', "+strings.Join(parts, ", ")+")") + ", 16), 16, 10) AS UNSIGNED)"

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
 	"github.com/servaldb/serval/shardrule"
@@ -112,7 +113,7 @@ func (p *planning) scratch(node *plan.CreateFrom, cut *parser.CreateSelect, body
 	for i, t := range body.Tables {
 		names[i].Schema, names[i].Table = p.names(t)
 	}
-	into := quoteName(plan.ScratchDatabase(d.schema(node.Scratch.View.Schema))) + "." + quoteName(plan.ScratchTarget)
+	into := sqlval.QuoteName(plan.ScratchDatabase(d.schema(node.Scratch.View.Schema))) + "." + sqlval.QuoteName(plan.ScratchTarget)
 	if err := d.sources(names, 0); err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
 	"github.com/servaldb/serval/shardrule"
@@ -92,7 +93,7 @@ func createDatabases(p *shardrule.Placement) []plan.Node {
 	}
 	return append(steps, &plan.Route{
 		Choice: plan.Choice{Kind: plan.ChooseClusters, Clusters: without},
-		SQL:    text("CREATE DATABASE IF NOT EXISTS " + quoteName(p.Schema)),
+		SQL:    text("CREATE DATABASE IF NOT EXISTS " + sqlval.QuoteName(p.Schema)),
 	})
 }
 
@@ -393,7 +394,7 @@ func databases(p *planning) (*plan.Plan, error) {
 		for _, head := range heads {
 			seq.Steps = append(seq.Steps, &plan.Route{
 				Choice: plan.Choice{Kind: plan.ChooseClusters, Clusters: places.clusters},
-				SQL:    text(head + quoteName(places.database) + options),
+				SQL:    text(head + sqlval.QuoteName(places.database) + options),
 			})
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/ast"
 
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
 	"github.com/servaldb/serval/shardrule"
@@ -33,7 +34,7 @@ func (p *planning) dropSeveral(n *ast.DropTableStmt) (*plan.Plan, error) {
 			unknown = append(unknown, schema+"."+table)
 		}
 		if t == nil || t.Placement == nil || t.Placement.Kind == shardrule.Whole {
-			at, real := p.cat.HomeOf(schema), quoteName(schema)+"."+quoteName(table)
+			at, real := p.cat.HomeOf(schema), sqlval.QuoteName(schema)+"."+sqlval.QuoteName(table)
 			if t != nil && t.Placement != nil {
 				at = t.Placement.Shards[0].Cluster
 			}

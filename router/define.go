@@ -7,6 +7,7 @@ import (
 
 	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
 	"github.com/servaldb/serval/shardrule"
@@ -168,11 +169,11 @@ func (d *definition) build(h *parser.ViewHead, body *parser.Statement) error {
 		return err
 	}
 	sql := "CREATE " + clause("ALGORITHM = ", h.Algorithm) + clause("SQL SECURITY ", h.Security) + "VIEW " +
-		quoteName(plan.ScratchDatabase(scratch)) + "." + quoteName(d.node.View.Table)
+		sqlval.QuoteName(plan.ScratchDatabase(scratch)) + "." + sqlval.QuoteName(d.node.View.Table)
 	if len(h.Columns) > 0 {
 		var list []string
 		for _, c := range h.Columns {
-			list = append(list, quoteName(c))
+			list = append(list, sqlval.QuoteName(c))
 		}
 		sql += " (" + strings.Join(list, ", ") + ")"
 	}
@@ -290,6 +291,6 @@ func (d *definition) view(v *catalog.View, depth int) error {
 		return invalidView(v)
 	}
 	schema, name := d.standsFor(parser.TableName{Schema: v.Schema, Table: v.Name})
-	d.node.Views = append(d.node.Views, "CREATE VIEW "+quoteName(schema)+"."+quoteName(name)+" AS "+def.Text)
+	d.node.Views = append(d.node.Views, "CREATE VIEW "+sqlval.QuoteName(schema)+"."+sqlval.QuoteName(name)+" AS "+def.Text)
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/router/plan"
 )
 
@@ -24,7 +25,7 @@ func (p *planning) indexesOf(r *ref, f *plan.Fragment) []string {
 			if !hasColumn(f.Columns, c.Name) || i == 0 && !strings.Contains(named, strings.ToLower(c.Name)) && !strings.Contains(named, "natural") {
 				break
 			}
-			sql += pick(i > 0, ", ", "") + quoteName(c.Name)
+			sql += pick(i > 0, ", ", "") + sqlval.QuoteName(c.Name)
 			if c.Prefix > 0 {
 				sql += "(" + strconv.Itoa(c.Prefix) + ")"
 			}
@@ -35,7 +36,7 @@ func (p *planning) indexesOf(r *ref, f *plan.Fragment) []string {
 	}
 	primary := ""
 	for i, k := range f.PrimaryKey {
-		primary += pick(i > 0, ", ", "") + quoteName(k)
+		primary += pick(i > 0, ", ", "") + sqlval.QuoteName(k)
 	}
 	return widest(append(out, primary), len(out))
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/ast"
 
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
 )
@@ -142,7 +143,7 @@ func (f *finishing) table(t parser.TableSpan) []edit {
 	frag.Written = f.st.Slice(t.Span)
 	frag.Named = ""
 	if t.Alias == "" {
-		frag.Named = " AS " + quoteName(t.Name.Table)
+		frag.Named = " AS " + sqlval.QuoteName(t.Name.Table)
 		name = append(name, text(frag.Named)...)
 	}
 	f.n.Fragments = append(f.n.Fragments, frag)
@@ -155,7 +156,7 @@ func (f *finishing) table(t parser.TableSpan) []edit {
 
 // copyName is what definition k of a CTE is called, 0 the one of that name.
 func copyName(cte, k int) string {
-	return quoteName(plan.ScratchCTE + strconv.Itoa(cte+1) + "_" + strconv.Itoa(k+1))
+	return sqlval.QuoteName(plan.ScratchCTE + strconv.Itoa(cte+1) + "_" + strconv.Itoa(k+1))
 }
 
 // reference has a reference to a CTE read a definition of its own.
@@ -177,7 +178,7 @@ func (f *finishing) reference(r parser.CTERef) []edit {
 		return nil
 	}
 	if r.Alias == "" {
-		name += " AS " + quoteName(r.Name.Table)
+		name += " AS " + sqlval.QuoteName(r.Name.Table)
 	}
 	f.n.Texts = append(f.n.Texts, plan.Replaced{With: name, Written: f.st.Slice(r.Span)})
 	return []edit{{r.Span, text(name)}}

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/router/plan"
 )
 
@@ -11,7 +12,7 @@ import (
 // that brings its value there without loss; not ok for types of which that is
 // not sure.
 func (p *planning) carried(c *catalog.Column, alias string) (def, expr string, carry plan.Carry, ok bool) {
-	name := quoteName(alias) + "." + quoteName(c.Name)
+	name := sqlval.QuoteName(alias) + "." + sqlval.QuoteName(c.Name)
 	expr = "CAST(" + name + " AS BINARY)"
 	collated := false
 	def = c.SQLType
@@ -64,7 +65,7 @@ func (p *planning) carried(c *catalog.Column, alias string) (def, expr string, c
 		def += " INVISIBLE"
 	}
 	if c.JSON {
-		def += " CHECK (json_valid(" + quoteName(c.Name) + "))"
+		def += " CHECK (json_valid(" + sqlval.QuoteName(c.Name) + "))"
 	}
 	return def, expr, carry, true
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
 	"github.com/servaldb/serval/shardrule"
@@ -140,7 +141,7 @@ func (p *planning) toldEdits(cluster string) ([]edit, error) {
 		}
 		sql := v.derived(cluster, info, p.neededColumns(info.entry))
 		if t.Alias == "" {
-			sql += " AS " + quoteName(t.Name.Table)
+			sql += " AS " + sqlval.QuoteName(t.Name.Table)
 			derived[i] = true
 		}
 		edits = append(edits, edit{t.Span, text(sql)})
@@ -255,7 +256,7 @@ func (v *logical) fragment(info *infoTable, columns []*catalog.Column, where pla
 	f := &plan.Fragment{Table: plan.TableName{Schema: "information_schema", Table: info.name}}
 	from := make(map[string]string, len(clusters))
 	for _, c := range clusters {
-		from[c] = "(" + v.query(c, info, columns, sums) + ") AS " + quoteName(alias)
+		from[c] = "(" + v.query(c, info, columns, sums) + ") AS " + sqlval.QuoteName(alias)
 	}
 	list, ok := v.planning.carriedOf(f, columns, sums, alias)
 	if !ok {
@@ -297,7 +298,7 @@ func (p *planning) carriedOf(f *plan.Fragment, columns []*catalog.Column, sums b
 			return "", false
 		}
 		if carry == plan.CarryEnum { // of a view it is text
-			expr, carry = "CAST("+quoteName(alias)+"."+quoteName(c.Name)+" AS BINARY)", plan.CarryText
+			expr, carry = "CAST("+sqlval.QuoteName(alias)+"."+sqlval.QuoteName(c.Name)+" AS BINARY)", plan.CarryText
 		}
 		f.Columns = append(f.Columns, plan.FragmentColumn{Name: c.Name, Definition: def, Carry: carry})
 		list += pick(list == "", "", ", ") + expr

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/topology"
 )
 
@@ -158,14 +159,14 @@ func (t *infoTable) total(from string, columns []*catalog.Column) string {
 	}
 	var list []string
 	for _, c := range columns {
-		expr := "l." + quoteName(c.Name)
+		expr := "l." + sqlval.QuoteName(c.Name)
 		if s := sums[t.name][c.Name]; s != "" {
-			s = strings.ReplaceAll(strings.ReplaceAll(s, "#", same), "?", quoteName(c.Name))
+			s = strings.ReplaceAll(strings.ReplaceAll(s, "#", same), "?", sqlval.QuoteName(c.Name))
 			if expr = s; !c.Nullable {
-				expr = "IFNULL(" + s + ", l." + quoteName(c.Name) + ")"
+				expr = "IFNULL(" + s + ", l." + sqlval.QuoteName(c.Name) + ")"
 			}
 		}
-		list = append(list, expr+" AS "+quoteName(c.Name))
+		list = append(list, expr+" AS "+sqlval.QuoteName(c.Name))
 	}
 	return "(SELECT " + strings.Join(list, ", ") + ", l." + speaksColumn + " FROM " + from + " AS l) AS s WHERE s." + speaksColumn
 }
@@ -178,7 +179,7 @@ func (t *infoTable) total(from string, columns []*catalog.Column) string {
 func (t *infoTable) view(from string, columns []*catalog.Column) string {
 	var list []string
 	for _, c := range columns {
-		list = append(list, t.known(c)+" AS "+quoteName(c.Name))
+		list = append(list, t.known(c)+" AS "+sqlval.QuoteName(c.Name))
 	}
 	sql := "(SELECT " + strings.Join(list, ", ") + " FROM " + from
 	if t.flavor == topology.FlavorMariaDB {
@@ -194,7 +195,7 @@ func (t *infoTable) known(c *catalog.Column) string {
 	case t.flavor != topology.FlavorMariaDB && c.SQLType == "varbinary(0)":
 		return "NULL"
 	case t.flavor != topology.FlavorMariaDB || c.Nullable || c.Collation == "" || strings.HasPrefix(c.SQLType, "varchar(2048)"): // IFNULL would be a TEXT
-		return quoteName(c.Name)
+		return sqlval.QuoteName(c.Name)
 	}
-	return "IFNULL(" + quoteName(c.Name) + ", '')"
+	return "IFNULL(" + sqlval.QuoteName(c.Name) + ", '')"
 }

@@ -275,7 +275,7 @@ func (in *inserting) added(first bool) plan.Template {
 		}
 		first = false
 		if in.n.Setlist {
-			out = append(out, plan.Chunk{Text: quoteName(column) + " = "})
+			out = append(out, plan.Chunk{Text: sqlval.QuoteName(column) + " = "})
 		}
 		out = append(out, c)
 	}
@@ -394,11 +394,11 @@ func (in *inserting) statement() error {
 func (in *inserting) columnEdits() []edit {
 	var names []string
 	if in.addNumber {
-		names = append(names, quoteName(in.ins.AutoIncrement))
+		names = append(names, sqlval.QuoteName(in.ins.AutoIncrement))
 	}
 	for _, k := range in.keys {
 		if k.add {
-			names = append(names, quoteName(k.name))
+			names = append(names, sqlval.QuoteName(k.name))
 		}
 	}
 	list := strings.Join(names, ", ")
@@ -428,10 +428,10 @@ func (in *inserting) aliasEdits(added []string) []edit {
 	}
 	var names []string
 	for _, c := range list {
-		names = append(names, quoteName(c))
+		names = append(names, sqlval.QuoteName(c))
 	}
 	for i := range added {
-		names = append(names, quoteName("serval:"+strconv.Itoa(i)))
+		names = append(names, sqlval.QuoteName("serval:"+strconv.Itoa(i)))
 	}
-	return []edit{{a.Span, text("AS " + quoteName(a.Name) + "(" + strings.Join(names, ", ") + ")")}}
+	return []edit{{a.Span, text("AS " + sqlval.QuoteName(a.Name) + "(" + strings.Join(names, ", ") + ")")}}
 }

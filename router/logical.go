@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/shardrule"
 	"github.com/servaldb/serval/topology"
 )
@@ -217,7 +218,7 @@ func (v *logical) query(cluster string, info *infoTable, columns []*catalog.Colu
 	}
 	var list []string
 	for _, c := range columns {
-		list = append(list, t.column(info, c.Name, tellers)+" AS "+quoteName(c.Name))
+		list = append(list, t.column(info, c.Name, tellers)+" AS "+sqlval.QuoteName(c.Name))
 	}
 	if sums {
 		speaks := "1"
@@ -226,7 +227,7 @@ func (v *logical) query(cluster string, info *infoTable, columns []*catalog.Colu
 		}
 		list = append(list, speaks+" AS "+speaksColumn)
 	}
-	sql := "SELECT " + strings.Join(list, ", ") + " FROM information_schema." + quoteName(info.name)
+	sql := "SELECT " + strings.Join(list, ", ") + " FROM information_schema." + sqlval.QuoteName(info.name)
 	if info.schema == "" {
 		return sql
 	}
@@ -260,13 +261,13 @@ func (v *logical) views(cluster string, info *infoTable, columns []*catalog.Colu
 func (t *told) column(info *infoTable, name string, tellers []teller) string {
 	switch {
 	case name == info.table:
-		return nameExpr(info, quoteName(name), tellers, false)
+		return nameExpr(info, sqlval.QuoteName(name), tellers, false)
 	case name == "CONSTRAINT_NAME":
-		return nameExpr(info, quoteName(name), tellers, true)
+		return nameExpr(info, sqlval.QuoteName(name), tellers, true)
 	case info.table != "" && (strings.HasSuffix(name, "_SCHEMA") || name == "SCHEMA_NAME"), info.name == "CHECK_CONSTRAINTS" && name == info.schema:
 		return schemaExpr(name, tellers)
 	}
-	return quoteName(name)
+	return sqlval.QuoteName(name)
 }
 
 // nameExpr gives shards with a name of their own their table's; with prefix,
@@ -304,7 +305,7 @@ func schemaExpr(column string, tellers []teller) string {
 		}
 	}
 	if b.Len() == 0 {
-		return quoteName(column)
+		return sqlval.QuoteName(column)
 	}
-	return "CASE " + quoteName(column) + b.String() + " ELSE " + quoteName(column) + " END"
+	return "CASE " + sqlval.QuoteName(column) + b.String() + " ELSE " + sqlval.QuoteName(column) + " END"
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/opcode"
 
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/router/plan"
 )
 
@@ -60,7 +61,7 @@ type sortTerm struct {
 // sql is the term as SQL that can stand in a select list.
 func (s *scatter) sql(t sortTerm) (plan.Template, error) {
 	if t.ref != nil {
-		return text(quoteName(t.ref.alias) + "." + quoteName(t.column)), nil
+		return text(sqlval.QuoteName(t.ref.alias) + "." + sqlval.QuoteName(t.column)), nil
 	}
 	if sql, ok := exprSQL(s.st, t.expr); ok {
 		return sql, nil

@@ -6,6 +6,7 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/opcode"
 
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
 )
@@ -129,7 +130,7 @@ func (w *pusher) comparand(e ast.ExprNode) (plan.Template, bool) {
 	switch e := strip(e).(type) {
 	case *ast.ColumnNameExpr:
 		r, ok := w.columnOf(e)
-		return text(quoteName(w.names[r]) + "." + quoteName(e.Name.Name.O)), ok
+		return text(sqlval.QuoteName(w.names[r]) + "." + sqlval.QuoteName(e.Name.Name.O)), ok
 	case *ast.FuncCallExpr:
 		return w.function(e)
 	case *ast.AggregateFuncExpr:

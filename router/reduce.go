@@ -6,6 +6,7 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/opcode"
 
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/router/plan"
 	"github.com/servaldb/serval/shardrule"
 	"github.com/servaldb/serval/topology"
@@ -185,8 +186,8 @@ func (w *pusher) partner(r, s *ref, seen map[*ref]bool, depth int) (plan.Templat
 	for _, e := range w.sc.edges {
 		if e.in && e.from == s && e.to == r {
 			byKey = true
-			joined = append(joined, text(quoteName(w.names[r])+"."+quoteName(r.placement().Column.Name)+" = "+
-				quoteName(alias)+"."+quoteName(s.placement().Column.Name)))
+			joined = append(joined, text(sqlval.QuoteName(w.names[r])+"."+sqlval.QuoteName(r.placement().Column.Name)+" = "+
+				sqlval.QuoteName(alias)+"."+sqlval.QuoteName(s.placement().Column.Name)))
 		}
 	}
 	delete(w.names, s)
@@ -204,7 +205,7 @@ func (w *pusher) partner(r, s *ref, seen map[*ref]bool, depth int) (plan.Templat
 		// Beside an OR servers would look for partners row by row. What does not
 		// depend on the row they compute once: all keys that have a partner.
 		key := func(of *ref, alias string) plan.Template {
-			return text(quoteName(alias) + "." + quoteName(of.placement().Column.Name))
+			return text(sqlval.QuoteName(alias) + "." + sqlval.QuoteName(of.placement().Column.Name))
 		}
 		return join(key(r, w.names[r]), text(" IN (SELECT "), key(s, alias), text(" FROM "), table, text(" WHERE "), own, all(asked), text(")")), true
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/opcode"
 
 	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
 )
@@ -78,7 +79,7 @@ func (s *sharing) spread(all []meeting, settled map[int]int) {
 		m := all[best]
 		from, to := s.of(m.from), s.of(m.to)
 		s.n.Fragments[to].Reduce = &plan.Reduce{From: from, Column: column, Name: m.toC.Name, Kind: m.kind, Charset: m.charset,
-			SQL: quoteName(s.refs[nameOf(m.to)][0].alias) + "." + quoteName(m.toC.Name), Key: m.to.isKey(m.toC.Name)}
+			SQL: sqlval.QuoteName(s.refs[nameOf(m.to)][0].alias) + "." + sqlval.QuoteName(m.toC.Name), Key: m.to.isKey(m.toC.Name)}
 		if !s.forEach(all, m) {
 			s.askWithin(s.n.Fragments[to], m)
 		}
@@ -106,7 +107,7 @@ func (s *sharing) askWithin(f *plan.Fragment, m meeting) {
 	for i := range f.Route.SQL {
 		c := &f.Route.SQL[i]
 		if c.Kind == plan.ChunkReduce && c.Index > 0 && sieve.places[c.Index-1].ref == m.to {
-			c.Text = quoteName(sieve.places[c.Index-1].alias) + "." + quoteName(m.toC.Name)
+			c.Text = sqlval.QuoteName(sieve.places[c.Index-1].alias) + "." + sqlval.QuoteName(m.toC.Name)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
 	"github.com/servaldb/serval/shardrule"
@@ -34,7 +35,7 @@ func show(p *planning) (*plan.Plan, error) {
 	case ast.ShowOpenTables:
 		from := ""
 		if db := p.fold(n.DBName); db != "" {
-			from = " FROM " + quoteName(db)
+			from = " FROM " + sqlval.QuoteName(db)
 		}
 		return p.showWithout(n, "SHOW OPEN TABLES"+from, "Database", "Table", true)
 	case ast.ShowProcedureStatus:
@@ -214,7 +215,7 @@ func (p *planning) showTables(n *ast.ShowStmt) (*plan.Plan, error) {
 		hide, show = append(hide, hidden...), shown
 	}
 	column := "Tables_in_" + db
-	inner := "SELECT TABLE_NAME AS " + quoteName(column) + ", TABLE_TYPE AS `Table_type` FROM information_schema.TABLES WHERE TABLE_SCHEMA = " +
+	inner := "SELECT TABLE_NAME AS " + sqlval.QuoteName(column) + ", TABLE_TYPE AS `Table_type` FROM information_schema.TABLES WHERE TABLE_SCHEMA = " +
 		quoteText(db)
 	if len(hide) > 0 {
 		inner += " AND TABLE_NAME NOT IN (" + quoteList(hide) + ")"
@@ -225,9 +226,9 @@ func (p *planning) showTables(n *ast.ShowStmt) (*plan.Plan, error) {
 	for _, v := range views {
 		inner += " UNION SELECT " + quoteText(v.Name) + ", 'VIEW'"
 	}
-	columns := quoteName(column)
+	columns := sqlval.QuoteName(column)
 	if label := p.likeLabel(n); label != "" {
-		columns += " AS " + quoteName(column+" ("+label+")")
+		columns += " AS " + sqlval.QuoteName(column+" ("+label+")")
 	}
 	if n.Full {
 		columns += ", `Table_type`"
@@ -236,7 +237,7 @@ func (p *planning) showTables(n *ast.ShowStmt) (*plan.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := append(append(text("SELECT "+columns+" FROM ("+inner+") AS t"), where...), text(" ORDER BY CAST("+quoteName(column)+" AS BINARY)")...)
+	t := append(append(text("SELECT "+columns+" FROM ("+inner+") AS t"), where...), text(" ORDER BY CAST("+sqlval.QuoteName(column)+" AS BINARY)")...)
 	return p.homeQuery(compact(t), p.cat.HomeOf(db)), nil
 }
 
@@ -265,7 +266,7 @@ func (p *planning) showFilter(n *ast.ShowStmt, column string) (plan.Template, er
 		if !ok {
 			return nil, sqlerr.Refuse("this SHOW", "its pattern cannot be repeated", "use information_schema")
 		}
-		return append(text(" WHERE "+quoteName(column)+" LIKE "), sql...), nil
+		return append(text(" WHERE "+sqlval.QuoteName(column)+" LIKE "), sql...), nil
 	case n.Where != nil:
 		sql, ok := exprSQL(p.st, n.Where)
 		if !ok {
@@ -326,7 +327,7 @@ func (p *planning) showDatabases(n *ast.ShowStmt) (*plan.Plan, error) {
 	}
 	column := "`Database`"
 	if label := p.likeLabel(n); label != "" {
-		column += " AS " + quoteName("Database ("+label+")")
+		column += " AS " + sqlval.QuoteName("Database ("+label+")")
 	}
 	t := append(append(text("SELECT "+column+" FROM ("+inner+") AS t"), where...), text(" ORDER BY CAST(`Database` AS BINARY)")...)
 	return p.homeQuery(compact(t), p.cat.Home), nil

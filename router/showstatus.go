@@ -7,6 +7,7 @@ import (
 
 	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
 	"github.com/servaldb/serval/topology"
@@ -43,8 +44,8 @@ func (p *planning) showStatus(n *ast.ShowStmt) (*plan.Plan, error) {
 		for i := range info.entry.Columns {
 			if e := &info.entry.Columns[i]; e.Name == c[1] {
 				columns = append(columns, e)
-				inner += pick(inner == "", "", ", ") + quoteName(c[1]) + " AS " + quoteName(c[0])
-				outer += pick(outer == "", "", ", ") + quoteName(c[0])
+				inner += pick(inner == "", "", ", ") + sqlval.QuoteName(c[1]) + " AS " + sqlval.QuoteName(c[0])
+				outer += pick(outer == "", "", ", ") + sqlval.QuoteName(c[0])
 			}
 		}
 	}
@@ -97,9 +98,9 @@ func (p *planning) showWithout(n *ast.ShowStmt, head, database, name string, tab
 	if err != nil {
 		return nil, err
 	}
-	about := &infoTable{schema: quoteName(database)}
+	about := &infoTable{schema: sqlval.QuoteName(database)}
 	if tables {
-		about.table = quoteName(name)
+		about.table = sqlval.QuoteName(name)
 	}
 	cluster := p.cat.HomeOf(p.fold(n.DBName))
 	hidden := p.logicalView().plain(cluster, about)

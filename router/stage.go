@@ -10,6 +10,7 @@ import (
 
 	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
 )
@@ -348,7 +349,7 @@ func (s *staging) target(t *ref, kind plan.StagedKind) (plan.StagedWrite, plan.T
 func columnList(alias string, columns []string) string {
 	var list []string
 	for _, c := range columns {
-		list = append(list, quoteName(alias)+"."+quoteName(c))
+		list = append(list, sqlval.QuoteName(alias)+"."+sqlval.QuoteName(c))
 	}
 	return strings.Join(list, ", ")
 }
@@ -500,7 +501,7 @@ func assigned(t *ref, w *plan.StagedWrite, values map[string]plan.Template) plan
 		}
 		v, ok := values[c.Name]
 		if !ok {
-			v = text(quoteName(t.alias) + "." + quoteName(c.Name))
+			v = text(sqlval.QuoteName(t.alias) + "." + sqlval.QuoteName(c.Name))
 		}
 		more = append(append(more, text(", ")...), labelled(v, i)...)
 	}
@@ -513,7 +514,7 @@ func labelled(value plan.Template, i int) plan.Template {
 	if len(value.String()) < 100 {
 		return value
 	}
-	return append(value, text(" AS "+quoteName("serval:"+strconv.Itoa(i)))...)
+	return append(value, text(" AS "+sqlval.QuoteName("serval:"+strconv.Itoa(i)))...)
 }
 
 // stays is, for the mark of a move, 1 where the row has all the new

@@ -6,6 +6,7 @@ import (
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
 
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/router/plan"
 )
 
@@ -32,16 +33,16 @@ func (s *staging) tellRow(t *ref, w *plan.StagedWrite) (list plan.Template) {
 	present := ""
 	for i := range t.entry.Columns {
 		c := &t.entry.Columns[i]
-		name := quoteName(c.Name)
+		name := sqlval.QuoteName(c.Name)
 		expr := comparable(c.DataType)
 		if expr == "" {
 			return nil
 		}
 		if !c.Nullable {
-			present = quoteName(t.alias) + "." + name
+			present = sqlval.QuoteName(t.alias) + "." + name
 		}
 		own = append(own, strings.ReplaceAll(expr, "?", name))
-		read = append(read, strings.ReplaceAll(expr, "?", quoteName(t.alias)+"."+name))
+		read = append(read, strings.ReplaceAll(expr, "?", sqlval.QuoteName(t.alias)+"."+name))
 	}
 	w.Row = checksum(own)
 	sum := checksum(read)
@@ -53,7 +54,7 @@ func (s *staging) tellRow(t *ref, w *plan.StagedWrite) (list plan.Template) {
 		sum = "IF(" + present + " IS NULL, NULL, " + sum + ")"
 	}
 	for _, k := range w.Keys {
-		list = append(list, text(quoteName(t.alias)+"."+quoteName(k)+", ")...)
+		list = append(list, text(sqlval.QuoteName(t.alias)+"."+sqlval.QuoteName(k)+", ")...)
 	}
 	return append(list, labelled(text(sum), len(t.entry.Columns)+1)...)
 }
@@ -108,7 +109,7 @@ func (s *staging) ownText(n *ast.UpdateStmt, targets []*ref) (*plan.Staged, erro
 		if v.found || t.places(name) || containsFold(w.Keys, name) {
 			return nil, nil
 		}
-		w.Set = append(append(separated(w.Set, i), text(quoteName(name)+" = ")...), s.piece(s.spans.Values[i])...)
+		w.Set = append(append(separated(w.Set, i), text(sqlval.QuoteName(name)+" = ")...), s.piece(s.spans.Values[i])...)
 	}
 	if assignsKept(s.uniques(t), n.List) {
 		return nil, nil

@@ -5,6 +5,7 @@ import (
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
 
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/router/plan"
 )
 
@@ -38,7 +39,7 @@ func (s *staging) updatesMet(n *ast.InsertStmt, t *ref, w *plan.StagedWrite) boo
 		if s.st.RowAlias() == nil {
 			m.Values++
 		}
-		read := quoteName(c.Name)
+		read := sqlval.QuoteName(c.Name)
 		if c.DataType == "float" {
 			read += allDigits
 		}

@@ -4,13 +4,14 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/router/plan"
 )
 
 // sameStored is an expression: value, stored in the column of t, is what is
 // there now. It is byte for byte, or as the column's type converts it.
 func sameStored(t *ref, column string, value plan.Template) plan.Template {
-	name := quoteName(t.alias) + "." + quoteName(column)
+	name := sqlval.QuoteName(t.alias) + "." + sqlval.QuoteName(column)
 	around := func(before, after string) plan.Template {
 		return append(append(text(before+"(("), value...), text(")"+after+")")...)
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/ast"
 
 	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/router/plan"
 )
 
@@ -52,7 +53,7 @@ func (s *staging) query(n ast.ResultSetNode, to *ref, columns []plan.StagedColum
 		if f.WildCard == nil {
 			if c := b.isFloat(f.Expr); c != nil {
 				alias := orName(f.AsName.O, c.Name.O)
-				edits = append(edits, edit{items[i].Span, text(quoteName(b.resolve(c).alias) + "." + quoteName(c.Name.O) + allDigits + " AS " + quoteName(alias))})
+				edits = append(edits, edit{items[i].Span, text(sqlval.QuoteName(b.resolve(c).alias) + "." + sqlval.QuoteName(c.Name.O) + allDigits + " AS " + sqlval.QuoteName(alias))})
 			} else if len(columns) == len(items) {
 				e, err := s.selected(b, to, columns[i].Name, f.Expr, items[i].Expr)
 				if err != nil {
@@ -79,9 +80,9 @@ func starList(columns []viewColumn) (list string, has bool) {
 		if i > 0 {
 			list += ", "
 		}
-		list += quoteName(c.ref.alias) + "." + quoteName(c.column)
+		list += sqlval.QuoteName(c.ref.alias) + "." + sqlval.QuoteName(c.column)
 		if col := c.ref.column(c.column); col != nil && col.DataType == "float" {
-			list, has = list+allDigits+" AS "+quoteName(c.column), true
+			list, has = list+allDigits+" AS "+sqlval.QuoteName(c.column), true
 		}
 	}
 	return list, has
@@ -102,13 +103,13 @@ func noRow(t *ref) string {
 	case "time":
 		value = "'00:00:00'"
 	}
-	return quoteName(c.Name) + " = " + value + " AND LENGTH(" + quoteName(c.Name) + ") < 0"
+	return sqlval.QuoteName(c.Name) + " = " + value + " AND LENGTH(" + sqlval.QuoteName(c.Name) + ") < 0"
 }
 
 // kept is a column that goes with its row; same tells whether the row keeps all
 // its values.
 func kept(t *ref, c *catalog.Column, same plan.Template) plan.Template {
-	name := quoteName(t.alias) + "." + quoteName(c.Name)
+	name := sqlval.QuoteName(t.alias) + "." + sqlval.QuoteName(c.Name)
 	switch {
 	case c.OnUpdate:
 		out := append(text("IF("), same...)
@@ -128,7 +129,7 @@ func tells(t *ref, assigned map[string]plan.Template) plan.Template {
 		if _, set := assigned[lower(c.Name)]; set || c.DataType != "timestamp" || c.Generated {
 			continue
 		}
-		name := quoteName(t.alias) + "." + quoteName(c.Name)
+		name := sqlval.QuoteName(t.alias) + "." + sqlval.QuoteName(c.Name)
 		cond := "UNIX_TIMESTAMP(" + name + ") <=> UNIX_TIMESTAMP(CAST(" + name + " AS DATETIME(6)))"
 		if c.OnUpdate {
 			cond += " AND UNIX_TIMESTAMP() = UNIX_TIMESTAMP(CURRENT_TIMESTAMP())"

@@ -9,6 +9,7 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/format"
 
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
 )
@@ -91,7 +92,7 @@ func (p *planning) tableEdits(within parser.Span) ([]edit, []plan.TableRef, erro
 		switch {
 		case t.Alias != "" || !t.Aliasable:
 		case t.AliasAt != t.End:
-			edits = append(edits, insertAt(t.AliasAt, text(" AS "+quoteName(t.Name.Table))))
+			edits = append(edits, insertAt(t.AliasAt, text(" AS "+sqlval.QuoteName(t.Name.Table))))
 		default:
 			ref.Alias = t.Name.Table
 		}
@@ -148,7 +149,7 @@ func (p *planning) labelEdits(sp *parser.Spans) []edit {
 				continue
 			}
 			if n := len(edits); n == 0 || edits[n-1].span.Start != item.End {
-				edits = append(edits, insertAt(item.End, text(" AS "+quoteName(label))))
+				edits = append(edits, insertAt(item.End, text(" AS "+sqlval.QuoteName(label))))
 			}
 		}
 	}
@@ -177,8 +178,6 @@ func (p *planning) route(c plan.Choice, edits []edit) (*plan.Route, error) {
 		SQL: splice(p.st, p.within, append(tables, edits...)),
 	}, nil
 }
-
-func quoteName(s string) string { return "`" + strings.ReplaceAll(s, "`", "``") + "`" }
 
 func quoteText(s string) string {
 	return "'" + strings.ReplaceAll(strings.ReplaceAll(s, `\`, `\\`), "'", "''") + "'"

@@ -9,6 +9,7 @@ import (
 
 	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
 	"github.com/servaldb/serval/topology"
@@ -111,7 +112,7 @@ func (s *staging) keep(t *ref, w *plan.StagedWrite) (list plan.Template) {
 	}
 	w.Kept = k
 	for _, c := range k.Old {
-		list = append(list, text(", "+quoteName(t.alias)+"."+quoteName(c))...)
+		list = append(list, text(", "+sqlval.QuoteName(t.alias)+"."+sqlval.QuoteName(c))...)
 	}
 	return list
 }
@@ -338,7 +339,7 @@ func (p *planning) lookedUpBy(root *ref, u *catalog.Unique) plan.Cond {
 	var sql plan.Template
 	for i, name := range u.Columns {
 		word := pick(i == 0, "", " AND ")
-		sql = append(append(sql, text(word+quoteName(name)+" = ")...), values[name]...)
+		sql = append(append(sql, text(word+sqlval.QuoteName(name)+" = ")...), values[name]...)
 	}
 	return looked(root, u, cond, sql, keys)
 }
@@ -349,7 +350,7 @@ func looked(root *ref, u *catalog.Unique, cond plan.Cond, where plan.Template, k
 	lookup := u.Lookup.Placement
 	var names []string
 	for _, name := range root.placement().Keys() {
-		names = append(names, quoteName(name))
+		names = append(names, sqlval.QuoteName(name))
 	}
 	sql := append(text("SELECT "+strings.Join(names, ", ")+" FROM "), plan.Chunk{Kind: plan.ChunkTable})
 	sql = append(append(sql, text(" WHERE ")...), where...)
@@ -386,7 +387,7 @@ func (p *planning) listedCond(root *ref) plan.Cond {
 				return nil
 			}
 			keys[j] = plan.LookedKey{Column: root.column(u.Columns[0]).Column, Value: values[j]}
-			sql = append(append(sql, text(pick(j == 0, quoteName(u.Columns[0])+" IN (", ", "))...), item...)
+			sql = append(append(sql, text(pick(j == 0, sqlval.QuoteName(u.Columns[0])+" IN (", ", "))...), item...)
 		}
 		c := looked(root, u, plan.In{Column: u.Columns[0], Values: values}, append(sql, text(")")...), keys)
 		c.Rows = len(values)

@@ -8,6 +8,7 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/types"
 
 	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/router/plan"
 	"github.com/servaldb/serval/shardrule"
 	"github.com/servaldb/serval/topology"
@@ -127,8 +128,8 @@ func lookupBody(n *ast.CreateTableStmt, t, lookup *catalog.Table) (string, error
 		if kind := strings.ToLower(types.TypeStr(c.Tp.GetType())); !ok || !catalog.KeepsValues(kind) {
 			return "", refuseDDL("the definition of", t, "values of its column "+name+" are not kept in a lookup table", "remove unique: for it from the rule")
 		}
-		lines = append(lines, quoteName(name)+" "+def)
-		keys = append(keys, quoteName(name))
+		lines = append(lines, sqlval.QuoteName(name)+" "+def)
+		keys = append(keys, sqlval.QuoteName(name))
 	}
 	for i := range index {
 		lines[i] += " NOT NULL"

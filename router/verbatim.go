@@ -2,6 +2,7 @@ package router
 
 import (
 	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
 	"github.com/servaldb/serval/shardrule"
@@ -135,7 +136,7 @@ func (v *verbatim) again(i int, r parser.Reference) edit {
 	frag.Route, frag.From, frag.Verbatim, frag.Written = nil, i, false, v.st.Slice(r.Span)
 	with := plan.Template{{Kind: plan.ChunkScratch, Index: len(v.n.Fragments)}}
 	if !r.Aliased {
-		frag.Named = " AS " + quoteName(r.Name.Table)
+		frag.Named = " AS " + sqlval.QuoteName(r.Name.Table)
 		with = append(with, text(frag.Named)...)
 	}
 	v.n.Fragments = append(v.n.Fragments, &frag)

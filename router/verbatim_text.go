@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
 )
@@ -130,7 +131,7 @@ func (v *verbatim) cte(i int, r parser.Reference) []edit {
 	}
 	name := copyName(i, k)
 	if !r.Aliased {
-		name += " AS " + quoteName(r.Name.Table)
+		name += " AS " + sqlval.QuoteName(r.Name.Table)
 	}
 	v.n.Texts = append(v.n.Texts, plan.Replaced{With: name, Written: v.st.Slice(r.Span)})
 	if !r.Keyword.Empty() {

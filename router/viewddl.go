@@ -8,6 +8,7 @@ import (
 
 	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
 	"github.com/servaldb/serval/topology"
@@ -114,7 +115,7 @@ func (p *planning) dropViews(n *ast.DropTableStmt) (*plan.Plan, error) {
 		} else {
 			return nil, sqlerr.Refuse("DROP VIEW of views on different clusters", "each is dropped on its own", "drop them one after the other")
 		}
-		others = append(others, quoteName(schema)+"."+quoteName(table))
+		others = append(others, sqlval.QuoteName(schema)+"."+sqlval.QuoteName(table))
 		pl.Effects.Schema = append(pl.Effects.Schema, plan.TableName{Schema: schema, Table: table})
 	}
 	var steps []plan.Node
@@ -233,7 +234,7 @@ func (p *planning) showView(n *ast.ShowStmt) (*plan.Plan, error) {
 func rowSQL(row map[string]catalog.Field, columns []string) string {
 	var list []string
 	for _, c := range columns {
-		list = append(list, fieldSQL(row, c)+" AS "+quoteName(c))
+		list = append(list, fieldSQL(row, c)+" AS "+sqlval.QuoteName(c))
 	}
 	return "SELECT " + strings.Join(list, ", ")
 }
@@ -252,11 +253,11 @@ func fieldSQL(row map[string]catalog.Field, column string) string {
 // createView is the statement that makes the view.
 func createView(v *catalog.View, db string) string {
 	s := "CREATE ALGORITHM=" + orName(v.Algorithm, "UNDEFINED") + " DEFINER=" + v.Definer + " SQL SECURITY " + orName(v.Security, "DEFINER") +
-		" VIEW " + pick(v.Schema == db, "", quoteName(v.Schema)+".") + quoteName(v.Name)
+		" VIEW " + pick(v.Schema == db, "", sqlval.QuoteName(v.Schema)+".") + sqlval.QuoteName(v.Name)
 	if len(v.Listed) > 0 {
 		var list []string
 		for _, c := range v.Listed {
-			list = append(list, quoteName(c))
+			list = append(list, sqlval.QuoteName(c))
 		}
 		s += " (" + strings.Join(list, ",") + ")"
 	}

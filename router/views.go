@@ -8,6 +8,7 @@ import (
 
 	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/topology"
 )
@@ -158,7 +159,7 @@ func (n viewNames) expand(st *parser.Statement, first *catalog.View) (*parser.St
 			with = "(" + withoutOrder(v.Definition) + ")"
 		}
 		if t.Alias == "" {
-			with += " AS " + quoteName(t.Name.Table)
+			with += " AS " + sqlval.QuoteName(t.Name.Table)
 			unaliased[i] = true
 		}
 		edits = append(edits, parser.Edit{Span: t.Span, With: with})
@@ -242,7 +243,7 @@ func labelEdits(st *parser.Statement, sp *parser.Spans, expanded map[int]bool) (
 				return nil, sqlerr.Refuse("a column without an alias", "a view over sharded tables is in it, and its name would change", "give it an alias").
 					WithCause(ErrLabel)
 			}
-			edits = append(edits, parser.Edit{Span: parser.Span{Start: item.End, End: item.End}, With: " AS " + quoteName(label)})
+			edits = append(edits, parser.Edit{Span: parser.Span{Start: item.End, End: item.End}, With: " AS " + sqlval.QuoteName(label)})
 		}
 	}
 	return edits, nil
@@ -325,16 +326,16 @@ func replaceTables(st *parser.Statement, to func(parser.TableName) (schema, tabl
 	var edits []parser.Edit
 	for _, t := range sp.Tables {
 		schema, table := to(t.Name)
-		with := quoteName(schema) + "." + quoteName(table)
+		with := sqlval.QuoteName(schema) + "." + sqlval.QuoteName(table)
 		edits = append(edits, parser.Edit{Span: t.Span, With: with})
 		if t.Alias == "" && t.Aliasable && table != t.Name.Table {
-			edits = append(edits, parser.Edit{Span: parser.Span{Start: t.AliasAt, End: t.AliasAt}, With: " AS " + quoteName(t.Name.Table)})
+			edits = append(edits, parser.Edit{Span: parser.Span{Start: t.AliasAt, End: t.AliasAt}, With: " AS " + sqlval.QuoteName(t.Name.Table)})
 		}
 	}
 	for _, q := range sp.Qualifiers {
 		if t := sp.Tables[q.Table]; t.Alias == "" && !q.Schema.Empty() {
 			schema, table := to(t.Name)
-			with := quoteName(schema) + "."
+			with := sqlval.QuoteName(schema) + "."
 			if table != t.Name.Table {
 				with = ""
 			}

@@ -8,6 +8,7 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/opcode"
 
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
 )
@@ -31,7 +32,7 @@ func NewViewText(name, server string, schemas, columns []string) (*ViewText, err
 	}
 	shown := outsideStrings(server, func(code string) string {
 		for i, schema := range schemas {
-			code = strings.ReplaceAll(code, quoteName(plan.ScratchDatabase(i))+".", quoteName(schema)+".")
+			code = strings.ReplaceAll(code, sqlval.QuoteName(plan.ScratchDatabase(i))+".", sqlval.QuoteName(schema)+".")
 		}
 		return code
 	})
@@ -69,7 +70,7 @@ func unqualified(shown string) string {
 	}
 	return outsideStrings(shown, func(code string) string {
 		for _, s := range schemas {
-			column := regexp.MustCompile(regexp.QuoteMeta(quoteName(s)+".") + "(`(?:[^`]|``)+`\\.`)")
+			column := regexp.MustCompile(regexp.QuoteMeta(sqlval.QuoteName(s)+".") + "(`(?:[^`]|``)+`\\.`)")
 			code = column.ReplaceAllString(code, "$1")
 		}
 		return code
@@ -112,7 +113,7 @@ func named(st *parser.Statement, columns []string) (*parser.Statement, error) {
 	}
 	var edits []parser.Edit
 	for i, item := range sp.Blocks[sp.Arms[0]].Items {
-		edits = append(edits, parser.Edit{Span: parser.Span{Start: item.Expr.End, End: item.End}, With: " AS " + quoteName(columns[i])})
+		edits = append(edits, parser.Edit{Span: parser.Span{Start: item.Expr.End, End: item.End}, With: " AS " + sqlval.QuoteName(columns[i])})
 	}
 	tail := tailOf(sp)
 	if !tail.OrderBy.Empty() && tail.Limit.Empty() {
@@ -133,7 +134,7 @@ func shownIn(shown, db string) string {
 			return shown
 		}
 	}
-	return outsideStrings(shown, func(code string) string { return strings.ReplaceAll(code, quoteName(db)+".", "") })
+	return outsideStrings(shown, func(code string) string { return strings.ReplaceAll(code, sqlval.QuoteName(db)+".", "") })
 }
 
 // freeText: it has text that is not just compared with a column, whose own

@@ -3,6 +3,8 @@ package shardrule
 import (
 	"regexp"
 	"strings"
+
+	"github.com/servaldb/serval/internal/sqlval"
 )
 
 // Servers take the name of a CHECK or FOREIGN KEY only once in a database
@@ -79,11 +81,11 @@ func renameDefinition(sql string, constraint, table func(string) string) string 
 			keys[m[2]] = true
 			m[3] = renameQuoted(referred, m[3], table)
 		}
-		return m[1] + quotedName(constraint(bareName(m[2]))) + m[3]
+		return m[1] + sqlval.QuoteName(constraint(bareName(m[2]))) + m[3]
 	})
 	return keyLine.ReplaceAllStringFunc(sql, func(line string) string {
 		if m := keyLine.FindStringSubmatch(line); keys[m[2]] {
-			return m[1] + quotedName(constraint(bareName(m[2])))
+			return m[1] + sqlval.QuoteName(constraint(bareName(m[2])))
 		}
 		return line
 	})
@@ -95,9 +97,9 @@ func ShardClause(clause, logical, physical string) string {
 	return clauseName.ReplaceAllStringFunc(clause, func(s string) string {
 		m := clauseName.FindStringSubmatch(s)
 		if m[1] == "REFERENCES " {
-			return m[1] + quotedName(bareName(m[2])+suffixOf(logical, physical))
+			return m[1] + sqlval.QuoteName(bareName(m[2])+suffixOf(logical, physical))
 		}
-		return m[1] + quotedName(ShardConstraint(bareName(m[2]), logical, physical))
+		return m[1] + sqlval.QuoteName(ShardConstraint(bareName(m[2]), logical, physical))
 	})
 }
 
@@ -117,9 +119,8 @@ var messageName = regexp.MustCompile("'[^'`]+'|`[^'`]+`")
 func renameQuoted(re *regexp.Regexp, text string, rename func(string) string) string {
 	return re.ReplaceAllStringFunc(text, func(s string) string {
 		m := re.FindStringSubmatch(s)
-		return m[1] + quotedName(rename(bareName(m[2])))
+		return m[1] + sqlval.QuoteName(rename(bareName(m[2])))
 	})
 }
 
-func bareName(name string) string   { return strings.ReplaceAll(name[1:len(name)-1], "``", "`") }
-func quotedName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
+func bareName(name string) string { return strings.ReplaceAll(name[1:len(name)-1], "``", "`") }

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/rebalance"
 	"github.com/servaldb/serval/shardrule"
 	"github.com/servaldb/serval/topology"
@@ -38,7 +38,7 @@ func measureShard(ctx context.Context, servers fleetServers, g *slotGroup, t *ca
 	if !ok {
 		return fmt.Errorf("servers cannot compute its rule")
 	}
-	sql := "SELECT " + expr + " AS slot, COUNT(*) FROM " + sqlName(s.Database) + "." + sqlName(s.Table)
+	sql := "SELECT " + expr + " AS slot, COUNT(*) FROM " + sqlval.QuoteName(s.Database) + "." + sqlval.QuoteName(s.Table)
 	if o.sample < 1 {
 		sql += fmt.Sprintf(" WHERE RAND() < %g", o.sample)
 	}
@@ -74,11 +74,9 @@ func slotExprOf(p *shardrule.Placement) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	expr := a.ShardExpr(sqlName(p.Column.Name), p.Column)
+	expr := a.ShardExpr(sqlval.QuoteName(p.Column.Name), p.Column)
 	return expr, expr != ""
 }
-
-func sqlName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
 
 func sqlText(text string) string {
 	return fmt.Sprintf("CONVERT(X'%X' USING utf8mb4)", text)

@@ -26,6 +26,7 @@ import (
 
 	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/internal/wire"
 	"github.com/servaldb/serval/router/plan"
 	"github.com/servaldb/serval/topology"
@@ -145,7 +146,7 @@ func (l *Load) Begin(ctx context.Context, c *backend.Conn) error {
 		}
 	}
 	if l.Bound.Own && len(l.tables.made) == 0 && !l.Replica {
-		l.queue(statement{rows: -1}, []byte("CREATE DATABASE IF NOT EXISTS "+quoteName(l.Bound.Database)))
+		l.queue(statement{rows: -1}, []byte("CREATE DATABASE IF NOT EXISTS "+sqlval.QuoteName(l.Bound.Database)))
 	}
 	for i, f := range l.Plan.Fragments {
 		name := l.quoted(i)
@@ -295,11 +296,7 @@ func (l *Load) tooMuch(f *plan.Fragment, sql []byte) error {
 // quoted is the name of the table of fragment i.
 func (l *Load) quoted(i int) string {
 	at := l.Plan.Place(l.Bound.Database, i)
-	return quoteName(at.Schema) + "." + quoteName(at.Table)
-}
-
-func quoteName(name string) string {
-	return "`" + string(bytes.ReplaceAll([]byte(name), []byte("`"), []byte("``"))) + "`"
+	return sqlval.QuoteName(at.Schema) + "." + sqlval.QuoteName(at.Table)
 }
 
 // definition is what follows a fragment's table's name in its CREATE.
@@ -309,7 +306,7 @@ func definition(f *plan.Fragment) string {
 		if j > 0 {
 			b = append(b, ", "...)
 		}
-		b = append(append(append(b, quoteName(c.Name)...), ' '), c.Definition...)
+		b = append(append(append(b, sqlval.QuoteName(c.Name)...), ' '), c.Definition...)
 	}
 	if len(f.PrimaryKey) > 0 {
 		b = append(b, ", PRIMARY KEY ("...)
@@ -317,7 +314,7 @@ func definition(f *plan.Fragment) string {
 			if j > 0 {
 				b = append(b, ", "...)
 			}
-			b = append(b, quoteName(k)...)
+			b = append(b, sqlval.QuoteName(k)...)
 		}
 		b = append(b, ')')
 	}

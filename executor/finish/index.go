@@ -1,6 +1,9 @@
 package finish
 
-import "github.com/servaldb/serval/router/plan"
+import (
+	"github.com/servaldb/serval/internal/sqlval"
+	"github.com/servaldb/serval/router/plan"
+)
 
 // Copy fills the table of fragment i from the one it is to have the rows of,
 // whose rows were passed on before.
@@ -20,7 +23,7 @@ func columnNames(f *plan.Fragment) string {
 		if j > 0 {
 			names += ", "
 		}
-		names += quoteName(c.Name)
+		names += sqlval.QuoteName(c.Name)
 	}
 	return names
 }

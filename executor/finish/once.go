@@ -1,6 +1,9 @@
 package finish
 
-import "github.com/servaldb/serval/router/plan"
+import (
+	"github.com/servaldb/serval/internal/sqlval"
+	"github.com/servaldb/serval/router/plan"
+)
 
 // bigComputed is how many rows of CTEs are too many for a session to keep their
 // space.
@@ -8,7 +11,7 @@ const bigComputed = 100_000
 
 // Name is the quoted name of a plan.Once's table.
 func (l *Load) Name(number int) string {
-	return quoteName(l.Bound.Database) + "." + quoteName(plan.ScratchName(number))
+	return sqlval.QuoteName(l.Bound.Database) + "." + sqlval.QuoteName(plan.ScratchName(number))
 }
 
 // Table begins the statement that makes and fills such a table; Clean drops it.

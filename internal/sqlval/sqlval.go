@@ -3,7 +3,10 @@
 // meet. It does no conversion to column types; shardrule does.
 package sqlval
 
-import "strconv"
+import (
+	"strconv"
+	"strings"
+)
 
 // Kind is the kind of a Value.
 type Kind uint8
@@ -87,3 +90,6 @@ func appendQuoted(dst, text []byte, noBackslash bool) []byte {
 	}
 	return append(dst, '\'')
 }
+
+// QuoteName is an identifier in backquotes, as a statement has it.
+func QuoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }

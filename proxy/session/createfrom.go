@@ -8,6 +8,7 @@ import (
 	"github.com/servaldb/serval/executor"
 	"github.com/servaldb/serval/executor/txn"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/internal/wire"
 	"github.com/servaldb/serval/router/plan"
 )
@@ -30,7 +31,7 @@ func (s *Session) createFrom(ctx context.Context, n *plan.CreateFrom, bound *pla
 	if !asciiOrUTF8(s.settings.charset, query+strings.Join(def.columns, "")) {
 		return out, sqlerr.Refuse("CREATE TABLE … SELECT over several servers", "it has text of the character set "+s.settings.charset, "SET NAMES utf8mb4")
 	}
-	target := quoteName(n.Scratch.View.Schema) + "." + quoteName(n.Scratch.View.Table)
+	target := sqlval.QuoteName(n.Scratch.View.Schema) + "." + sqlval.QuoteName(n.Scratch.View.Table)
 	word := ""
 	if n.Temporary {
 		word = "TEMPORARY "
@@ -114,7 +115,7 @@ func (w *definer) tableFromScratch(ctx context.Context, create, columns string) 
 	if err := w.copies(ctx); err != nil {
 		return nil, err
 	}
-	database := quoteName(plan.ScratchDatabase(0))
+	database := sqlval.QuoteName(plan.ScratchDatabase(0))
 	rows, err := w.rows(ctx, "SELECT DEFAULT_CHARACTER_SET_NAME, DEFAULT_COLLATION_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = "+quoteText(w.d.View.Schema))
 	if err == nil && len(rows) == 1 {
 		err = w.exec(ctx, "ALTER DATABASE "+database+" CHARACTER SET "+string(rows[0][0])+" COLLATE "+string(rows[0][1]))
@@ -131,7 +132,7 @@ func (w *definer) tableFromScratch(ctx context.Context, create, columns string) 
 		return nil, err
 	}
 	w.conn.Want(&backend.State{})
-	target := database + "." + quoteName(plan.ScratchTarget)
+	target := database + "." + sqlval.QuoteName(plan.ScratchTarget)
 	if rows, err = w.rows(ctx, "SHOW CREATE TABLE "+target); err != nil {
 		return nil, err
 	}
@@ -191,11 +192,11 @@ func (s *Session) insertFrom(ctx context.Context, n *plan.CreateFrom, def *fromD
 	}
 	names := make([]string, len(def.columns))
 	for i, c := range def.columns {
-		names[i] = quoteName(c)
+		names[i] = sqlval.QuoteName(c)
 	}
 	s.mayStage = true
 	defer func() { s.mayStage = false }()
-	bound, out, err := s.inner(ctx, []byte(verb+"INTO "+quoteName(n.Scratch.View.Schema)+"."+quoteName(n.Scratch.View.Table)+" ("+strings.Join(names, ", ")+") "+query), s.out)
+	bound, out, err := s.inner(ctx, []byte(verb+"INTO "+sqlval.QuoteName(n.Scratch.View.Schema)+"."+sqlval.QuoteName(n.Scratch.View.Table)+" ("+strings.Join(names, ", ")+") "+query), s.out)
 	if err == nil && bound.MaxNumber != 0 {
 		s.observe(ctx, bound)
 	}

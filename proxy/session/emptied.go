@@ -12,6 +12,7 @@ import (
 	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/executor"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/router/plan"
 	"github.com/servaldb/serval/topology"
 )
@@ -74,7 +75,7 @@ func (e *emptying) places(some []int) map[string][]string {
 	out := map[string][]string{}
 	for _, i := range some {
 		for _, shard := range e.n.Of[i].Shards {
-			out[shard.Cluster] = append(out[shard.Cluster], quoteName(shard.Database)+"."+quoteName(shard.Table))
+			out[shard.Cluster] = append(out[shard.Cluster], sqlval.QuoteName(shard.Database)+"."+sqlval.QuoteName(shard.Table))
 		}
 	}
 	return out
@@ -168,7 +169,7 @@ func (e *emptying) failed(err error) error {
 	told := *sqlerr.From(err)
 	for _, p := range e.n.Of {
 		for _, shard := range p.Shards {
-			told.Message = strings.ReplaceAll(told.Message, quoteName(shard.Database)+"."+quoteName(shard.Table), quoteName(p.Schema)+"."+quoteName(p.Table))
+			told.Message = strings.ReplaceAll(told.Message, sqlval.QuoteName(shard.Database)+"."+sqlval.QuoteName(shard.Table), sqlval.QuoteName(p.Schema)+"."+sqlval.QuoteName(p.Table))
 		}
 	}
 	if e.mu.begun {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/router/plan"
 )
 
@@ -69,12 +70,12 @@ func (s *Session) followers(ctx context.Context, name plan.TableName) []*catalog
 
 // take takes the rows of one table; nil for none.
 func (w *stagedWrites) take(ctx context.Context, child *catalog.Table, old []map[string]string) (*stagedWrites, error) {
-	s, key := w.session, quoteName(child.Placement.Column.Name)
+	s, key := w.session, sqlval.QuoteName(child.Placement.Column.Name)
 	values := make([]string, len(old))
 	for i := range old {
 		values[i] = old[i][strings.ToLower(child.Placement.Follows().To)]
 	}
-	_, bound, err := s.bindInner(ctx, []byte("UPDATE "+quoteName(child.Placement.Schema)+"."+quoteName(child.Name)+" SET "+key+" = "+key+" WHERE "+key+" IN ("+strings.Join(values, ", ")+")"))
+	_, bound, err := s.bindInner(ctx, []byte("UPDATE "+sqlval.QuoteName(child.Placement.Schema)+"."+sqlval.QuoteName(child.Name)+" SET "+key+" = "+key+" WHERE "+key+" IN ("+strings.Join(values, ", ")+")"))
 	if err != nil {
 		return nil, err
 	}

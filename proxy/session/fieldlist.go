@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/internal/wire"
 )
 
@@ -13,7 +14,7 @@ func (s *Session) fieldList(ctx context.Context, body []byte) {
 	ctx = s.begin(ctx, "Field List", body)
 	defer s.end()
 	table, _, _ := bytes.Cut(body, []byte{0})
-	p, err := s.prepare(ctx, []byte("SELECT * FROM "+quoteName(string(table))))
+	p, err := s.prepare(ctx, []byte("SELECT * FROM "+sqlval.QuoteName(string(table))))
 	if err != nil {
 		s.fail(because(ctx, err))
 		return

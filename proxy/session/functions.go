@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/internal/wire"
 )
 
@@ -314,7 +315,7 @@ func splice(text string, tokens []token, values []sessionValue) string {
 			}
 			b.WriteString(text[at:last])
 			at = last
-			fmt.Fprintf(&b, " AS %s", quoteName(text[it.tokens[0].Start:last]))
+			fmt.Fprintf(&b, " AS %s", sqlval.QuoteName(text[it.tokens[0].Start:last]))
 		}
 	}
 	b.WriteString(text[at:])

@@ -11,6 +11,7 @@ import (
 	"github.com/servaldb/serval/ddl"
 	"github.com/servaldb/serval/executor"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/router/plan"
 	"github.com/servaldb/serval/shardrule"
 )
@@ -253,7 +254,7 @@ func (s *Session) createLike(ctx context.Context, n *plan.CreateLike) (executor.
 		return executor.Outcome{}, err
 	}
 	conns[0].Want(&backend.State{})
-	_, rows, err := conns[0].Select(ctx, "SHOW CREATE TABLE "+quoteName(n.From.Database)+"."+quoteName(n.From.Table))
+	_, rows, err := conns[0].Select(ctx, "SHOW CREATE TABLE "+sqlval.QuoteName(n.From.Database)+"."+sqlval.QuoteName(n.From.Table))
 	conns[0].Release(err)
 	if missing(err) {
 		return executor.Outcome{}, sqlerr.New(sqlerr.NoSuchTable, "Table '%s.%s' doesn't exist", n.Source.Schema, n.Source.Table)
@@ -273,7 +274,7 @@ func (s *Session) createLike(ctx context.Context, n *plan.CreateLike) (executor.
 	if n.IfNotExists {
 		sql += "IF NOT EXISTS "
 	}
-	sql += quoteName(n.Table.Schema) + "." + quoteName(n.Table.Table) + " " + likeCounter.ReplaceAllString(foreignKey.ReplaceAllString(namedChecks(body[1]), ""), "")
+	sql += sqlval.QuoteName(n.Table.Schema) + "." + sqlval.QuoteName(n.Table.Table) + " " + likeCounter.ReplaceAllString(foreignKey.ReplaceAllString(namedChecks(body[1]), ""), "")
 	return s.createAs(ctx, sql)
 }
 

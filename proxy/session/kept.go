@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/internal/wire"
 	"github.com/servaldb/serval/router/plan"
 )
@@ -95,9 +96,9 @@ func unique(u *plan.KeptUnique, values []string) bool {
 // lookupName is a lookup table's quoted name.
 func (w *stagedWrites) lookupName(u *plan.KeptUnique) string {
 	if w.now.Table.Schema == "" {
-		return quoteName(u.Lookup)
+		return sqlval.QuoteName(u.Lookup)
 	}
-	return quoteName(w.now.Table.Schema) + "." + quoteName(u.Lookup)
+	return sqlval.QuoteName(w.now.Table.Schema) + "." + sqlval.QuoteName(u.Lookup)
 }
 
 // silently runs a statement on what is kept: its counts and warnings are not the
@@ -149,9 +150,9 @@ func (w *stagedWrites) forget(ctx context.Context, old []map[string]string) erro
 func equals(columns, values []string) string {
 	parts := make([]string, len(columns))
 	for i, c := range columns {
-		parts[i] = quoteName(c) + " = " + values[i]
+		parts[i] = sqlval.QuoteName(c) + " = " + values[i]
 		if isNull(values[i]) {
-			parts[i] = quoteName(c) + " <=> " + values[i]
+			parts[i] = sqlval.QuoteName(c) + " <=> " + values[i]
 		}
 	}
 	return strings.Join(parts, " AND ")
@@ -184,7 +185,7 @@ func (w *stagedWrites) remember(ctx context.Context, rows [][]string, olds []map
 func (w *stagedWrites) rememberSome(ctx context.Context, u *plan.KeptUnique, tuples []string, ignore bool) (all bool, err error) {
 	names := make([]string, len(u.Columns))
 	for j, c := range u.Columns {
-		names[j] = quoteName(c)
+		names[j] = sqlval.QuoteName(c)
 	}
 	verb := "INSERT "
 	if ignore {
@@ -279,7 +280,7 @@ func (w *stagedWrites) changeKept(ctx context.Context, rows [][]string) error {
 func (w *stagedWrites) assign(ctx context.Context, row, values []string) error {
 	assigned := make([]string, len(values))
 	for i, c := range w.now.Columns {
-		assigned[i] = quoteName(c.Name) + " = " + values[i]
+		assigned[i] = sqlval.QuoteName(c.Name) + " = " + values[i]
 	}
 	return w.byKeys(ctx, "UPDATE "+w.ignore()+w.table()+" SET "+strings.Join(assigned, ", "), [][]string{row})
 }

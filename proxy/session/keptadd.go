@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/router/plan"
 )
 
@@ -92,7 +93,7 @@ func (w *stagedWrites) wantsNumber(sql string) bool {
 func (w *stagedWrites) columns() []string {
 	var names []string
 	for _, c := range w.now.Columns {
-		names = append(names, quoteName(c.Name))
+		names = append(names, sqlval.QuoteName(c.Name))
 	}
 	return names
 }
@@ -271,7 +272,7 @@ func first(rows [][]string) []string {
 func (w *stagedWrites) readKept(ctx context.Context, where string) ([][]string, error) {
 	names := make([]string, 0, len(w.now.Keys)+len(w.now.Kept.Old))
 	for _, c := range append(slices.Clone(w.now.Keys), w.now.Kept.Old...) {
-		names = append(names, quoteName(c))
+		names = append(names, sqlval.QuoteName(c))
 	}
 	to := &stagedRowset{left: w.rows.left, noBackslash: w.rows.noBackslash}
 	n := &plan.BoundStaged{Staged: &plan.Staged{Writes: []plan.StagedWrite{{Kind: plan.StagedRemove, Keys: names}}}}

@@ -6,6 +6,7 @@ import (
 	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/executor"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/internal/wire"
 	"github.com/servaldb/serval/router/plan"
 )
@@ -51,7 +52,7 @@ func (s *Session) loadable(ctx context.Context, n *plan.Loadable, bound *plan.Bo
 	undo, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTime)
 	defer cancel()
 	for _, cluster := range done {
-		if _, drop := s.onCluster(undo, cluster, "DROP FUNCTION "+quoteName(n.Name), false); drop != nil {
+		if _, drop := s.onCluster(undo, cluster, "DROP FUNCTION "+sqlval.QuoteName(n.Name), false); drop != nil {
 			s.log.Warn("a loadable function could not be taken back", "function", n.Name, "cluster", cluster, "err", drop)
 			what += "; it stays on cluster " + cluster
 		}

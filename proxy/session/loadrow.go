@@ -8,6 +8,7 @@ import (
 
 	"github.com/servaldb/serval/internal/infile"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 )
 
 // What LOAD DATA does with a line that INSERT does not, as seen on MySQL 9.7
@@ -39,9 +40,9 @@ type loadField struct {
 
 // describe reads the table's columns; generated ones have no name to insert.
 func (l *loader) describe(ctx context.Context) (map[string]*loadColumn, error) {
-	table := quoteName(l.table)
+	table := sqlval.QuoteName(l.table)
 	if l.schema != "" {
-		table += " FROM " + quoteName(l.schema)
+		table += " FROM " + sqlval.QuoteName(l.schema)
 	}
 	rows, err := l.s.innerRows(ctx, "SHOW COLUMNS FROM "+table)
 	if err != nil {
@@ -110,21 +111,21 @@ func (l *loader) assign(known map[string]*loadColumn) error {
 	for i, f := range l.fields {
 		if f.column != nil {
 			l.order = append(l.order, i)
-			names = append(names, quoteName(f.column.name))
+			names = append(names, sqlval.QuoteName(f.column.name))
 		}
 	}
 	for _, set := range l.sets {
 		if taken[canonical(known, set.column)] {
 			return sqlerr.Refuse("LOAD DATA LOCAL with SET "+set.column, "the column gets a field of the file, too", "read the field into a variable, @"+set.column+", and SET "+set.column+" from that")
 		}
-		names = append(names, quoteName(set.column))
+		names = append(names, sqlval.QuoteName(set.column))
 	}
-	verb, table := "INSERT IGNORE", quoteName(l.table)
+	verb, table := "INSERT IGNORE", sqlval.QuoteName(l.table)
 	if l.replace {
 		verb = "REPLACE"
 	}
 	if l.schema != "" {
-		table = quoteName(l.schema) + "." + table
+		table = sqlval.QuoteName(l.schema) + "." + table
 	}
 	l.head = []byte(verb + " INTO " + table + " (" + strings.Join(names, ", ") + ") VALUES ")
 	l.warn.columns = map[string]int{}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/internal/wire"
 	"github.com/servaldb/serval/topology"
 )
@@ -86,14 +87,14 @@ func (s *Session) lockPart(part []token, byCluster map[string][]string) error {
 			"use a transaction (mysqldump --single-transaction --skip-lock-tables)")
 	}
 	for _, shard := range places {
-		physical := quoteName(shard.Database) + "." + quoteName(shard.Table)
+		physical := sqlval.QuoteName(shard.Database) + "." + sqlval.QuoteName(shard.Table)
 		list := byCluster[shard.Cluster]
 		if alias == "" {
 			list = append(list, physical+" "+mode)
 		}
 		// A table's own name is an alias already, and naming it twice is an error.
 		if as := orWord(alias, table); as != shard.Table {
-			list = append(list, physical+" AS "+quoteName(as)+" "+mode)
+			list = append(list, physical+" AS "+sqlval.QuoteName(as)+" "+mode)
 		}
 		byCluster[shard.Cluster] = list
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/executor/txn"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
 	"github.com/servaldb/serval/topology"
@@ -122,9 +123,9 @@ func (s *Session) findAt(ctx context.Context, need *plan.ErrNeedPlaces, at int, 
 			}
 			in.WriteString(v)
 		}
-		shard, key := f.Lookup.Shards[at], quoteName(f.To)
-		sql := "SELECT CASE " + key + when.String() + " END, " + f.Parent.Column.KeyExpr(quoteName(f.Parent.Column.Name)) +
-			" FROM " + quoteName(shard.Database) + "." + quoteName(shard.Table) + " WHERE " + key + " IN (" + in.String() + ")"
+		shard, key := f.Lookup.Shards[at], sqlval.QuoteName(f.To)
+		sql := "SELECT CASE " + key + when.String() + " END, " + f.Parent.Column.KeyExpr(sqlval.QuoteName(f.Parent.Column.Name)) +
+			" FROM " + sqlval.QuoteName(shard.Database) + "." + sqlval.QuoteName(shard.Table) + " WHERE " + key + " IN (" + in.String() + ")"
 		rows, err := s.askPlaces(ctx, shard.Cluster, sql, how)
 		if err != nil {
 			return err

@@ -177,9 +177,6 @@ func unquote(s string) string {
 	return b.String()
 }
 
-// quoteName writes a name as SQL, whatever is in it.
-func quoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
-
 // quoteText writes text as an SQL string that reads the same with and without
 // NO_BACKSLASH_ESCAPES: in hexadecimal where a backslash is in it.
 func quoteText(s string) string {

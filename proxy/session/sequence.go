@@ -10,6 +10,7 @@ import (
 	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/shardrule"
 	"github.com/servaldb/serval/topology"
 )
@@ -237,7 +238,7 @@ func (q *ServerSequences) largestOn(ctx context.Context, shard topology.Shard, c
 		return 0, err
 	}
 	c := conns[0]
-	_, rows, err := c.Select(ctx, "SELECT MAX("+quoteName(column)+") FROM "+quoteName(shard.Database)+"."+quoteName(shard.Table))
+	_, rows, err := c.Select(ctx, "SELECT MAX("+sqlval.QuoteName(column)+") FROM "+sqlval.QuoteName(shard.Database)+"."+sqlval.QuoteName(shard.Table))
 	c.Release(err)
 	if err != nil || len(rows) != 1 || rows[0][0] == nil {
 		return 0, err

@@ -9,6 +9,7 @@ import (
 
 	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/internal/wire"
 	"github.com/servaldb/serval/topology"
 )
@@ -297,7 +298,7 @@ func askVariables(ctx context.Context, c *backend.Conn, names []string, values m
 	}
 	list := make([]string, len(names))
 	for i, n := range names {
-		list[i] = "@@session." + quoteName(n)
+		list[i] = "@@session." + sqlval.QuoteName(n)
 	}
 	_, rows, err := c.Select(ctx, "SELECT "+strings.Join(list, ", "))
 	if err != nil || len(rows) != 1 || len(rows[0]) != len(names) {

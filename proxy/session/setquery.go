@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/parser"
 )
 
@@ -20,7 +21,7 @@ func (s *Session) needsQuery(a assignment) bool {
 
 // setByQuery has a user variable set by a SELECT that is planned as any.
 func (s *Session) setByQuery(ctx context.Context, a assignment) error {
-	text := []byte("SELECT (" + a.Value + ") INTO @" + quoteName(a.Name))
+	text := []byte("SELECT (" + a.Value + ") INTO @" + sqlval.QuoteName(a.Name))
 	var lexer parser.Lexer
 	var fp parser.Fingerprint
 	if err := lexer.Fingerprint(text, s.settings.mode, &fp); err != nil {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/topology"
 )
@@ -105,7 +106,7 @@ func (s *Session) showGrants(tokens []token) (bool, error) {
 	if u.ReadOnly {
 		what = "SELECT, SHOW VIEW"
 	}
-	to := " TO " + quoteName(u.Name) + "@`%`"
+	to := " TO " + sqlval.QuoteName(u.Name) + "@`%`"
 	var rows [][][]byte
 	if len(u.Schemas) == 0 {
 		rows = append(rows, [][]byte{[]byte("GRANT " + what + " ON *.*" + to)})
@@ -113,7 +114,7 @@ func (s *Session) showGrants(tokens []token) (bool, error) {
 		rows = append(rows, [][]byte{[]byte("GRANT USAGE ON *.*" + to)})
 	}
 	for _, schema := range u.Schemas {
-		rows = append(rows, [][]byte{[]byte("GRANT " + what + " ON " + quoteName(schema) + ".*" + to)})
+		rows = append(rows, [][]byte{[]byte("GRANT " + what + " ON " + sqlval.QuoteName(schema) + ".*" + to)})
 	}
 	s.table([]column{{name: fmt.Sprintf("Grants for %s@%%", u.Name)}}, rows)
 	return true, nil

@@ -11,6 +11,7 @@ import (
 	"github.com/servaldb/serval/executor"
 	"github.com/servaldb/serval/executor/txn"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/internal/wire"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router/plan"
@@ -357,9 +358,9 @@ func (w *stagedWrites) moved(rows [][]string) (values [][]string, changed uint64
 
 func (w *stagedWrites) table() string {
 	if w.now.Table.Schema == "" {
-		return quoteName(w.now.Table.Table)
+		return sqlval.QuoteName(w.now.Table.Table)
 	}
-	return quoteName(w.now.Table.Schema) + "." + quoteName(w.now.Table.Table)
+	return sqlval.QuoteName(w.now.Table.Schema) + "." + sqlval.QuoteName(w.now.Table.Table)
 }
 
 func (w *stagedWrites) ignore() string {
@@ -445,7 +446,7 @@ func (w *stagedWrites) insert(ctx context.Context, rows [][]string) error {
 	}
 	var names []string
 	for _, c := range w.now.Columns {
-		names = append(names, quoteName(c.Name))
+		names = append(names, sqlval.QuoteName(c.Name))
 	}
 	head := verb + "INTO " + w.table() + " (" + strings.Join(names, ", ") + ") VALUES "
 	return w.batches(rows, func(batch [][]string) error {
@@ -519,7 +520,7 @@ func (w *stagedWrites) where(rows [][]string) string {
 	}
 	names := make([]string, len(w.now.Keys))
 	for i, k := range w.now.Keys {
-		names[i] = quoteName(k)
+		names[i] = sqlval.QuoteName(k)
 	}
 	if len(names) == 1 {
 		values := make([]string, len(rows))
@@ -545,14 +546,14 @@ func (w *stagedWrites) where(rows [][]string) string {
 // change assigns the values; rows that get the same ones get them together.
 func (w *stagedWrites) change(ctx context.Context, rows [][]string) error {
 	if w.n.Set != "" {
-		return w.byKeys(ctx, "UPDATE "+w.table()+" AS "+quoteName(w.now.Alias)+" SET "+w.n.Set, rows)
+		return w.byKeys(ctx, "UPDATE "+w.table()+" AS "+sqlval.QuoteName(w.now.Alias)+" SET "+w.n.Set, rows)
 	}
 	groups := map[string][][]string{}
 	var order []string
 	for _, row := range rows {
 		values := w.withDefaults(row[len(w.now.Keys):])
 		for i, c := range w.now.Columns {
-			values[i] = quoteName(c.Name) + " = " + values[i]
+			values[i] = sqlval.QuoteName(c.Name) + " = " + values[i]
 		}
 		set := strings.Join(values, ", ")
 		if w.now.InOrder {

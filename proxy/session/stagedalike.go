@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 )
 
 // Rows that no key tells apart (plan.StagedWrite.Row): those that are alike are
@@ -104,9 +105,9 @@ func (w *stagedWrites) whereAlike(rows [][]string) string {
 	out := w.now.Row + row
 	for i, k := range w.now.Keys {
 		if in, ok := values(i); ok {
-			out += " AND " + quoteName(k) + in
+			out += " AND " + sqlval.QuoteName(k) + in
 		} else if len(rows) == 1 {
-			out += " AND " + quoteName(k) + " IS NULL"
+			out += " AND " + sqlval.QuoteName(k) + " IS NULL"
 		}
 	}
 	return out

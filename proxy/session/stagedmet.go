@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/router/plan"
 )
 
@@ -198,7 +199,7 @@ func (w *stagedWrites) newValues(ctx context.Context, row []string, where string
 	}
 	var names []string
 	for _, c := range w.now.Columns {
-		names = append(names, quoteName(c.Name))
+		names = append(names, sqlval.QuoteName(c.Name))
 	}
 	s := w.session
 	if err := s.tx.Savepoint(ctx, keptPoint); err != nil {

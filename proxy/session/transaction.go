@@ -8,6 +8,7 @@ import (
 	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/executor/txn"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/internal/wire"
 	"github.com/servaldb/serval/topology"
 )
@@ -228,7 +229,7 @@ func (s *Session) savepointDone(ctx context.Context, name []token, do func(conte
 	if len(name) != 1 || name[0].Kind != tokenWord && name[0].Kind != tokenName {
 		return true, sqlerr.New(sqlerr.Parse, "You have an error in your SQL syntax: a savepoint's name is expected")
 	}
-	if err := do(ctx, quoteName(name[0].name())); err != nil {
+	if err := do(ctx, sqlval.QuoteName(name[0].name())); err != nil {
 		if over, _, _ := s.tx.Settle(ctx, err); over {
 			s.log.Debug("transaction lost", "err", err)
 		}

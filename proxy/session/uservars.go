@@ -7,6 +7,7 @@ import (
 
 	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/internal/wire"
 )
 
@@ -27,7 +28,7 @@ func (s *Session) readUserVars(c *backend.Conn, names []string) error {
 func (s *settings) readUsers(ctx context.Context, c *backend.Conn, names []string) error {
 	var list []string
 	for _, n := range names {
-		v := "@" + quoteName(n)
+		v := "@" + sqlval.QuoteName(n)
 		list = append(list, v, "COLLATION("+v+")")
 	}
 	columns, rows, err := c.Select(ctx, "SELECT "+strings.Join(list, ", "))

@@ -15,6 +15,7 @@ import (
 	"github.com/servaldb/serval/catalog"
 	"github.com/servaldb/serval/executor"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/internal/wire"
 	"github.com/servaldb/serval/parser"
 	"github.com/servaldb/serval/router"
@@ -100,7 +101,7 @@ func (w *definer) define(ctx context.Context) error {
 }
 
 func (w *definer) name() string {
-	return quoteName(w.d.View.Schema) + "." + quoteName(w.d.View.Table)
+	return sqlval.QuoteName(w.d.View.Schema) + "." + sqlval.QuoteName(w.d.View.Table)
 }
 
 func (w *definer) rows(ctx context.Context, sql string) ([][][]byte, error) {
@@ -146,7 +147,7 @@ func (w *definer) clear(ctx context.Context) error {
 	rows, err := w.rows(ctx, `SELECT SCHEMA_NAME FROM information_schema.SCHEMATA WHERE SCHEMA_NAME LIKE 'serval\_scratch\_%'`)
 	for _, r := range rows {
 		if err == nil {
-			err = w.exec(ctx, "DROP DATABASE IF EXISTS "+quoteName(string(r[0])))
+			err = w.exec(ctx, "DROP DATABASE IF EXISTS "+sqlval.QuoteName(string(r[0])))
 		}
 	}
 	return err
@@ -155,7 +156,7 @@ func (w *definer) clear(ctx context.Context) error {
 // copies makes the scratch databases and what the definition reads in them.
 func (w *definer) copies(ctx context.Context) error {
 	for i := range w.d.Schemas {
-		if err := w.exec(ctx, "CREATE DATABASE "+quoteName(plan.ScratchDatabase(i))); err != nil {
+		if err := w.exec(ctx, "CREATE DATABASE "+sqlval.QuoteName(plan.ScratchDatabase(i))); err != nil {
 			return err
 		}
 	}
@@ -195,7 +196,7 @@ var foreignKey = regexp.MustCompile(`(?m),\n\s*CONSTRAINT [^\n]* FOREIGN KEY [^\
 
 // copyTable creates a table as it is elsewhere.
 func (w *definer) copyTable(ctx context.Context, t *plan.ScratchTable) error {
-	rows, err := w.rowsFrom(ctx, t.From.Cluster, "SHOW CREATE TABLE "+quoteName(t.From.Database)+"."+quoteName(t.From.Table))
+	rows, err := w.rowsFrom(ctx, t.From.Cluster, "SHOW CREATE TABLE "+sqlval.QuoteName(t.From.Database)+"."+sqlval.QuoteName(t.From.Table))
 	if err != nil {
 		return err
 	}
@@ -206,7 +207,7 @@ func (w *definer) copyTable(ctx context.Context, t *plan.ScratchTable) error {
 	if !ok {
 		return sqlerr.Refuse("this definition", t.Table.Table+" is no table on its server", "")
 	}
-	return w.exec(ctx, "CREATE TABLE "+quoteName(plan.ScratchDatabase(t.Schema))+"."+quoteName(t.Table.Table)+" ("+
+	return w.exec(ctx, "CREATE TABLE "+sqlval.QuoteName(plan.ScratchDatabase(t.Schema))+"."+sqlval.QuoteName(t.Table.Table)+" ("+
 		foreignKey.ReplaceAllString(definition, ""))
 }
 
@@ -236,7 +237,7 @@ func (w *definer) read(ctx context.Context) (*catalog.View, error) {
 		"COLUMNS": "SELECT * FROM information_schema.COLUMNS" + where + " ORDER BY ORDINAL_POSITION",
 		"TABLES":  "SELECT * FROM information_schema.TABLES" + where,
 		"VIEWS":   "SELECT * FROM information_schema.VIEWS" + where,
-		"SHOW":    "SHOW FULL COLUMNS FROM " + quoteName(scratch) + "." + quoteName(d.View.Table),
+		"SHOW":    "SHOW FULL COLUMNS FROM " + sqlval.QuoteName(scratch) + "." + sqlval.QuoteName(d.View.Table),
 	} {
 		columns, rows, err := w.conn.Select(ctx, sql)
 		if err != nil {
@@ -269,13 +270,13 @@ func (w *definer) read(ctx context.Context) (*catalog.View, error) {
 func (w *definer) account() string {
 	tokens := scan(w.d.Definer, w.s.settings.mode)
 	if len(tokens) == 0 || tokens[0].is("CURRENT_USER") {
-		return quoteName(w.s.c.User.Name) + "@" + quoteName("%")
+		return sqlval.QuoteName(w.s.c.User.Name) + "@" + sqlval.QuoteName("%")
 	}
 	host := "%"
 	if len(tokens) > 2 {
 		host = tokens[2].name()
 	}
-	return quoteName(tokens[0].name()) + "@" + quoteName(host)
+	return sqlval.QuoteName(tokens[0].name()) + "@" + sqlval.QuoteName(host)
 }
 
 // fields are rows by their columns' names in upper case.
