@@ -31,6 +31,16 @@ func TestCareful(t *testing.T) {
 		require.Equal(t, c.want, got.Var("optimizer_switch"), name)
 		require.Equal(t, "shop", got.DB, name)
 		require.Equal(t, state.Var("sql_mode"), got.Var("sql_mode"), name)
+		require.Empty(t, got.Var("optimizer_search_depth"), name)
 		require.Len(t, state.Vars, len(c.vars), name)
+	}
+}
+
+func TestManyTablesAreNotJoinedInEveryOrder(t *testing.T) {
+	many := plan.Finish{Fragments: make([]*plan.Fragment, manyTables)}
+	for _, flavor := range []topology.Flavor{topology.FlavorMySQL, topology.FlavorMariaDB} {
+		require.Equal(t, "0", careful(&backend.State{}, &many, flavor).Var("optimizer_search_depth"))
+		own := &backend.State{Vars: []backend.Var{{Name: "optimizer_search_depth", SQL: "62"}}}
+		require.Equal(t, "62", careful(own, &many, flavor).Var("optimizer_search_depth"), "the client has set it")
 	}
 }

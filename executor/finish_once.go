@@ -1,14 +1,18 @@
 package executor
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/internal/sqlerr"
+	"github.com/servaldb/serval/internal/sqlval"
+	"github.com/servaldb/serval/internal/wire"
 	"github.com/servaldb/serval/router/plan"
 )
 
@@ -19,6 +23,8 @@ var errNotAhead = errors.New("executor: a CTE was not computed ahead")
 // bentCodes are warnings of values that a table's column took changed: of NULL
 // (1048, 1263), out of range, cut off, not of its type.
 var bentCodes = []string{"1048", "1263", "1264", "1265", "1366", "1406"}
+
+var selectAll = []byte("SELECT * FROM ")
 
 // computeOnce puts the rows of the CTEs that are named several times into
 // tables. They are computed in the session's state, but for the strict mode,
@@ -45,6 +51,9 @@ func computeOnce(ctx context.Context, req *Request, n *plan.Finish, p *place, st
 			if err = keptWhole(ctx, c); err == nil {
 				req.Apart.Warned(c)
 			}
+		}
+		if err == nil {
+			err = sameStrength(ctx, req, p, i)
 		}
 		for k := 1; k < o.Count && err == nil; k++ {
 			_, err = c.Exec(ctx, p.load.Table(o.First+k)+" AS SELECT * FROM "+p.load.Name(o.First))
@@ -79,6 +88,45 @@ func keptWhole(ctx context.Context, c *backend.Conn) error {
 		}
 	}
 	return nil
+}
+
+// sameStrength: the collation of a literal gives way to a column's, in a CTE's
+// column too, but a table's column does not. Where the CTE has such strings its
+// table is not the same; the server tells without computing it again.
+func sameStrength(ctx context.Context, req *Request, p *place, i int) error {
+	c, task := p.conn, p.load.Bound.Once[i]
+	columns, _, err := c.Select(ctx, "SELECT * FROM "+p.load.Name(p.load.Plan.Once[i].First)+" LIMIT 0")
+	if err != nil {
+		return err
+	}
+	end := bytes.LastIndex(task.SQL, selectAll) // router's finishing.onces writes it
+	with, name := task.SQL[:end:end], task.SQL[end+len(selectAll):]
+	var weak []string
+	for _, column := range columns {
+		if column.Type >= wire.TypeTinyBlob && column.Type <= wire.TypeString {
+			weak = append(weak, "COERCIBILITY(none."+sqlval.QuoteName(string(column.Name))+") <> 2")
+		}
+	}
+	if len(weak) == 0 {
+		return nil
+	}
+	task.SQL = append(with, "SELECT 1 FROM (SELECT 1) AS one LEFT JOIN (SELECT * FROM "+string(name)+" LIMIT 0) AS none ON TRUE WHERE "+strings.Join(weak, " OR ")...)
+	if err := send(c, req, &task); err != nil {
+		return err
+	}
+	if _, err := c.Header(); err != nil {
+		return err
+	}
+	for rows := 0; ; rows++ {
+		switch _, err := c.Row(); {
+		case err != nil && !errors.Is(err, io.EOF):
+			return err
+		case err != nil && rows > 0:
+			return errNotAhead
+		case err != nil:
+			return nil
+		}
+	}
 }
 
 func notAhead(ctx context.Context, c *backend.Conn, err error) error {
