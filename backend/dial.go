@@ -28,19 +28,26 @@ const (
 )
 
 // baseline is what a connection has after its init statement and a plain
-// DEFAULT (the global value) would not bring back.
+// DEFAULT (the global value) would not bring back. MySQL's DEFAULT of the two
+// checks is OFF, whatever their global value (seen on 9.7).
 var baseline = map[string]string{
 	"character_set_client":           "utf8mb4",
 	"character_set_connection":       "utf8mb4",
 	"character_set_results":          "utf8mb4",
 	"collation_connection":           baseCollation,
+	"foreign_key_checks":             "@@GLOBAL.foreign_key_checks",
 	"net_read_timeout":               netTimeout,
 	"net_write_timeout":              netTimeout,
 	"session_track_gtids":            "OWN_GTID",
 	"session_track_schema":           "1",
 	"session_track_state_change":     "1",
 	"session_track_system_variables": "'*'",
+	"unique_checks":                  "@@GLOBAL.unique_checks",
 }
+
+// noWayBack are variables that, once set, no SET gives the fresh connection's
+// value again: they have no DEFAULT, or taking them back needs a privilege.
+var noWayBack = []string{"insert_id", "rand_seed1", "rand_seed2", "require_row_format"}
 
 // Dial opens one connection outside any pool; foundRows makes affected rows
 // the rows matched (CLIENT_FOUND_ROWS). Discard closes it. Errors are

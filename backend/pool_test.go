@@ -110,6 +110,15 @@ func TestPoolReuse(t *testing.T) {
 		require.Zero(t, p.Stats().Idle)
 		require.Equal(t, uint64(1), p.Stats().Discarded)
 	})
+	t.Run("what no SET takes back costs the connection", func(t *testing.T) {
+		p, _ := poolTo(t, Config{}, okHandler)
+		c := take(t, p, 1)[0]
+		c.Want(&State{Vars: vars("rand_seed1", "7")})
+		_, err := c.Exec(context.Background(), "SELECT RAND()")
+		require.NoError(t, err)
+		c.Release(nil)
+		require.Zero(t, p.Stats().Idle)
+	})
 	t.Run("a command that was queued and never sent costs the connection", func(t *testing.T) {
 		p, _ := poolTo(t, Config{}, okHandler)
 		c := take(t, p, 1)[0]

@@ -42,6 +42,9 @@ var zeroState = &State{}
 func (c *Conn) setHave(s *State) {
 	c.have, c.db = s, s.DB
 	c.stmtScope = c.stmtScope[:0]
+	for _, v := range s.Vars {
+		c.tainted = c.tainted || slices.Contains(noWayBack, v.Name)
+	}
 }
 
 // Adopt says that the connection is now in this state, and that this is all

@@ -36,6 +36,9 @@ func TestAppendSet(t *testing.T) {
 		"what the init statement set goes back to that": {
 			State{Vars: vars("character_set_results", "latin1", "net_write_timeout", "5")}, State{},
 			"SESSION character_set_results=utf8mb4,SESSION net_write_timeout=600,"},
+		"the checks that MySQL's DEFAULT turns off go back to the global value by name": {
+			State{Vars: vars("foreign_key_checks", "0", "unique_checks", "0")}, State{},
+			"SESSION foreign_key_checks=@@GLOBAL.foreign_key_checks,SESSION unique_checks=@@GLOBAL.unique_checks,"},
 		"a character set brings its collation, so both go back": {
 			State{Vars: vars("character_set_connection", "latin1")}, State{},
 			"SESSION character_set_connection=utf8mb4,SESSION collation_connection=utf8mb4_general_ci,"},

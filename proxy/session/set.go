@@ -191,6 +191,9 @@ func (s *Session) setOnServer(ctx context.Context, theirs []assignment) (wire.Tr
 		if err := refuseChain(a); err != nil {
 			return wire.Tracked{}, err
 		}
+		if a.Kind == assignSystem && a.Name == "insert_id" {
+			return wire.Tracked{}, sqlerr.Refuse("SET insert_id", "it is the number of one row on one connection, and Serval may number the row itself or use another one", "write the number into the INSERT")
+		}
 		parts = append(parts, s.spliceAssignment(a))
 		if a.Kind == assignUser {
 			users = append(users, a.Name)
