@@ -110,9 +110,9 @@ func split(s string) []string {
 // found.
 func TestAlgorithms(t *testing.T) { runAlgorithms(t, "algo", algorithmCases) }
 
-// halfOf are every other of the cases, the others on the other engine: of functions that
-// Serval computes by itself.
-func halfOf(s *serverSet, cases []algorithmCase) (half []algorithmCase) {
+// halfOf are every other of the cases; the other engine has the others. The soak run does
+// all of them on each.
+func halfOf[T any](s *serverSet, cases []T) (half []T) {
 	for i, c := range cases {
 		if (i%2 == 0) == (s.engine == mysqlproc.MySQL) {
 			half = append(half, c)

@@ -123,5 +123,5 @@ func TestSoakNoAcknowledgedWriteIsLost(t *testing.T) { acknowledged(t, 60*time.S
 
 // TestSoakOracle is TestOracle on 8 shards in every way a statement is sent.
 func TestSoakOracle(t *testing.T) {
-	eachEngine(t, func(t *testing.T, s *serverSet) { runOracle(t, s, 8, false) })
+	eachEngine(t, func(t *testing.T, s *serverSet) { runOracle(t, s, 8, false, readCases(t, planFiles, ownFiles)) })
 }
