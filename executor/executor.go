@@ -125,6 +125,8 @@ const defaultMemoryBudget = 64 << 20
 type Outcome struct {
 	// Columns is the number of shown columns; 0 means the answer is only OK.
 	Columns int
+	// KeepsID: LAST_INSERT_ID() stays what it was, whatever OK tells.
+	KeepsID bool
 	// OK is the servers' closing OK; counts are added over shards, Tracked is
 	// that of the last.
 	OK wire.OK

@@ -101,9 +101,13 @@ func touched(ok *wire.OK) uint64 {
 // add makes one OK of the shards'.
 func (f *fan) add(root plan.Node) wire.OK {
 	var sum wire.OK
+	last := -1 // row's shard, whose number is the statement's
+	if rows := f.req.Bound.RowShards; len(rows) > 0 {
+		last = rows[len(rows)-1]
+	}
 	for _, p := range f.parts {
 		sum.AffectedRows += p.ok.AffectedRows
-		if sum.LastInsertID == 0 {
+		if sum.LastInsertID == 0 || p.ok.LastInsertID != 0 && p.task.Shard == last {
 			sum.LastInsertID = p.ok.LastInsertID
 		}
 		sum.Warnings = addWarnings(sum.Warnings, p.ok.Warnings)

@@ -88,7 +88,7 @@ func (p *planning) planHome() (*plan.Plan, error) {
 		}
 	}
 	pl := &plan.Plan{Root: root, ReadOnly: p.readOnly(), NeedsDB: p.needsDB(cluster), Why: why}
-	pl.Effects.Brings, pl.Effects.Numbers = p.numbersOfHome()
+	pl.Effects = p.numbersOfHome()
 	pl.Effects.Numbers = pl.Effects.Numbers || p.returns() && p.st.Kind == parser.KindInsert
 	if p.facts.NamedLock {
 		pl.Effects.Pins = "named lock"

@@ -9,18 +9,27 @@ import (
 // numbersOfHome tells what an INSERT into a table of one server does to
 // LAST_INSERT_ID(). The OK of one whose rows bring their own numbers tells the last of
 // them, while LAST_INSERT_ID() stays what it was (MySQL 9.7 manual, 14.15 Information
-// Functions). brings are those numbers, one a row; ask: only the server can say.
-func (p *planning) numbersOfHome() (brings []plan.Operand, ask bool) {
+// Functions). So it is with the number of a row that ON DUPLICATE KEY UPDATE meets: by
+// the count of one row it is known whether it was met, of several only the server can say.
+func (p *planning) numbersOfHome() (e plan.Effects) {
 	n, ok := p.st.Node.(*ast.InsertStmt)
-	if !ok || p.facts.SetsLastInsertID || len(p.st.Tables) == 0 {
-		return nil, false
+	if !ok {
+		return e
 	}
-	t := p.lookup(p.st.Tables[0])
+	meets := len(n.OnDuplicate) > 0
+	if e.SetsID = p.facts.SetsLastInsertID; e.SetsID && !meets {
+		return e
+	}
+	into := p.block0().refs
+	if len(into) == 0 {
+		return e
+	}
+	t := into[0].entry
 	if t == nil || len(t.Columns) == 0 {
-		t = p.cat.PlainTable(p.names(p.st.Tables[0]))
+		t = p.cat.PlainTable(into[0].schema, into[0].table)
 	}
 	if t == nil || t.AutoIncrement == "" {
-		return nil, false
+		return e
 	}
 	columns := insertColumns(n, &ref{entry: t})
 	at := -1
@@ -29,24 +38,30 @@ func (p *planning) numbersOfHome() (brings []plan.Operand, ask bool) {
 			at = i
 		}
 	}
-	if at < 0 {
-		return nil, false // the server numbers every row
-	}
-	if n.Select != nil || len(n.OnDuplicate) > 0 || p.st.Folded {
-		return nil, true
+	e.Meets = meets && n.Select == nil && !p.st.Folded && len(n.Lists) == 1
+	switch {
+	case at < 0: // the server numbers every row
+		e.Numbers = meets && !e.Meets
+		return e
+	case n.Select != nil || meets && !e.Meets || p.st.Folded:
+		e.Numbers = true
+		return e
 	}
 	for _, row := range n.Lists {
 		switch {
 		case len(row) == 0 || at < len(row) && bareDefault(strip(row[at])):
-			return nil, false // numbered by the server, whose OK then says so
+			e.Brings = nil // numbered by the server, whose OK then says so
+			return e
 		case len(row) != len(columns):
-			return nil, true
+			e.Numbers = true
+			return e
 		}
 		op := operand(p.st, strip(row[at]))
 		if op.Unknown {
-			return nil, true
+			e.Numbers = true
+			return e
 		}
-		brings = append(brings, op)
+		e.Brings = append(e.Brings, op)
 	}
-	return brings, false
+	return e
 }

@@ -68,7 +68,8 @@ func (p *planning) insertValues(n *ast.InsertStmt, to *ref) (*plan.Plan, error) 
 		in.values = w.Values
 	}
 	in.ins = &plan.Insert{Table: plan.TableRef{Placement: to.placement()}, SetsID: p.facts.SetsLastInsertID,
-		Upsert: n.IsReplace || len(n.OnDuplicate) > 0, Returns: p.returns()}
+		Upsert: n.IsReplace || len(n.OnDuplicate) > 0,
+		Meets:  n.IgnoreErr || len(n.OnDuplicate) > 0, Returns: p.returns()}
 	if err := in.locateColumns(); err != nil {
 		return nil, err
 	}

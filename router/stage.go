@@ -156,6 +156,7 @@ func (s *staging) add(n *ast.InsertStmt) (*plan.Staged, error) {
 	case lists != nil:
 		return s.addRows(lists, rows, to[0])
 	case n.Select != nil:
+		s.n.Selected = true
 		read, err := s.query(n.Select, to[0], into.Columns)
 		s.n.Reads = []plan.Template{read}
 		return s.n, err

@@ -15,14 +15,30 @@ import (
 
 // changesElsewhere: a row that is met is not changed by its shard alone.
 func (s *staging) changesElsewhere(n *ast.InsertStmt, t *ref) bool {
-	return len(n.OnDuplicate) > 0 && (updatesByQuery(n) || t.sharded() && s.assignsKey(n, t) || n.Select != nil && !s.ownColumns(n, t, insertColumns(n, t)))
+	return len(n.OnDuplicate) > 0 && (updatesByQuery(n) || t.sharded() && s.assignsKey(n, t) || n.Select != nil && !s.ownColumns(n, t, insertColumns(n, t)) || s.changesKept(n, t))
+}
+
+// changesKept: of a table with lookup tables, a row that is met would not be
+// found again to keep them, or not by what it was met.
+func (s *staging) changesKept(n *ast.InsertStmt, t *ref) bool {
+	uniques := s.uniques(t)
+	if len(uniques) == 0 {
+		return false
+	}
+	by := keysOf(t)
+	for _, a := range n.OnDuplicate {
+		if hasName(by, a.Column.Name.L) && !keepsOwn(a, t.alias) {
+			return true
+		}
+	}
+	return n.IgnoreErr || assignsKept(uniques, n.OnDuplicate) && len(t.entry.UniqueKeys) > 1
 }
 
 // updatesMet makes the INSERT change the rows it meets by UPDATEs; false where that
 // cannot be.
 func (s *staging) updatesMet(n *ast.InsertStmt, t *ref, w *plan.StagedWrite) bool {
 	columns := insertColumns(n, t)
-	if len(s.uniques(t)) > 0 || ofFamily(t) || t.entry.AutoIncrement != "" && !containsFold(columns, t.entry.AutoIncrement) || !s.ownColumns(n, t, columns) {
+	if ofFamily(t) || !s.ownColumns(n, t, columns) {
 		return false
 	}
 	set, values, ok := s.st.NewValues(s.spans.OnDuplicate, columns)
@@ -30,6 +46,9 @@ func (s *staging) updatesMet(n *ast.InsertStmt, t *ref, w *plan.StagedWrite) boo
 		return false
 	}
 	m := &plan.Met{}
+	if auto := t.entry.AutoIncrement; auto != "" {
+		m.Number = sqlval.QuoteName(auto)
+	}
 	at := set.Start
 	for _, v := range values {
 		c := t.column(v.Column)

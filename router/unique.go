@@ -189,27 +189,7 @@ func (s *staging) keepAdded(n *ast.InsertStmt, t *ref, w *plan.StagedWrite) erro
 			}
 		}
 	}
-	return s.keepMet(n, t, k)
-}
-
-// keepMet is about ON DUPLICATE KEY UPDATE.
-func (s *staging) keepMet(n *ast.InsertStmt, t *ref, k *plan.Kept) error {
-	if len(n.OnDuplicate) == 0 {
-		return nil
-	}
-	const what = "ON DUPLICATE KEY UPDATE of "
-	if n.IgnoreErr {
-		return sqlerr.Refuse("INSERT IGNORE with ON DUPLICATE KEY UPDATE into "+t.table, "its unique keys are kept over its shards", "leave IGNORE out")
-	}
-	for _, a := range n.OnDuplicate {
-		if hasName(k.By, a.Column.Name.L) {
-			return sqlerr.Refuse(what+a.Column.Name.O, "it is in the key by which the row is found again to keep the unique keys of "+t.table, "update the row by its key")
-		}
-	}
-	k.Reassigns = assignsKept(t.entry.Uniques, n.OnDuplicate)
-	if k.Reassigns && len(t.entry.UniqueKeys) > 1 {
-		return sqlerr.Refuse(what+"a unique column of "+t.table, "by which of its unique keys the row is met only its server knows", "update the row by its key")
-	}
+	k.Reassigns = w.Met == nil && assignsKept(t.entry.Uniques, n.OnDuplicate)
 	return nil
 }
 

@@ -348,10 +348,20 @@ func (p *planning) assignsKey(n *ast.InsertStmt, to *ref) bool {
 		if !to.places(name) || foldEqual(name, p.st.TakesNew(a.Expr, columns)) {
 			continue
 		}
-		c, ok := strip(a.Expr).(*ast.ColumnNameExpr)
-		if own := ok && c.Name.Name.L == name && (c.Name.Table.L == "" || strings.EqualFold(c.Name.Table.O, to.alias)); !own {
+		if !keepsOwn(a, to.alias) {
 			return true
 		}
 	}
 	return false
+}
+
+// keepsOwn: the assignment gives the column of the table what it has; with
+// LAST_INSERT_ID() around it, which tells the client.
+func keepsOwn(a *ast.Assignment, table string) bool {
+	e := strip(a.Expr)
+	if f, ok := e.(*ast.FuncCallExpr); ok && f.FnName.L == "last_insert_id" && f.Schema.L == "" && len(f.Args) == 1 {
+		e = strip(f.Args[0])
+	}
+	c, ok := e.(*ast.ColumnNameExpr)
+	return ok && c.Name.Name.L == a.Column.Name.L && (c.Name.Table.L == "" || strings.EqualFold(c.Name.Table.O, table))
 }

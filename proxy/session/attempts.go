@@ -126,7 +126,7 @@ func (s *Session) attempt(ctx context.Context, e *planned, bound *plan.Bound, pa
 	l := &s.lease
 	l.prepare(e.plan.NeedsDB)
 	l.pins, l.vars, l.countFound = e.plan.Effects.Pins, e.plan.Effects.UserVars, e.plan.Effects.Found.Kind == plan.FoundAsked
-	l.numbers = e.plan.Effects.Numbers
+	l.numbers = e.plan.Effects.Numbers || e.plan.Effects.Meets && s.c.Capabilities&capFoundRows != 0
 	l.writes = !e.plan.ReadOnly
 	consistency := s.options.consistency
 	if e.hints.Consistency != "" {

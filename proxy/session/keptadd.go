@@ -25,7 +25,9 @@ func (w *stagedWrites) addKept(ctx context.Context, rows [][]string) error {
 	if err := w.number(ctx, rows); err != nil {
 		return err
 	}
-	if !w.n.Ignore && !w.n.Replace && w.n.Tail == "" {
+	if w.now.Met != nil {
+		w.warnOfValues()
+	} else if !w.n.Ignore && !w.n.Replace && w.n.Tail == "" {
 		return w.addPlain(ctx, rows)
 	}
 	if len(rows) > 1 {
@@ -72,8 +74,22 @@ func (w *stagedWrites) number(ctx context.Context, rows [][]string) error {
 	for i, row := range wanting {
 		rows[row][at] = strconv.FormatUint(first+uint64(i), 10)
 	}
-	w.sum.LastInsertID = first
+	w.given = [2]uint64{first, first + uint64(len(wanting))}
 	return nil
+}
+
+// inserted notes the rows' numbers that Serval has made.
+func (w *stagedWrites) inserted(rows [][]string) {
+	at := w.now.Kept.Number
+	if at < 0 {
+		return
+	}
+	for _, row := range rows {
+		if n, err := strconv.ParseUint(row[at], 10, 64); err == nil && n >= w.given[0] && n < w.given[1] {
+			w.ids.add(insertIDs{made: n})
+			return
+		}
+	}
 }
 
 func columnCount(row int) error {
@@ -122,6 +138,7 @@ func (w *stagedWrites) addPlain(ctx context.Context, rows [][]string) error {
 		if err := w.insertRows(ctx, batch, false, ""); err != nil {
 			return err
 		}
+		w.inserted(batch)
 		_, err := w.remember(ctx, batch, nil, false)
 		return err
 	}, len(w.now.Columns))
@@ -139,6 +156,7 @@ func (w *stagedWrites) addAll(ctx context.Context, rows [][]string) (met bool, e
 		}
 		all := w.wrote()-before == uint64(len(batch))
 		if all {
+			w.inserted(batch)
 			all, err = w.remember(ctx, batch, nil, true)
 		}
 		met = met || !all
@@ -153,7 +171,7 @@ func (w *stagedWrites) try(ctx context.Context, do func() (met bool, err error))
 	if err := s.tx.Savepoint(ctx, keptPoint); err != nil {
 		return false, err
 	}
-	sum, counts, diag, answer := w.sum, w.counts, s.diag, w.answer
+	sum, counts, ids, diag, answer := w.sum, w.counts, w.ids, s.diag, w.answer
 	diag.rows = slices.Clone(diag.rows)
 	met, err = do()
 	if err != nil && sqlerr.From(err).Code != errDuplicate {
@@ -163,7 +181,7 @@ func (w *stagedWrites) try(ctx context.Context, do func() (met bool, err error))
 		return false, s.tx.ReleaseSavepoint(ctx, keptPoint)
 	}
 	w.met = err
-	w.sum, w.counts, s.diag, w.answer = sum, counts, diag, answer
+	w.sum, w.counts, w.ids, s.diag, w.answer = sum, counts, ids, diag, answer
 	return true, s.tx.RollbackTo(ctx, keptPoint)
 }
 
@@ -173,7 +191,10 @@ func (w *stagedWrites) addOne(ctx context.Context, row []string) error {
 		return columnCount(0)
 	}
 	one := [][]string{row}
-	if w.n.Ignore {
+	switch {
+	case w.now.Met != nil:
+		return w.addKeptMet(ctx, row)
+	case w.n.Ignore:
 		return w.addIgnored(ctx, one)
 	}
 	for range keptAttempts {
@@ -183,7 +204,7 @@ func (w *stagedWrites) addOne(ctx context.Context, row []string) error {
 		case !met:
 			return nil
 		}
-		other, err := w.metBy(ctx, row)
+		_, other, err := w.keptWhere(ctx, row)
 		if err != nil {
 			return err
 		}
@@ -227,6 +248,7 @@ func (w *stagedWrites) addIgnored(ctx context.Context, one [][]string) error {
 		if err := w.insertRows(ctx, one, true, ""); err != nil || w.wrote() == before {
 			return false, err
 		}
+		w.inserted(one)
 		all, err := w.remember(ctx, one, nil, true)
 		left, warned = !all, w.session.diag
 		return !all, err
@@ -238,26 +260,6 @@ func (w *stagedWrites) addIgnored(ctx context.Context, one [][]string) error {
 		w.counts[1]++
 	}
 	return err
-}
-
-// metBy is the row that a row to be inserted meets first, by its keys and kept
-// columns; nil for none.
-func (w *stagedWrites) metBy(ctx context.Context, row []string) ([]string, error) {
-	for i := range w.now.Kept.Keys {
-		k := &w.now.Kept.Keys[i]
-		values := written(k, row, nil)
-		if slices.ContainsFunc(values, func(v string) bool { return isNull(v) || isDefault(v) }) {
-			continue
-		}
-		for j := range values {
-			values[j] = asStored(values[j], k.Types[j])
-		}
-		rows, err := w.readKept(ctx, equals(k.Columns, values))
-		if err != nil || len(rows) > 0 {
-			return first(rows), err
-		}
-	}
-	return nil, nil
 }
 
 func first(rows [][]string) []string {

@@ -273,8 +273,12 @@ func (l *loader) flush(ctx context.Context) error {
 	if bound.MaxNumber != 0 {
 		s.observe(ctx, bound)
 	}
-	if bound.FirstNumber != 0 {
-		out.OK.LastInsertID, l.generates = bound.FirstNumber, true
+	if bound.FirstNumber != 0 || bound.Given != nil {
+		ids, err := s.insertIDs(ctx, bound, &out)
+		if err != nil {
+			return err
+		}
+		out.OK.LastInsertID, l.generates = ids.made, true
 	}
 	if (l.generates || l.unnumbered) && !l.numbered && out.OK.LastInsertID != 0 {
 		s.lastInsertID, l.numbered = out.OK.LastInsertID, true

@@ -99,6 +99,10 @@ func (s *Session) runStaged(ctx context.Context, n *plan.BoundStaged) (out execu
 		out.Rows = -1
 	}
 	out.OK.Info = w.info()
+	if n.Selected && (n.Tail != "" || len(n.Met) > 0) {
+		w.ids.told = 0
+	}
+	w.ids.answer(&out)
 	return out, err
 }
 
@@ -237,6 +241,8 @@ type stagedWrites struct {
 	// now is the write that is under way.
 	now    *plan.StagedWrite
 	sum    wire.OK
+	ids    insertIDs
+	given  [2]uint64 // the numbers that Serval has made for rows; see keptadd.go
 	met    error     //  the last duplicate; see kept.go
 	counts [3]uint64 // Records, Duplicates, Warnings; or matched, changed, warnings
 }
@@ -288,7 +294,7 @@ func (w *stagedWrites) move(ctx context.Context, rows [][]string) error {
 	if err := w.mayMove(ctx); err != nil {
 		return err
 	}
-	sum, counts := w.sum, w.counts
+	sum, counts, ids := w.sum, w.counts, w.ids
 	var matched, changed uint64
 	together := [][][]string{rows}
 	if w.n.Ignore {
@@ -301,7 +307,7 @@ func (w *stagedWrites) move(ctx context.Context, rows [][]string) error {
 		}
 		matched, changed = matched+n[0], changed+n[1]
 	}
-	w.sum.LastInsertID, w.sum.AffectedRows = 0, sum.AffectedRows+changed
+	w.ids, w.sum.AffectedRows = ids, sum.AffectedRows+changed
 	if w.session.c.Capabilities&capFoundRows != 0 {
 		w.sum.AffectedRows = sum.AffectedRows + matched
 	}
@@ -391,6 +397,7 @@ func (w *stagedWrites) distinct(rows [][]string) [][]string {
 // one runs one write and adds up its answer.
 func (w *stagedWrites) one(ctx context.Context, sql string) error {
 	s := w.session
+	before := s.lastInsertID
 	run := func(ctx context.Context, sql string) (*plan.Bound, executor.Outcome, error) {
 		return s.inner(ctx, []byte(sql), s.out)
 	}
@@ -401,14 +408,19 @@ func (w *stagedWrites) one(ctx context.Context, sql string) error {
 	if err != nil {
 		return err
 	}
-	if bound.FirstNumber != 0 {
-		out.OK.LastInsertID = bound.FirstNumber
+	ids, err := s.insertIDs(ctx, bound, &out)
+	if err != nil {
+		return err
 	}
+	if bound.Plan.Effects.Numbers { // the connection was asked
+		ids = insertIDs{told: out.OK.LastInsertID}
+		if s.lastInsertID != before {
+			ids.made, s.lastInsertID = s.lastInsertID, before
+		}
+	}
+	w.ids.add(ids)
 	if bound.MaxNumber != 0 {
 		s.observe(ctx, bound)
-	}
-	if w.sum.LastInsertID == 0 {
-		w.sum.LastInsertID = out.OK.LastInsertID
 	}
 	w.sum.AffectedRows += out.OK.AffectedRows
 	var n [3]uint64

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/servaldb/serval/internal/sqlerr"
@@ -17,12 +18,7 @@ import (
 
 // addMet inserts the rows, all at once where none of them meets another.
 func (w *stagedWrites) addMet(ctx context.Context, rows [][]string) error {
-	for range w.now.Met.Values {
-		if s := w.session; !s.onMariaDB() && !w.binary { // to a prepared one it is said when it is prepared
-			s.diag.rows = append(s.diag.rows, diagnostic{level: "Warning", code: 1287, message: valuesDeprecated})
-			s.diag.count++
-		}
-	}
+	w.warnOfValues()
 	if !w.n.Ignore && len(rows) > 1 {
 		switch met, err := w.try(ctx, func() (bool, error) { return false, w.insert(ctx, rows) }); {
 		case err != nil:
@@ -39,19 +35,38 @@ func (w *stagedWrites) addMet(ctx context.Context, rows [][]string) error {
 	return nil
 }
 
+// warnOfValues says what MySQL says of VALUES().
+func (w *stagedWrites) warnOfValues() {
+	for range w.now.Met.Values {
+		if s := w.session; !s.onMariaDB() && !w.binary { // to a prepared one it is said when it is prepared
+			s.diag.rows = append(s.diag.rows, diagnostic{level: "Warning", code: 1287, message: valuesDeprecated})
+			s.diag.count++
+		}
+	}
+}
+
 // valuesDeprecated is what MySQL says of VALUES() there.
 const valuesDeprecated = "'VALUES function' is deprecated and will be removed in a future release. Please use an alias (INSERT INTO ... VALUES (...) AS alias) " +
 	"and replace VALUES(col) in the ON DUPLICATE KEY UPDATE clause with alias.col instead"
 
 // addOrChange inserts one row or changes the one it meets.
 func (w *stagedWrites) addOrChange(ctx context.Context, row []string) error {
+	return w.insertOrChange(ctx, row, func() (bool, error) {
+		before := w.sum.AffectedRows
+		err := w.insert(ctx, [][]string{row})
+		return w.n.Ignore && w.sum.AffectedRows == before, err
+	})
+}
+
+// insertOrChange tries to insert the row and changes the one it meets. left: with
+// IGNORE it was left out.
+func (w *stagedWrites) insertOrChange(ctx context.Context, row []string, insert func() (left bool, err error)) error {
 	for range keptAttempts {
 		var told diagnostics
 		met, err := w.try(ctx, func() (bool, error) {
-			before := w.sum.AffectedRows
-			err := w.insert(ctx, [][]string{row})
+			left, err := insert()
 			told = w.session.diag
-			return w.n.Ignore && w.sum.AffectedRows == before, err
+			return left, err
 		})
 		if err != nil || !met {
 			return err
@@ -74,6 +89,10 @@ func (w *stagedWrites) addOrChange(ctx context.Context, row []string) error {
 // metWhere is the condition for the row that the new one meets first, which is
 // locked; empty where there is none any more.
 func (w *stagedWrites) metWhere(ctx context.Context, row []string) (string, error) {
+	if w.now.Kept != nil {
+		where, _, err := w.keptWhere(ctx, row)
+		return where, err
+	}
 	for i := range w.now.Met.Keys {
 		k := &w.now.Met.Keys[i]
 		values := written(k, row, nil)
@@ -133,6 +152,10 @@ func (w *stagedWrites) changeWhere(ctx context.Context, row []string, where stri
 	if err != nil {
 		return err
 	}
+	number, err := w.toldNumber(ctx, w.now.Met, where)
+	if err != nil {
+		return err
+	}
 	var set strings.Builder
 	for i := range w.now.Met.Set {
 		if w.now.Met.Set[i].New != "" {
@@ -156,6 +179,11 @@ func (w *stagedWrites) changeWhere(ctx context.Context, row []string, where stri
 			return err
 		}
 	}
+	ids := insertIDs{set: out.OK.LastInsertID}
+	if changed > 0 {
+		ids.told, _ = strconv.ParseUint(number, 10, 64) // a negative one is told of nowhere
+	}
+	w.ids.add(ids)
 	switch w.counts[1] += changed; {
 	case changed > 0:
 		w.sum.AffectedRows += 2

@@ -117,6 +117,9 @@ func (s *Session) dispatch(ctx context.Context, e *planned, args plan.Args, para
 		s.diag.reset() // MariaDB keeps them for what reads no table
 	}
 	bound, out, err := s.attempts(ctx, e, args, params)
+	if err == nil && bound.Given != nil {
+		err = s.settleID(ctx, bound, &out)
+	}
 	if s.enclosed {
 		s.enclosed, alone = false, err == nil
 	}
@@ -228,7 +231,7 @@ func (s *Session) conclude(ctx context.Context, e *planned, bound *plan.Bound, o
 	s.found(e.plan.Effects.Found, bound.Args, out)
 	if out.Columns > 0 {
 		s.rowCount = -1
-		if bound.Staged != nil && out.OK.LastInsertID != 0 {
+		if bound.Staged != nil && out.OK.LastInsertID != 0 && !out.KeepsID {
 			s.lastInsertID = out.OK.LastInsertID
 		}
 		s.numbered(ctx, bound)
@@ -238,7 +241,7 @@ func (s *Session) conclude(ctx context.Context, e *planned, bound *plan.Bound, o
 	if bound.FirstNumber != 0 {
 		out.OK.LastInsertID = bound.FirstNumber
 	}
-	if out.OK.LastInsertID != 0 && !bound.KeepsID && !e.plan.Effects.Numbers {
+	if takesID(&e.plan.Effects, bound, out) {
 		s.lastInsertID = out.OK.LastInsertID
 	}
 	s.numbered(ctx, bound)

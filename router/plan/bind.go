@@ -109,6 +109,9 @@ type Bound struct {
 	// KeepsID: each row brings its own number, so LAST_INSERT_ID() stays what it
 	// was, while the OK of such an INSERT tells the number it brought.
 	KeepsID bool
+	// Given are the numbers of rows that may not all be inserted, nil where they
+	// are or none was given; FirstNumber is 0 then.
+	Given *Given
 	// MaxNumber is the largest value the rows gave the auto-increment column
 	// themselves, 0 if none: Serval's sequence must go on above it.
 	MaxNumber uint64

@@ -102,7 +102,25 @@ func (b *binder) numbers(r rows) ([]uint64, error) {
 		}
 		b.FirstNumber = b.opt.FirstNumber
 	}
+	if r.Meets && (need > 0 || r.SetsID) {
+		p := r.Table.Placement
+		b.Given = &Given{Table: TableName{p.Schema, p.Table}, Column: r.AutoIncrement, First: b.FirstNumber, Count: need, Own: b.MaxNumber, Rows: r.count, SetsID: r.SetsID}
+		b.FirstNumber, b.KeepsID = 0, false
+	}
 	return numbers, nil
+}
+
+// Given are the auto-increment numbers of an INSERT's rows of which some may
+// have met other rows: LAST_INSERT_ID() is the first of those that are inserted.
+type Given struct {
+	Table  TableName
+	Column string
+	// First is the first of Count numbers; both are 0 where all of the Rows rows bring
+	// their own. Own is the largest of those, 0 if none is known.
+	First, Own  uint64
+	Count, Rows int
+	// SetsID: LAST_INSERT_ID(expression) is computed for a row that is met.
+	SetsID bool
 }
 
 // wantsNumber: MySQL numbers a row whose value is NULL or 0.

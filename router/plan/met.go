@@ -8,6 +8,8 @@ type Met struct {
 	// Set are the UPDATE's assignments, in which VALUES() stood Values times.
 	Set    []MetPiece
 	Values int
+	// Number is the table's AUTO_INCREMENT column as an expression; empty for none.
+	Number string
 }
 
 // MetPiece is SQL; or New, an expression over the row that was to be inserted,

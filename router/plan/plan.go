@@ -61,6 +61,9 @@ type Effects struct {
 	// Brings are the numbers that the rows of an INSERT for one server bring
 	// themselves, if each does.
 	Brings []Operand
+	// Meets: the one row of an INSERT for one server may change another one
+	// instead; SetsID: which computes LAST_INSERT_ID(expression) then.
+	Meets, SetsID bool
 }
 
 // TableName is a logical table.
@@ -133,6 +136,9 @@ type Insert struct {
 	SetsID bool
 	// Upsert: it is a REPLACE, or has ON DUPLICATE KEY UPDATE.
 	Upsert bool
+	// Meets: a row that meets another one is left out or changes that (IGNORE,
+	// ON DUPLICATE KEY UPDATE).
+	Meets bool
 	// Returns: it is answered with its rows (RETURNING).
 	Returns bool
 }

@@ -28,6 +28,9 @@ type Staged struct {
 	// Literals are an Add's rows where all of their values are constants, which
 	// need not be read; Reads are the same rows.
 	Literals [][]Template
+	// Selected: the rows are a SELECT's, of which a server does not tell the number
+	// of one that it met.
+	Selected bool
 }
 
 // Kept is what a write of a table with lookup tables must know.
