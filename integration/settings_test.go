@@ -2,6 +2,7 @@ package integration
 
 import (
 	"database/sql"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -28,6 +29,36 @@ func TestSettingsStayWithTheirSession(t *testing.T) {
 		require.NotEqual(t, fresh, variables(t, first))
 		require.NoError(t, first.Close())
 		require.Equal(t, fresh, variables(t, oneConn(t, p.open(t, ""))))
+	})
+}
+
+// The LIMIT that a session's sql_select_limit stands for is the answer's, not each
+// shard's.
+func TestSelectLimit(t *testing.T) {
+	eachEngine(t, func(t *testing.T, s *serverSet) {
+		clusters := s.Clusters(t)
+		dropSchema(t, clusters, "cut")
+		t.Cleanup(func() { dropSchema(t, clusters, "cut") })
+		p := startServal(t, s, settings{Schema: "cut", Tables: simpleTables, Extra: "replicas: {consistency: global}"})
+		c := oneConn(t, p.open(t, ""))
+		mustExec(t, c, "CREATE DATABASE cut", "USE cut", "CREATE TABLE t (id INT PRIMARY KEY, n INT)")
+		mustExec(t, c, "INSERT INTO t VALUES (1, 1), (2, 2), (3, 3), (4, 1), (5, 2), (6, 3)", "SET SQL_SELECT_LIMIT = 2")
+		for query, want := range map[string]string{
+			"SELECT id FROM t ORDER BY id DESC":                                             "6,5",
+			"SELECT n, COUNT(*) FROM t GROUP BY n ORDER BY n":                               "1 2,2 2",
+			"SELECT COUNT(*) FROM (SELECT id FROM t) x":                                     "6",
+			"SELECT id FROM t ORDER BY id LIMIT 3":                                          "1,2,3",
+			"SELECT id FROM t WHERE id > 4 UNION SELECT id FROM t WHERE id < 3 ORDER BY id": "1,2",
+			"SELECT @@sql_select_limit":                                                     "2",
+			"SELECT COUNT(DISTINCT a.n + b.n) FROM t a JOIN t b ON a.n <> b.n":              "3",
+		} {
+			got := strings.NewReplacer("\"", "", " | ", " ", "\n", ",").Replace(rowsText(t, c, query))
+			require.Equal(t, want+",", got, query)
+		}
+		_, err := c.ExecContext(t.Context(), "SELECT id FROM t WHERE id > ? ORDER BY id", 0)
+		require.ErrorContains(t, err, "sql_select_limit")
+		mustExec(t, c, "SET sql_select_limit = DEFAULT")
+		require.Equal(t, "6", one(t, c, "SELECT COUNT(*) FROM (SELECT id FROM t) x"))
 	})
 }
 

@@ -204,8 +204,8 @@ func (p *planning) collectWrite(n ast.Node) {
 
 // finish adds what holds for every plan.
 func (p *planning) finish(pl *plan.Plan) (*plan.Plan, error) {
-	h := p.st.Hints
-	if h.NoScatter && mayScatter(pl.Root) {
+	pl.Spreads = mayScatter(pl.Root)
+	if p.st.Hints.NoScatter && pl.Spreads {
 		return nil, refuseNoScatter()
 	}
 	if err := p.turnedOff(pl); err != nil {

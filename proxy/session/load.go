@@ -102,7 +102,7 @@ func (s *Session) load(ctx context.Context) (out executor.Outcome, err error) {
 	saved, binary, found := s.settings, s.binary, s.foundRows
 	defer func() { s.settings, s.binary, s.foundRows, s.staging, s.mayStage = saved, binary, found, false, false }()
 	s.binary, s.staging, s.mayStage = false, true, true
-	s.settings.unset("sql_select_limit")
+	s.settings.unset(selectLimit)
 	l := &loader{loadText: s.loading, s: s, strict: s.loading.replace && s.strict(), noBack: saved.mode&parser.NoBackslashEscapes != 0}
 	l.warn.mariadb = s.onMariaDB()
 	if err := l.prepare(ctx); err != nil {

@@ -334,6 +334,9 @@ func (s *Session) executePrepared(ctx context.Context, p *prepared) error {
 	} else if waited {
 		return s.executePrepared(ctx, p)
 	}
+	if err := s.refuseLimited(p.plan); err != nil {
+		return s.failed(ctx, err)
+	}
 	return s.dispatch(ctx, p.plan, &p.args, &p.args)
 }
 

@@ -63,7 +63,7 @@ func (s *Session) runStaged(ctx context.Context, n *plan.BoundStaged) (out execu
 	saved, binary, foundRows := s.settings, s.binary, s.foundRows
 	defer func() { s.settings, s.binary, s.foundRows, s.staging, s.onto = saved, binary, foundRows, false, 0 }()
 	s.binary, s.staging, s.lookups = false, true, false
-	s.settings.unset("sql_select_limit")
+	s.settings.unset(selectLimit)
 	s.settings.set("character_set_results", "utf8mb4")
 	rows := &stagedRowset{left: s.deps.Limits.MemoryBudget, noBackslash: saved.mode&parser.NoBackslashEscapes != 0, timesCount: !s.onMariaDB()}
 	if rows.left <= 0 {

@@ -23,6 +23,8 @@ type settings struct {
 	charset string
 	// zeroIsValue: sql_mode has NO_AUTO_VALUE_ON_ZERO.
 	zeroIsValue bool
+	// limit is sql_select_limit, empty where it is not set.
+	limit string
 }
 
 // maxUserVars and maxVarBytes bound what one session may keep: it is replayed
@@ -63,6 +65,8 @@ func (s *settings) set(name, sql string) {
 		s.mode, s.zeroIsValue = parserMode(text), hasMode(text, "NO_AUTO_VALUE_ON_ZERO")
 	case "character_set_client":
 		s.charset = strings.ToLower(text)
+	case selectLimit:
+		s.limit = sql
 	}
 }
 
@@ -71,6 +75,9 @@ func (s *settings) unset(name string) {
 	next := *s.plain
 	next.Vars = drop(next.Vars, name)
 	s.plain, s.inDB = &next, nil
+	if name == selectLimit {
+		s.limit = ""
+	}
 }
 
 // setUser gives a user variable a value as SQL; NULL is as good as unset.

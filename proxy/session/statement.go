@@ -35,6 +35,11 @@ func (s *Session) text(ctx context.Context, text []byte, fp *parser.Fingerprint)
 	if err := s.awaitRules(ctx); err != nil {
 		return s.failed(ctx, err)
 	}
+	if s.settings.limit != "" {
+		if handled, err := s.textLimited(ctx, text); handled || err != nil {
+			return err
+		}
+	}
 	e, hit, err := s.plan(text, fp)
 	if err != nil {
 		return s.failed(ctx, err)

@@ -32,6 +32,8 @@ type Plan struct {
 	// Watched: it relies on the servers' foreign keys, so it must not be run with
 	// foreign_key_checks off.
 	Watched bool
+	// Spreads: it may be sent to more than one shard.
+	Spreads bool
 	// Looks: a condition in it is a Looked or a Followed.
 	Looks bool
 	// Spread is run instead where a route's key turns out to leave several
