@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/servaldb/serval/backend"
 	"github.com/servaldb/serval/internal/sqlval"
 	"github.com/servaldb/serval/topology"
@@ -97,14 +99,27 @@ func DecodeRenames(data []byte) (r Renames, err error) {
 // than Serval run on the tables.
 const lockWait = "1"
 
-// Do renames on all servers, those that have it done excepted, and returns the
-// GTID sets that a replica must have executed to have it done too.
-func (r Renames) Do(ctx context.Context, servers Acquirer) (floors map[string]string, err error) {
-	floors = map[string]string{}
-	for _, one := range r {
-		if floors[one.Cluster], err = one.do(ctx, servers); err != nil {
-			return nil, fmt.Errorf("cluster %s: %w", one.Cluster, err)
-		}
+// Do renames on all servers at once, those that have it done excepted, and returns
+// the GTID sets that a replica must have executed to have it done too. It returns
+// when none of them is under way any more: what fails on one server does not end
+// what runs on another, where it would not be known then whether it was done.
+func (r Renames) Do(ctx context.Context, servers Acquirer) (map[string]string, error) {
+	gtids := make([]string, len(r))
+	var g errgroup.Group
+	for i, one := range r {
+		g.Go(func() (err error) {
+			if gtids[i], err = one.do(ctx, servers); err != nil {
+				return fmt.Errorf("cluster %s: %w", one.Cluster, err)
+			}
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	floors := map[string]string{}
+	for i, one := range r {
+		floors[one.Cluster] = gtids[i]
 	}
 	return floors, nil
 }
@@ -123,13 +138,13 @@ func (r ServerRenames) do(ctx context.Context, servers Acquirer) (gtids string, 
 	c := conns[0]
 	defer func() { c.Release(err) }()
 	c.Want(&backend.State{Vars: []backend.Var{{Name: "lock_wait_timeout", SQL: lockWait}}})
-	done, err := r.done(ctx, c)
-	if err != nil {
-		return "", err
-	}
-	if !done {
-		if _, err := c.Exec(ctx, r.sql()); err != nil {
+	if _, err := c.Exec(ctx, r.sql()); err != nil {
+		if !c.Usable() {
 			return "", err
+		}
+		// Statements are held: whether it is done already is asked only here.
+		if done, unknown := r.done(ctx, c); unknown != nil || !done {
+			return "", errors.Join(err, unknown)
 		}
 	}
 	return executed(ctx, c)

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // A primary that dies may take rows with it that its replica never got. What was written
@@ -23,13 +25,24 @@ var ErrTargets = errors.New("what was copied has to be compared")
 // serverIDs are the @@server_id of clusters' primaries. Servers that replicate from each
 // other have different ones (MySQL 9.7 manual, 19.1.2.2).
 func serverIDs(ctx context.Context, servers Asker, clusters []string) (map[string]string, error) {
+	found := make([]string, len(clusters))
+	g, ctx := errgroup.WithContext(ctx)
+	for i, cluster := range clusters {
+		g.Go(func() error {
+			rows, err := servers.Select(ctx, cluster, "SELECT @@server_id")
+			if err != nil {
+				return fmt.Errorf("cluster %s: %w", cluster, err)
+			}
+			found[i] = string(rows[0][0])
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
 	ids := map[string]string{}
-	for _, cluster := range clusters {
-		rows, err := servers.Select(ctx, cluster, "SELECT @@server_id")
-		if err != nil {
-			return nil, fmt.Errorf("cluster %s: %w", cluster, err)
-		}
-		ids[cluster] = string(rows[0][0])
+	for i, cluster := range clusters {
+		ids[cluster] = found[i]
 	}
 	return ids, nil
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/servaldb/serval/control"
 	"github.com/servaldb/serval/reshard"
@@ -247,18 +248,7 @@ func (o *cutoverOptions) try(ctx context.Context, s *reshardSet, m *reshard.Move
 	var began time.Time
 	c := rulestore.Cutover{
 		Tables: s.moved.Names(), Within: o.hold, Finish: finish,
-		Caught: func(ctx context.Context) error {
-			if err := m.CatchUp(ctx); err != nil {
-				return err
-			}
-			if err := s.unchanged(ctx); err != nil {
-				return err
-			}
-			if err := reshard.SameTargets(ctx, s.jobServers(), s.journal, &s.job, s.moved); err != nil {
-				return err
-			}
-			return reshard.RaiseSequences(ctx, s.jobServers(), s.moved, s.homeOf)
-		},
+		Caught: func(ctx context.Context) error { return s.caught(ctx, m) },
 		Rename: func(ctx context.Context) (map[string]string, error) {
 			var err error
 			floors, err = renames.Do(ctx, s.servers)
@@ -292,6 +282,23 @@ func (o *cutoverOptions) try(ctx context.Context, s *reshardSet, m *reshard.Move
 		case <-time.After(time.Duration(min(attempt, 5)) * 400 * time.Millisecond):
 		}
 	}
+}
+
+// caught returns when the new tables have all there is, and may serve. Writes are
+// held: what need not wait for something else is done beside it.
+func (s *reshardSet) caught(ctx context.Context, m *reshard.Mover) error {
+	beside, within := errgroup.WithContext(ctx)
+	beside.Go(func() error { return m.CatchUp(within) })
+	beside.Go(func() error { return s.unchanged(within) })
+	if err := beside.Wait(); err != nil {
+		return err
+	}
+	beside, within = errgroup.WithContext(ctx)
+	beside.Go(func() error {
+		return reshard.SameTargets(within, s.jobServers(), s.journal, &s.job, s.moved)
+	})
+	beside.Go(func() error { return reshard.RaiseSequences(within, s.jobServers(), s.moved, s.homeOf) })
+	return beside.Wait()
 }
 
 // unchanged: no period has been added since the layout was looked at, whose table
