@@ -50,25 +50,10 @@ func create(ctx context.Context, servers JobServers, log *JobLog, j *Job, layout
 	if err != nil {
 		return err
 	}
+	c := creation{servers: servers, log: log, job: j, own: own}
 	for _, t := range layout.Tables {
-		source := t.model()
-		rows, err := servers.Select(ctx, source.Cluster, "SHOW CREATE TABLE "+tableSQL(source))
-		if err != nil {
-			return fmt.Errorf("%s: %w", physical(source), err)
-		}
-		if len(rows) != 1 || len(rows[0]) < 2 {
-			return fmt.Errorf("SHOW CREATE TABLE %s gave nothing", physical(source))
-		}
 		for _, x := range t.Targets {
-			c := creation{servers: servers, log: log, job: j, own: own}
-			sql, err := newDefinition(string(rows[0][1]), t, source, x)
-			if err == nil {
-				err = c.database(ctx, source, x.Shard)
-			}
-			if err == nil {
-				err = c.table(ctx, x, sql)
-			}
-			if err != nil {
+			if err := c.like(ctx, t, x); err != nil {
 				return fmt.Errorf("table %s of %s on cluster %s: %w", x.New, x.Shard.Database, x.Shard.Cluster, err)
 			}
 		}
@@ -84,6 +69,7 @@ func adopt(ctx context.Context, servers JobServers, log *JobLog, j *Job, back *L
 	if err != nil {
 		return err
 	}
+	c := creation{servers: servers, log: log, job: j, own: own}
 	for _, t := range back.Tables {
 		for _, a := range t.Aside {
 			m := made{a.Shard.Cluster, a.Shard.Database, a.Old}
@@ -98,7 +84,6 @@ func adopt(ctx context.Context, servers JobServers, log *JobLog, j *Job, back *L
 			}
 		}
 		for _, x := range t.Targets {
-			c := creation{servers: servers, log: log, job: j, own: own}
 			if err := c.again(ctx, t, x); err != nil {
 				return fmt.Errorf("table %s of %s on cluster %s: %w", x.New, x.Shard.Database, x.Shard.Cluster, err)
 			}
@@ -113,9 +98,16 @@ func (c *creation) again(ctx context.Context, t *Table, x Target) error {
 	if err != nil || len(rows) > 0 {
 		return err
 	}
+	return c.like(ctx, t, x)
+}
+
+// like makes a target like one of the tables that serve, in a database like that
+// one's.
+func (c *creation) like(ctx context.Context, t *Table, x Target) error {
 	source := t.model()
-	if rows, err = c.servers.Select(ctx, source.Cluster, "SHOW CREATE TABLE "+tableSQL(source)); err != nil {
-		return err
+	rows, err := c.servers.Select(ctx, source.Cluster, "SHOW CREATE TABLE "+tableSQL(source))
+	if err != nil {
+		return fmt.Errorf("%s: %w", physical(source), err)
 	}
 	if len(rows) != 1 || len(rows[0]) < 2 {
 		return fmt.Errorf("SHOW CREATE TABLE %s gave nothing", physical(source))
