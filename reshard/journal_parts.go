@@ -12,7 +12,7 @@ import (
 const (
 	partCopy     = "copy"     // how far a source table is copied
 	partPosition = "position" // how far a cluster's changes are taken over
-	partTarget   = "target"   // the server of a cluster that is read or written
+	partPrimary  = "target"   // the server of a cluster that is read or written
 	partTable    = "table"    // a table that the job makes
 	partDatabase = "database" // a database that it makes
 )
@@ -50,7 +50,7 @@ func (p *jobParts) SavePosition(ctx context.Context, cluster, gtids string) erro
 // Doubt implements Doubter: what a comparison found before does not count any more.
 func (p *jobParts) Doubt(ctx context.Context, why string) error {
 	j := &Job{ID: p.job}
-	if err := p.log.saveTargets(ctx, j, map[string]string{doubted: why}); err != nil {
+	if err := p.log.savePrimaries(ctx, j, map[string]string{doubted: why}); err != nil {
 		return err
 	}
 	return p.log.doubt(ctx, j)
@@ -79,10 +79,10 @@ func (l *JobLog) Resume(ctx context.Context, j *Job, layout *Layout) (Resume, er
 	return out, nil
 }
 
-// targets are the servers that were read and written when all rows were last known to be
+// primaries are the servers that were read and written when all rows were last known to be
 // there, by cluster; none are known of a job that has just begun.
-func (l *JobLog) targets(ctx context.Context, j *Job) (map[string]string, error) {
-	rows, err := l.query(ctx, fmt.Sprintf("SELECT cluster, gtids FROM %s WHERE job = %d AND kind = '%s'", partsTable, j.ID, partTarget))
+func (l *JobLog) primaries(ctx context.Context, j *Job) (map[string]string, error) {
+	rows, err := l.query(ctx, fmt.Sprintf("SELECT cluster, gtids FROM %s WHERE job = %d AND kind = '%s'", partsTable, j.ID, partPrimary))
 	out := map[string]string{}
 	for _, r := range rows {
 		out[string(r[0])] = string(r[1])
@@ -90,10 +90,10 @@ func (l *JobLog) targets(ctx context.Context, j *Job) (map[string]string, error)
 	return out, err
 }
 
-func (l *JobLog) saveTargets(ctx context.Context, j *Job, ids map[string]string) error {
+func (l *JobLog) savePrimaries(ctx context.Context, j *Job, ids map[string]string) error {
 	p := &jobParts{log: l, job: j.ID}
 	for _, cluster := range sortedKeys(ids) {
-		if err := l.exec(ctx, "REPLACE INTO "+partsTable+" (job, kind, cluster, db, tbl, gtids) VALUES ("+p.key(partTarget, cluster, "", "")+", "+quote(ids[cluster])+")"); err != nil {
+		if err := l.exec(ctx, "REPLACE INTO "+partsTable+" (job, kind, cluster, db, tbl, gtids) VALUES ("+p.key(partPrimary, cluster, "", "")+", "+quote(ids[cluster])+")"); err != nil {
 			return err
 		}
 	}

@@ -10,16 +10,16 @@ import (
 )
 
 // Turn makes a job go the other way, once the rules have changed: positions are
-// where the streams of the tables that serve now begin, by cluster; targets are
-// the servers (WrittenBack) of those that are followed from now on, nil where that is not known.
-func (l *JobLog) Turn(ctx context.Context, j *Job, positions, targets map[string]string) error {
+// where the streams of the tables that serve now begin, by cluster; primaries are
+// PrimariesOf the layout, nil where that is not known.
+func (l *JobLog) Turn(ctx context.Context, j *Job, positions, primaries map[string]string) error {
 	to, err := j.Stage.After(CutOver)
 	if err != nil {
 		return err
 	}
-	statements := []string{"BEGIN", fmt.Sprintf("DELETE FROM %s WHERE job = %d AND kind IN ('%s', '%s')", partsTable, j.ID, partPosition, partTarget)}
+	statements := []string{"BEGIN", fmt.Sprintf("DELETE FROM %s WHERE job = %d AND kind IN ('%s', '%s')", partsTable, j.ID, partPosition, partPrimary)}
 	var rows []string
-	for kind, values := range map[string]map[string]string{partPosition: positions, partTarget: targets} {
+	for kind, values := range map[string]map[string]string{partPosition: positions, partPrimary: primaries} {
 		for _, cluster := range sortedKeys(values) {
 			rows = append(rows, fmt.Sprintf("(%d, '%s', %s, '', '', %s)", j.ID, kind, quote(cluster), quote(values[cluster])))
 		}

@@ -104,7 +104,7 @@ func (m *Mover) with(ctx context.Context, cluster string, f func(c *backend.Conn
 	defer cancel()
 	for wait := 10 * time.Millisecond; ; wait = min(2*wait, time.Second) {
 		err := m.once(ctx, cluster, f)
-		if err == nil || ctx.Err() != nil || !passing(err) {
+		if err == nil || ctx.Err() != nil || !Passing(err) {
 			return err
 		}
 		m.log.Debug("trying again", "cluster", cluster, "why", err)
@@ -136,9 +136,7 @@ const (
 )
 
 // Passing: a server is away or busy, and the same may work later.
-func Passing(err error) bool { return passing(err) }
-
-func passing(err error) bool {
+func Passing(err error) bool {
 	var e *sqlerr.Error
 	if !errors.As(err, &e) {
 		return false

@@ -365,7 +365,7 @@ func (s *stream) stopped(ctx context.Context, err, why error) error {
 	if err != nil {
 		return errors.Join(why, err)
 	}
-	return fmt.Errorf("%w: %w", ErrTargets, why)
+	return fmt.Errorf("%w: %w", ErrPrimaries, why)
 }
 
 // follow reads the binlog over one connection, from the last transaction read.

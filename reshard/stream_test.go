@@ -153,7 +153,7 @@ func TestStreamFollowsThePrimary(t *testing.T) {
 		r = s.start(t, MoverConfig{Layout: l, Journal: d, Resume: j.resume()})
 		select {
 		case err := <-r.done:
-			require.ErrorIs(t, err, ErrTargets)
+			require.ErrorIs(t, err, ErrPrimaries)
 			require.Contains(t, d.why, "purged")
 		case <-time.After(20 * time.Second):
 			require.Fail(t, "it goes on without the changes")

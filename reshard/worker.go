@@ -29,9 +29,9 @@ type Worker struct {
 	Said func(string)
 	Logs *slog.Logger
 
-	// targets are the servers that are written to; suspect says why rows may be
-	// missing there, empty where they are whole.
-	targets map[string]string
+	// known are the servers that are read and written to, by cluster; suspect says why
+	// rows may be missing there, empty where they are whole.
+	known   map[string]string
 	suspect string
 }
 
@@ -75,7 +75,7 @@ func (w *Worker) run(ctx context.Context, then Then) error {
 		}
 	}
 	if w.Job.Stage == Reversing {
-		if err := w.meetTargets(ctx, false); err != nil {
+		if err := w.meetPrimaries(ctx, false); err != nil {
 			return err
 		}
 		return w.follow(ctx, then)
@@ -89,7 +89,7 @@ func (w *Worker) run(ctx context.Context, then Then) error {
 	if err := create(ctx, w.Servers, w.Log, w.Job, w.Layout); err != nil {
 		return err
 	}
-	if err := w.meetTargets(ctx, fresh); err != nil {
+	if err := w.meetPrimaries(ctx, fresh); err != nil {
 		return err
 	}
 	if w.Job.Stage == Creating {
@@ -143,7 +143,7 @@ func (w *Worker) move(ctx context.Context, m *Mover, then Then) error {
 			running.Go(func() { did <- then(ctx, m) })
 		}
 	}
-	running.Go(func() { w.watchTargets(ctx, cancel) })
+	running.Go(func() { w.watchPrimaries(ctx, cancel) })
 	if w.Changed != nil {
 		running.Go(func() { w.look(ctx, cancel) })
 	}
@@ -202,7 +202,7 @@ func (w *Worker) move(ctx context.Context, m *Mover, then Then) error {
 
 // whyEnded is the reason that somebody gave for the end, or else the error.
 func whyEnded(ctx context.Context, err error) error {
-	if cause := context.Cause(ctx); err != nil && (errors.Is(cause, ErrStopWished) || errors.Is(cause, ErrChanged) || errors.Is(cause, ErrTargets)) {
+	if cause := context.Cause(ctx); err != nil && (errors.Is(cause, ErrStopWished) || errors.Is(cause, ErrChanged) || errors.Is(cause, ErrPrimaries)) {
 		return cause
 	}
 	return err

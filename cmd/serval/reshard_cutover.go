@@ -141,11 +141,11 @@ func (o *cutoverOptions) turnWith(ctx context.Context, s *reshardSet, m *reshard
 		}
 		return errors.Join(err, log.Become(ctx, &j, reshard.BackedOut))
 	}
-	targets, err := reshard.WrittenBack(ctx, s.jobServers(), s.moved)
+	primaries, err := reshard.PrimariesOf(ctx, s.jobServers(), s.moved)
 	if err != nil {
-		targets = nil // the next worker compares
+		primaries = nil // the next worker compares
 	}
-	if err := log.Turn(ctx, &j, floors, targets); err != nil {
+	if err := log.Turn(ctx, &j, floors, primaries); err != nil {
 		return fmt.Errorf("the rules are in effect, but the journal could not be written; the next command sets it right: %w", err)
 	}
 	if j.Stage == reshard.Reversing {
@@ -284,8 +284,9 @@ func (o *cutoverOptions) try(ctx context.Context, s *reshardSet, m *reshard.Move
 	}
 }
 
-// caught returns when the new tables have all there is, and may serve. Writes are
-// held: what need not wait for something else is done beside it.
+// caught returns when the new tables have all there is, and may serve. With writes
+// held, nothing comes after that: what need not wait for something else is done
+// beside it.
 func (s *reshardSet) caught(ctx context.Context, m *reshard.Mover) error {
 	beside, within := errgroup.WithContext(ctx)
 	beside.Go(func() error { return m.CatchUp(within) })
@@ -295,7 +296,7 @@ func (s *reshardSet) caught(ctx context.Context, m *reshard.Mover) error {
 	}
 	beside, within = errgroup.WithContext(ctx)
 	beside.Go(func() error {
-		return reshard.SameTargets(within, s.jobServers(), s.journal, &s.job, s.moved)
+		return reshard.SamePrimaries(within, s.jobServers(), s.journal, &s.job, s.moved)
 	})
 	beside.Go(func() error { return reshard.RaiseSequences(within, s.jobServers(), s.moved, s.homeOf) })
 	return beside.Wait()

@@ -177,7 +177,7 @@ func (s *reshardSet) work(ctx context.Context, j *reshard.Job, o *workOptions, t
 	for {
 		err := s.workOnce(ctx, j, o, then)
 		switch {
-		case errors.Is(err, reshard.ErrChanged), errors.Is(err, reshard.ErrTargets):
+		case errors.Is(err, reshard.ErrChanged), errors.Is(err, reshard.ErrPrimaries):
 			continue
 		case ctx.Err() != nil || !errors.Is(err, reshard.ErrJournal) && (s.journal == nil || !reshard.Passing(err)):
 			return err

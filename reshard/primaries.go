@@ -18,13 +18,15 @@ import (
 // a binlog before they were read, every row is compared, and taken over again where it
 // differs, before anything else is done with what was copied.
 
-// ErrTargets: another server than the one that was read or written has become the primary
+// ErrPrimaries: another server than the one that was read or written has become the primary
 // of a cluster, or changes of one cannot be read; the worker is to begin anew, and compares.
-var ErrTargets = errors.New("what was copied has to be compared")
+var ErrPrimaries = errors.New("what was copied has to be compared")
 
-// serverIDs are the @@server_id of clusters' primaries. Servers that replicate from each
-// other have different ones (MySQL 9.7 manual, 19.1.2.2).
-func serverIDs(ctx context.Context, servers Asker, clusters []string) (map[string]string, error) {
+// PrimariesOf are the servers that a job reads and writes for a layout, by cluster: their
+// @@server_id. Servers that replicate from each other have different ones (MySQL 9.7
+// manual, 19.1.2.2).
+func PrimariesOf(ctx context.Context, servers Asker, layout *Layout) (map[string]string, error) {
+	clusters := layout.clusters()
 	found := make([]string, len(clusters))
 	g, ctx := errgroup.WithContext(ctx)
 	for i, cluster := range clusters {
@@ -61,75 +63,69 @@ func (l *Layout) clusters() []string {
 	return sortedKeys(names)
 }
 
-// WrittenBack are the servers that a job will use after the turn of a layout, for Turn.
-func WrittenBack(ctx context.Context, servers Asker, layout *Layout) (map[string]string, error) {
-	return serverIDs(ctx, servers, layout.clusters())
-}
-
-// SameTargets is ErrTargets where another server has become a primary since the job's
+// SamePrimaries is ErrPrimaries where another server has become a primary since the job's
 // rows were last known to be whole.
-func SameTargets(ctx context.Context, servers Asker, log *JobLog, j *Job, layout *Layout) error {
-	known, err := log.targets(ctx, j)
+func SamePrimaries(ctx context.Context, servers Asker, log *JobLog, j *Job, layout *Layout) error {
+	known, err := log.primaries(ctx, j)
 	if err != nil {
 		return err
 	}
-	now, err := serverIDs(ctx, servers, layout.clusters())
+	now, err := PrimariesOf(ctx, servers, layout)
 	if err != nil {
 		return err
 	}
-	if why := known[doubted]; why != "" {
-		return fmt.Errorf("%w: %s", ErrTargets, why)
-	}
-	if cluster := replaced(known, now); cluster != "" {
-		return fmt.Errorf("%w: another server has become the primary of cluster %s", ErrTargets, cluster)
+	if why := mayDiffer(known, now); why != "" {
+		return fmt.Errorf("%w: %s", ErrPrimaries, why)
 	}
 	return nil
-}
-
-// replaced is the first cluster whose primary is another one than is known, empty for none.
-func replaced(known, now map[string]string) string {
-	for _, cluster := range sortedKeys(now) {
-		if was := known[cluster]; was != "" && was != now[cluster] {
-			return cluster
-		}
-	}
-	return ""
 }
 
 // doubted stands for a cluster's name with a reason to compare instead of a server.
 const doubted = ""
 
-// meetTargets notes which servers the worker uses, and whether what it has copied may
+// mayDiffer is why what was copied may not be what there is, empty where the servers
+// are those that are known.
+func mayDiffer(known, now map[string]string) string {
+	if why := known[doubted]; why != "" {
+		return why
+	}
+	for _, cluster := range sortedKeys(now) {
+		if was := known[cluster]; was != "" && was != now[cluster] {
+			return "another server has become the primary of cluster " + cluster
+		}
+	}
+	return ""
+}
+
+// meetPrimaries notes which servers the worker uses, and whether what it has copied may
 // not be what there is.
-func (w *Worker) meetTargets(ctx context.Context, fresh bool) error {
-	known, err := w.Log.targets(ctx, w.Job)
+func (w *Worker) meetPrimaries(ctx context.Context, fresh bool) error {
+	known, err := w.Log.primaries(ctx, w.Job)
 	if err != nil {
 		return err
 	}
-	if w.targets, err = w.reachTargets(ctx); err != nil {
+	if w.known, err = w.reachPrimaries(ctx); err != nil {
 		return err
 	}
-	switch cluster := replaced(known, w.targets); {
-	case known[doubted] != "":
-		w.suspect = known[doubted]
-	case cluster != "":
-		w.suspect = "another server has become the primary of cluster " + cluster
+	w.suspect = mayDiffer(known, w.known)
+	switch {
+	case w.suspect != "":
 	case len(known) == 0 && !fresh:
 		w.suspect = "which servers were written to is not known"
 	default:
-		maps.Copy(known, w.targets) // a period may have brought a cluster
-		return w.Log.saveTargets(ctx, w.Job, known)
+		maps.Copy(known, w.known) // a period may have brought a cluster
+		return w.Log.savePrimaries(ctx, w.Job, known)
 	}
 	return w.Log.doubt(ctx, w.Job)
 }
 
-// reachTargets asks them, again while one is away.
-func (w *Worker) reachTargets(ctx context.Context) (map[string]string, error) {
+// reachPrimaries asks them, again while one is away.
+func (w *Worker) reachPrimaries(ctx context.Context) (map[string]string, error) {
 	within, cancel := context.WithTimeout(ctx, giveUpAfter)
 	defer cancel()
 	for {
-		ids, err := serverIDs(within, w.Servers, w.Layout.clusters())
-		if err == nil || !passing(err) {
+		ids, err := PrimariesOf(within, w.Servers, w.Layout)
+		if err == nil || !Passing(err) {
 			return ids, err
 		}
 		if late := sleep(within, beatEvery); late != nil {
@@ -138,8 +134,8 @@ func (w *Worker) reachTargets(ctx context.Context) (map[string]string, error) {
 	}
 }
 
-// watchTargets ends the work when another server becomes the primary of a cluster.
-func (w *Worker) watchTargets(ctx context.Context, end context.CancelCauseFunc) {
+// watchPrimaries ends the work when another server becomes the primary of a cluster.
+func (w *Worker) watchPrimaries(ctx context.Context, end context.CancelCauseFunc) {
 	tick := time.NewTicker(beatEvery)
 	defer tick.Stop()
 	for {
@@ -148,9 +144,9 @@ func (w *Worker) watchTargets(ctx context.Context, end context.CancelCauseFunc) 
 			return
 		case <-tick.C:
 		}
-		now, err := serverIDs(ctx, w.Servers, w.Layout.clusters())
-		if err == nil && replaced(w.targets, now) != "" {
-			end(ErrTargets)
+		now, err := PrimariesOf(ctx, w.Servers, w.Layout)
+		if err == nil && mayDiffer(w.known, now) != "" {
+			end(ErrPrimaries)
 			return
 		}
 	}
@@ -171,7 +167,7 @@ func (w *Worker) mend(ctx context.Context, m *Mover) error {
 	if w.Said != nil {
 		w.Said(v.Text())
 	}
-	whole := maps.Clone(w.targets)
+	whole := maps.Clone(w.known)
 	whole[doubted] = ""
-	return w.Log.saveTargets(ctx, w.Job, whole)
+	return w.Log.savePrimaries(ctx, w.Job, whole)
 }
