@@ -263,7 +263,10 @@ func (o *cutoverOptions) try(ctx context.Context, s *reshardSet, m *reshard.Move
 	}
 	deadline := time.Now().Add(o.within)
 	for attempt := 1; ; attempt++ {
-		_, err := cutter.Cutover(ctx, base, v, c)
+		err := o.rehearse(ctx, s, m)
+		if err == nil {
+			_, err = cutter.Cutover(ctx, base, v, c)
+		}
 		var lagging *rulestore.Lagging
 		switch {
 		case err == nil:
@@ -282,6 +285,14 @@ func (o *cutoverOptions) try(ctx context.Context, s *reshardSet, m *reshard.Move
 		case <-time.After(time.Duration(min(attempt, 5)) * 400 * time.Millisecond):
 		}
 	}
+}
+
+// rehearse does what is done while writes are held, so that less is left to do then,
+// and no connection has to be made.
+func (o *cutoverOptions) rehearse(ctx context.Context, s *reshardSet, m *reshard.Mover) error {
+	ctx, cancel := context.WithTimeout(ctx, max(o.within, stuckAfter))
+	defer cancel()
+	return s.caught(ctx, m)
 }
 
 // caught returns when the new tables have all there is, and may serve. With writes
