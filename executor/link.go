@@ -1,7 +1,6 @@
 package executor
 
 import (
-	"context"
 	"errors"
 	"io"
 	"time"
@@ -173,13 +172,8 @@ func goesNoFurther(err error) bool {
 	if err == nil {
 		return false
 	}
-	switch sqlerr.From(err).Code {
-	case 1020, 1180, 1205, 1206, 1213, 1969: // see executor/txn
-		return true
-	case sqlerr.QueryInterrupted, 3024: // ER_QUERY_TIMEOUT
-		return true
-	}
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	code := sqlerr.From(err).Code
+	return sqlerr.MayEndTransaction(err) || code == sqlerr.QueryInterrupted || code == sqlerr.QueryTimeout
 }
 
 // size is about how many bytes the part's command has.

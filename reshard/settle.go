@@ -405,7 +405,7 @@ func (m *Mover) readHeld(ctx context.Context, src *source, keys []string) (rows 
 					rows[i], err = mv.row(values)
 					return err
 				})
-				if isCode(err, errLockWait) || isCode(err, errDeadlock) {
+				if isCode(err, sqlerr.LockWaitTimeout) || isCode(err, sqlerr.Deadlock) {
 					held = append(held, keys[i])
 				} else if err != nil {
 					return err

@@ -128,12 +128,8 @@ func (m *Mover) once(ctx context.Context, cluster string, f func(c *backend.Conn
 	return f(c)
 }
 
-// Codes of servers' errors that pass.
-const (
-	errLockWait = 1205 // ER_LOCK_WAIT_TIMEOUT
-	errDeadlock = 1213 // ER_LOCK_DEADLOCK
-	errDupEntry = 1062 // ER_DUP_ENTRY
-)
+// errDupEntry is ER_DUP_ENTRY.
+const errDupEntry = 1062
 
 // Passing: a server is away or busy, and the same may work later.
 func Passing(err error) bool {
@@ -143,7 +139,7 @@ func Passing(err error) bool {
 	}
 	switch e.Code {
 	case sqlerr.CannotConnect, sqlerr.ServerLost, sqlerr.ServerShutdown, sqlerr.OptionPreventsWrite, sqlerr.TooManyConnections,
-		sqlerr.QueryInterrupted, errLockWait, errDeadlock:
+		sqlerr.QueryInterrupted, sqlerr.LockWaitTimeout, sqlerr.Deadlock:
 		return true
 	}
 	return false

@@ -233,9 +233,9 @@ func decisionError(err error) error {
 	}
 	switch e.Code {
 	case errDuplicate:
-		return sqlerr.New(errDuringCommit, "Serval: the transaction waited too long for its COMMIT and was rolled back on all clusters").WithCause(err)
+		return sqlerr.New(sqlerr.ErrorDuringCommit, "Serval: the transaction waited too long for its COMMIT and was rolled back on all clusters").WithCause(err)
 	case sqlerr.BadDB, sqlerr.NoSuchTable:
-		return sqlerr.New(errDuringCommit, "Serval: a transaction over several clusters needs the table %s, which Serval makes on every primary when it "+
+		return sqlerr.New(sqlerr.ErrorDuringCommit, "Serval: a transaction over several clusters needs the table %s, which Serval makes on every primary when it "+
 			"starts and could not: give the backend account CREATE there, or use serval_transaction = 'single'", decisionTable).WithCause(err)
 	}
 	return err

@@ -217,7 +217,7 @@ func (r *report) err() error {
 			parts = append(parts, s.word+" "+names)
 		}
 	}
-	return sqlerr.New(errDuringCommit, "Serval: the transaction was not committed everywhere: %s; the first error was: %s",
+	return sqlerr.New(sqlerr.ErrorDuringCommit, "Serval: the transaction was not committed everywhere: %s; the first error was: %s",
 		strings.Join(parts, ", "), plainMessage(r.cause)).WithCause(r.cause)
 }
 

@@ -237,7 +237,7 @@ func reaches(session uint32, edges map[uint32][]uint32, gone map[uint32]bool) bo
 
 // DeadlockError is what the victim's client is told, as by a server.
 func DeadlockError() error {
-	e := sqlerr.New(errDeadlock, "Deadlock found when trying to get lock; try restarting transaction")
+	e := sqlerr.New(sqlerr.Deadlock, "Deadlock found when trying to get lock; try restarting transaction")
 	e.State = "40001"
 	return e
 }

@@ -7,18 +7,9 @@ import (
 	"github.com/servaldb/serval/internal/sqlerr"
 )
 
-// Server errors after which a server may have rolled back the whole
-// transaction (MySQL manual, "InnoDB Error Handling"; MariaDB adds 1020 with
-// innodb_snapshot_isolation).
 const (
-	errCheckread    = 1020 // ER_CHECKREAD
-	errDuringCommit = 1180 // ER_ERROR_DURING_COMMIT
-	errLockTimeout  = 1205 // ER_LOCK_WAIT_TIMEOUT
-	errTableFull    = 1206 // ER_LOCK_TABLE_FULL
-	errDeadlock     = 1213 // ER_LOCK_DEADLOCK
-	errQueryTimeout = 1969 // ER_STATEMENT_TIMEOUT, MariaDB
-	errConnKilled   = 1927 // ER_CONNECTION_KILLED, MariaDB
-	errNoSavepoint  = 1305 // ER_SP_DOES_NOT_EXIST
+	errConnKilled  = 1927 // ER_CONNECTION_KILLED, MariaDB
+	errNoSavepoint = 1305 // ER_SP_DOES_NOT_EXIST
 )
 
 // statusInTrans is SERVER_STATUS_IN_TRANS.
@@ -44,10 +35,10 @@ func Judge(err error) Fate {
 	if Broken(err) {
 		return Gone
 	}
-	switch sqlerr.From(err).Code {
-	case errDeadlock:
+	switch {
+	case sqlerr.From(err).Code == sqlerr.Deadlock:
 		return Gone
-	case errLockTimeout, errTableFull, errCheckread, errDuringCommit, errQueryTimeout:
+	case sqlerr.MayEndTransaction(err):
 		return Ask
 	}
 	return Goes

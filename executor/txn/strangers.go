@@ -22,8 +22,6 @@ const (
 	patience = 3
 	// strangersFrom is the first number of a transaction of another Serval.
 	strangersFrom = 1 << 31
-	// errNoDatabase is ER_BAD_DB_ERROR.
-	errNoDatabase = 1049
 )
 
 var makeWaiting = []string{
@@ -109,7 +107,7 @@ func (d *Deadlocks) write(ctx context.Context, cluster, row string) error {
 	if err == nil {
 		return nil
 	}
-	if code := sqlerr.From(err).Code; code != sqlerr.NoSuchTable && code != errNoDatabase {
+	if code := sqlerr.From(err).Code; code != sqlerr.NoSuchTable && code != sqlerr.BadDB {
 		return err
 	}
 	for _, sql := range makeWaiting {

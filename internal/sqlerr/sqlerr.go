@@ -41,6 +41,12 @@ const (
 	QueryTimeout        = 3024 // ER_QUERY_TIMEOUT
 	OfflineMode         = 3032 // ER_SERVER_OFFLINE_MODE
 	OutOfMemory         = 1038 // ER_OUT_OF_SORTMEMORY, said when a memory budget is passed
+	Checkread           = 1020 // ER_CHECKREAD
+	ErrorDuringCommit   = 1180 // ER_ERROR_DURING_COMMIT
+	LockWaitTimeout     = 1205 // ER_LOCK_WAIT_TIMEOUT
+	LockTableFull       = 1206 // ER_LOCK_TABLE_FULL
+	Deadlock            = 1213 // ER_LOCK_DEADLOCK
+	StatementTimeout    = 1969 // ER_STATEMENT_TIMEOUT, MariaDB
 	ServerLost          = 2013 // CR_SERVER_LOST, said of a backend that went away mid statement
 	CannotConnect       = 2003 // CR_CONN_HOST_ERROR, said of a backend that cannot be reached
 )
@@ -115,6 +121,20 @@ func (e *Error) Unwrap() error { return e.cause }
 func SafeToRetry(err error) bool {
 	var e *Error
 	return errors.As(err, &e) && e.retry
+}
+
+// MayEndTransaction reports that a server may have rolled back the whole
+// transaction with the error (MySQL manual, "InnoDB Error Handling"; MariaDB adds
+// 1020 with innodb_snapshot_isolation). With Deadlock it has.
+func MayEndTransaction(err error) bool {
+	if err == nil {
+		return false
+	}
+	switch From(err).Code {
+	case Checkread, ErrorDuringCommit, LockWaitTimeout, LockTableFull, Deadlock, StatementTimeout:
+		return true
+	}
+	return false
 }
 
 // From turns any error into the one a client is to see.

@@ -29,6 +29,21 @@ func TestRetryIsSafeOnlyWhereItWasSaid(t *testing.T) {
 	require.False(t, SafeToRetry(errors.New("unknown")))
 }
 
+func TestWhichErrorsMayEndATransaction(t *testing.T) {
+	for err, want := range map[error]bool{
+		nil:                             false,
+		New(1062, "Duplicate entry"):    false,
+		New(Deadlock, "deadlock"):       true,
+		New(LockWaitTimeout, "waited"):  true,
+		New(QueryTimeout, "took long"):  false,
+		context.Canceled:                false,
+		errors.New("not of a server's"): false,
+	} {
+		require.Equal(t, want, MayEndTransaction(err), "%v", err)
+	}
+	require.True(t, MayEndTransaction(fmt.Errorf("wrapped: %w", New(StatementTimeout, "MariaDB"))))
+}
+
 func TestAnyErrorBecomesOneAClientCanRead(t *testing.T) {
 	require.Equal(t, uint16(QueryTimeout), From(context.DeadlineExceeded).Code)
 	require.Equal(t, uint16(QueryInterrupted), From(context.Canceled).Code)
