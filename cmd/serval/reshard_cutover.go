@@ -164,7 +164,7 @@ func (o *cutoverOptions) ready(ctx context.Context, s *reshardSet, m *reshard.Mo
 	}
 	if !o.unverified && !strings.HasSuffix(s.job.Verified, reshard.NoDifference) {
 		s.say("comparing the rows")
-		v, err := compare(ctx, m)
+		v, err := o.compare(ctx, m)
 		if err != nil {
 			return err
 		}
@@ -187,18 +187,20 @@ func (o *cutoverOptions) ready(ctx context.Context, s *reshardSet, m *reshard.Mo
 	}
 }
 
-// comparedWithin is how long the comparison of one range of keys may take.
+// comparedWithin is how long the comparison of one range of keys may take, where
+// --within is less.
 const comparedWithin = 30 * time.Second
 
 // compare is Verify, which gives up when it does not get on.
-func compare(ctx context.Context, m *reshard.Mover) (*reshard.Verified, error) {
+func (o *cutoverOptions) compare(ctx context.Context, m *reshard.Mover) (*reshard.Verified, error) {
+	bound := max(o.within, comparedWithin)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stuck := time.AfterFunc(comparedWithin, func() {
-		cancel(fmt.Errorf("no row could be compared for %v; nothing was changed. A session may have LOCK TABLES or an ALTER TABLE under way", comparedWithin))
+	stuck := time.AfterFunc(bound, func() {
+		cancel(fmt.Errorf("no row could be compared for %v; nothing was changed. A session may have LOCK TABLES or an ALTER TABLE under way", bound))
 	})
 	defer stuck.Stop()
-	v, err := m.Verify(ctx, reshard.VerifyOptions{Progress: func(reshard.Verified) { stuck.Reset(comparedWithin) }})
+	v, err := m.Verify(ctx, reshard.VerifyOptions{Progress: func(reshard.Verified) { stuck.Reset(bound) }})
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		err = cause
 	}
