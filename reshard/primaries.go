@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -136,20 +135,14 @@ func (w *Worker) reachPrimaries(ctx context.Context) (map[string]string, error) 
 
 // watchPrimaries ends the work when another server becomes the primary of a cluster.
 func (w *Worker) watchPrimaries(ctx context.Context, end context.CancelCauseFunc) {
-	tick := time.NewTicker(beatEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+	every(ctx, beatEvery, func() bool {
 		now, err := PrimariesOf(ctx, w.Servers, w.Layout)
-		if err == nil && mayDiffer(w.known, now) != "" {
+		same := err != nil || mayDiffer(w.known, now) == ""
+		if !same {
 			end(ErrPrimaries)
-			return
 		}
-	}
+		return same
+	})
 }
 
 // mend compares every row, and takes over again what differs.

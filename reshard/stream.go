@@ -419,19 +419,14 @@ func (s *stream) primary() string {
 
 // watch ends a connection to a server that is not the primary any more.
 func (s *stream) watch(ctx context.Context, cancel func(), addr string) {
-	tick := time.NewTicker(200 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-			if now := s.primary(); now != "" && now != addr {
-				cancel()
-				return
-			}
+	every(ctx, 200*time.Millisecond, func() bool {
+		now := s.primary()
+		same := now == "" || now == addr
+		if !same {
+			cancel()
 		}
-	}
+		return same
+	})
 }
 
 func (s *stream) syncerConfig(addr string, h *handler) replication.BinlogSyncerConfig {

@@ -210,7 +210,21 @@ func whyEnded(ctx context.Context, err error) error {
 
 // look ends the work when the layout is another one.
 func (w *Worker) look(ctx context.Context, end context.CancelCauseFunc) {
-	tick := time.NewTicker(lookEvery * beatEvery)
+	every(ctx, lookEvery*beatEvery, func() bool {
+		changed, err := w.Changed(ctx)
+		if err != nil && ctx.Err() == nil {
+			w.Logs.Warn("whether the tables to be moved have changed could not be asked", "err", err)
+		}
+		if changed {
+			end(ErrChanged)
+		}
+		return !changed
+	})
+}
+
+// every calls f each time that so long has passed, until ctx ends or f says no.
+func every(ctx context.Context, d time.Duration, f func() bool) {
+	tick := time.NewTicker(d)
 	defer tick.Stop()
 	for {
 		select {
@@ -218,12 +232,7 @@ func (w *Worker) look(ctx context.Context, end context.CancelCauseFunc) {
 			return
 		case <-tick.C:
 		}
-		changed, err := w.Changed(ctx)
-		if err != nil && ctx.Err() == nil {
-			w.Logs.Warn("whether the tables to be moved have changed could not be asked", "err", err)
-		}
-		if changed {
-			end(ErrChanged)
+		if !f() {
 			return
 		}
 	}
