@@ -32,6 +32,10 @@ type Controller struct {
 	log     *slog.Logger
 	now     func() time.Time
 
+	// Moves, if not nil, says why a table's periods are not to be dropped now: a job
+	// moves it, and would leave behind what it keeps beside them. It is set before Run.
+	Moves func(ctx context.Context, schema, table string) error
+
 	// soon asks Run to look at once.
 	soon chan struct{}
 	// running ends what Run asks the servers at this moment.

@@ -116,6 +116,8 @@ func (f *fakeServers) Select(_ context.Context, cluster, sql string) ([][][]byte
 			return nil, sqlerr.New(sqlerr.NoSuchTable, "Table 'serval_meta.views' doesn't exist")
 		}
 		return f.views[cluster], nil
+	case sql == "SELECT UNIX_TIMESTAMP()":
+		return [][][]byte{row(strconv.FormatInt(november.Unix(), 10))}, nil
 	case strings.HasPrefix(sql, "SELECT WEIGHT_STRING"):
 		return [][][]byte{slices.Repeat(row("\x00 "), strings.Count(sql, "WEIGHT_STRING"))}, nil
 	case strings.HasPrefix(sql, "SELECT COUNT(*), MIN("):
@@ -365,6 +367,28 @@ func TestMonthsAheadAreCreatedAtTheSecondLook(t *testing.T) {
 	require.Equal(t, "month v1 periods=202610-202701", store.Load().Table("shop", "logs").Placement.Algorithm.Spec())
 	require.NoError(t, c.createPeriods(t.Context()))
 	require.Len(t, f.executed, 2)
+}
+
+func TestOldPeriodsStayWhileAJobMovesTheirTable(t *testing.T) {
+	f := newFake(shopTables())
+	store := catalog.NewStore(&catalog.Catalog{})
+	c, err := New(parse(t, strings.Replace(shopRules, "ahead: 2", "keep: 1, drop_old: true", 1)), f, store, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	c.now = func() time.Time { return november }
+	require.NoError(t, c.Load(t.Context()))
+	var asked []string
+	moved := errors.New("reshard job 1 (reversing) moves it")
+	c.Moves = func(_ context.Context, schema, table string) error {
+		asked = append(asked, schema+"."+table)
+		return moved
+	}
+	require.NoError(t, c.dropPeriods(t.Context()))
+	require.Equal(t, []string{"shop.logs"}, asked, "only what would be dropped is asked about")
+	require.Empty(t, f.executed)
+
+	moved = nil
+	require.NoError(t, c.dropPeriods(t.Context()))
+	require.Equal(t, []string{"c0: DROP TABLE IF EXISTS `shop`.`logs_202610`"}, f.executed)
 }
 
 func TestFoldedNamesAreLearnedFromTheServers(t *testing.T) {

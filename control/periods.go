@@ -196,7 +196,8 @@ func (c *Controller) createLike(ctx context.Context, table string, model, shard 
 		"CREATE TABLE IF NOT EXISTS "+sqlval.QuoteName(shard.Database)+"."+sqlval.QuoteName(shard.Table)+" ("+body)
 }
 
-// dropPeriods drops the tables of periods that rules with drop_old: do not keep.
+// dropPeriods drops the tables of periods that rules with drop_old: do not keep,
+// where no job moves them.
 // Both this clock and the server's must say so: a wrong clock must not cost a
 // period. Every Serval does it, and a table is dropped once.
 func (c *Controller) dropPeriods(ctx context.Context) error {
@@ -211,6 +212,12 @@ func (c *Controller) dropPeriods(ctx context.Context) error {
 		for _, p := range fact.Periods {
 			if p >= periodAt(rule, c.now())-shardrule.Period(rule.Keep-1) {
 				break
+			}
+			if c.Moves != nil {
+				if why := c.Moves(ctx, name.Schema, name.Table); why != nil {
+					c.log.Debug("old periods stay for now", "table", name.Table, "why", why)
+					break
+				}
 			}
 			old, err := c.dropPeriod(ctx, name, rule, p)
 			if err != nil {

@@ -58,6 +58,7 @@ func serve(ctx context.Context, source ruleSource, w io.Writer, ready func()) er
 	p.recovery = txn.NewRecovery(fleetServers{srv.fleet}, log, p.metrics)
 	p.jobs = ddl.New(fleetServers{srv.fleet}, log)
 	p.jobs.Moves, p.jobs.Changed = p.mayDefine, p.control.Refresh
+	p.control.Moves = p.mayDefine
 	p.current.Store(cfg)
 	front, err := p.front()
 	if err != nil {
