@@ -149,6 +149,11 @@ that one last said so, why it stopped, and what may be done now.`,
 				if err != nil {
 					return err
 				}
+				if j := openJob(jobs); j != nil && j.Stage == reshard.Reversing {
+					if why := s.cannotGoBack(ctx, *j); why != nil {
+						j.Trouble = "it cannot go back: " + why.Error()
+					}
+				}
 				if o.output == "json" {
 					if jobs == nil {
 						jobs = []reshard.Job{}
@@ -160,6 +165,29 @@ that one last said so, why it stopped, and what may be done now.`,
 			})
 		},
 	}
+}
+
+// goBackWithin bounds the question whether a job can still go back.
+const goBackWithin = 10 * time.Second
+
+// cannotGoBack is why the tables that serve cannot be taken back to those before any
+// more: somebody changed their definition past Serval. It is nil where that cannot be
+// asked.
+func (s *reshardSet) cannotGoBack(ctx context.Context, j reshard.Job) error {
+	ctx, cancel := context.WithTimeout(ctx, goBackWithin)
+	defer cancel()
+	if err := s.take(ctx, &j); err != nil {
+		return nil //nolint:nilerr // a cluster that is away says nothing of the tables
+	}
+	layout, err := s.moves(ctx, &j)
+	if err != nil {
+		return nil //nolint:nilerr // the same
+	}
+	_, err = reshard.NewMover(ctx, reshard.MoverConfig{Layout: layout, Servers: s.jobServers()})
+	if err == nil || ctx.Err() != nil || reshard.Passing(err) {
+		return nil
+	}
+	return fmt.Errorf("%w; make the tables that serve and those before alike, or finish the job", err)
 }
 
 func printJobs(w io.Writer, jobs []reshard.Job) {
@@ -188,7 +216,7 @@ func printJobs(w io.Writer, jobs []reshard.Job) {
 		fmt.Fprintf(w, "nobody is at work; %s was, %s ago\n", j.Worker, j.Idle.Round(time.Second))
 	}
 	if j.Trouble != "" {
-		fmt.Fprintln(w, "it stopped: "+j.Trouble)
+		fmt.Fprintln(w, "trouble: "+j.Trouble)
 	}
 	if j.Verified != "" {
 		fmt.Fprintln(w, "compared: "+j.Verified)
