@@ -78,16 +78,9 @@ func (k *killedJob) until(stage string, upTo time.Duration, command ...string) {
 // trace.
 func TestSoakAReshardThatIsKilledAtEveryStage(t *testing.T) {
 	eachEngine(t, func(t *testing.T, s *serverSet) {
-		own(t, s.engine.String(), reshardJobs)
-		const schema, before, after = "everystage", "{shard: hash(user_id), shards: 4, on: [c0, c1]}", "{shard: hash(id), shards: 6, on: [c1, c0]}"
-		dropSchema(t, s.Clusters(t), schema)
-		t.Cleanup(func() { dropSchema(t, s.Clusters(t), schema) })
-		p := startServal(t, s, settings{Schema: schema, Tables: "orders: " + before})
-		db := p.open(t, "")
-		mustExec(t, db, "CREATE DATABASE "+schema, movedTable(schema+".orders"))
-		fillMoved(t, db, schema+".orders")
-		s.sync(t)
-		k := &killedJob{serval: p, t: t, to: edited(t, p.Config, "orders: "+before, "orders: "+after),
+		const schema = "everystage"
+		p, db, to := movable(t, s, schema, "{shard: hash(user_id), shards: 4, on: [c0, c1]}", "{shard: hash(id), shards: 6, on: [c1, c0]}")
+		k := &killedJob{serval: p, t: t, to: to,
 			load: startMoved(t, p, schema, schema+".orders", 4), random: rand.New(rand.NewPCG(uint64(len(s.engine.String())), 5)), stages: map[string]map[string]int{}}
 		t.Cleanup(func() {
 			_ = exec.Command(binary, "reshard", "cancel", "-c", p.Config).Run() // it may be over

@@ -7,14 +7,11 @@ import (
 	"database/sql"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
-
-	"github.com/servaldb/serval/internal/mysqlproc"
 )
 
 // counted are rows of one number each that only grows: of each is known what was
@@ -88,21 +85,9 @@ func (c *counted) requireRows(t *testing.T, db *sql.DB, table string) {
 // though all had been compared.
 func TestSoakServersDieWhileTablesMove(t *testing.T) {
 	eachEngine(t, func(t *testing.T, s *serverSet) {
-		own(t, s.engine.String(), reshardJobs)
-		const schema, table, before, after = "dying", "dying.counted", "counted: {on: c0}", "counted: {shard: hash(id), shards: 4, on: [c0, c1]}"
-		clusters := withReplicas(t, s)
-		p := startServal(t, s, settings{Schema: schema, Clusters: serverLines(clusters...), Tables: before})
-		db := p.open(t, "")
-		mustExec(t, db, "CREATE DATABASE "+schema, "CREATE TABLE "+table+" (id BIGINT PRIMARY KEY, n BIGINT NOT NULL)")
-		for first := 10_000; first < 13_000; first += 500 {
-			var rows []string
-			for id := first; id < first+500; id++ {
-				rows = append(rows, fmt.Sprintf("(%d, 0)", id))
-			}
-			mustExec(t, db, "INSERT INTO "+table+" VALUES "+strings.Join(rows, ", "))
-		}
+		const schema, table = "dying", "dying.counted"
+		clusters, p, db, to := countable(t, s, schema, "{shard: hash(id), shards: 4, on: [c0, c1]}", 3000)
 		load := startCounted(t, p, table)
-		to := edited(t, p.Config, before, after)
 		r := startReshard(t, "-c", p.Config, "--to", to, "--rate", "300")
 		awaitStage(t, r, p.Config, "copying")
 
@@ -125,11 +110,8 @@ func TestSoakServersDieWhileTablesMove(t *testing.T) {
 			}
 			return nil
 		})
-		dead := target.Primary
-		require.NoError(t, dead.Kill9())
-		target.Primary, target.Replicas = target.Replicas[0], nil
-		require.NoError(t, target.Primary.Unfollow(t.Context()))
-		require.NoError(t, target.Primary.SetReadOnly(t.Context(), false))
+		require.NoError(t, target.Primary.Kill9())
+		promoted(t, target)
 
 		reshardOK(t, "cutover", "-c", p.Config)
 		load.stop()
@@ -139,21 +121,4 @@ func TestSoakServersDieWhileTablesMove(t *testing.T) {
 		require.NoError(t, err, out)
 		reshardOK(t, "finish", "-c", p.Config, "--pause", "0s")
 	})
-}
-
-// withReplicas are two clusters of a primary and a replica each, for a test that
-// kills them.
-func withReplicas(t *testing.T, s *serverSet) []*mysqlproc.Cluster {
-	t.Helper()
-	dir := t.TempDir()
-	var clusters []*mysqlproc.Cluster
-	t.Cleanup(func() { require.NoError(t, mysqlproc.CloseAll(clusters)) })
-	for i := range 2 {
-		c, err := mysqlproc.StartCluster(t.Context(), mysqlproc.ClusterOptions{
-			Engine: s.engine, Dir: dir, Name: fmt.Sprintf("c%d", i), Replicas: 1, FirstID: uint32(81 + 4*i),
-		})
-		require.NoError(t, err)
-		clusters = append(clusters, c)
-	}
-	return clusters
 }

@@ -27,16 +27,8 @@ func TestSoakTablesMoveWhileTheyAreWritten(t *testing.T) {
 // it.
 func TestSoakACutOverThatIsKilled(t *testing.T) {
 	eachEngine(t, func(t *testing.T, s *serverSet) {
-		own(t, s.engine.String(), reshardJobs)
-		const schema, before, after = "killed", "{shard: hash(user_id), shards: 4, on: [c0, c1]}", "{shard: hash(id), shards: 6, on: [c1, c0]}"
-		dropSchema(t, s.Clusters(t), schema)
-		p := startServal(t, s, settings{Schema: schema, Tables: "orders: " + before})
-		t.Cleanup(func() { dropSchema(t, s.Clusters(t), schema) })
-		db := p.open(t, "")
-		mustExec(t, db, "CREATE DATABASE "+schema, movedTable(schema+".orders"))
-		fillMoved(t, db, schema+".orders")
-		s.sync(t)
-		to := edited(t, p.Config, "orders: "+before, "orders: "+after)
+		const schema = "killed"
+		p, db, to := movable(t, s, schema, "{shard: hash(user_id), shards: 4, on: [c0, c1]}", "{shard: hash(id), shards: 6, on: [c1, c0]}")
 		load := startMoved(t, p, schema, schema+".orders", 4)
 		r := startReshard(t, "-c", p.Config, "--to", to)
 		awaitStage(t, r, p.Config, "following")

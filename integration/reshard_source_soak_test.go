@@ -17,20 +17,8 @@ import (
 // cut over.
 func TestSoakASourceDiesWithWritesOfItsOwn(t *testing.T) {
 	eachEngine(t, func(t *testing.T, s *serverSet) {
-		own(t, s.engine.String(), reshardJobs)
-		const schema, table, before, after = "forgets", "forgets.counted", "counted: {on: c0}", "counted: {shard: hash(id), shards: 4, on: [c1]}"
-		clusters := withReplicas(t, s)
-		p := startServal(t, s, settings{Schema: schema, Clusters: serverLines(clusters...), Tables: before})
-		db := p.open(t, "")
-		mustExec(t, db, "CREATE DATABASE "+schema, "CREATE TABLE "+table+" (id BIGINT PRIMARY KEY, n BIGINT NOT NULL)")
-		for first := 10_000; first < 14_000; first += 1000 {
-			text := "INSERT INTO " + table + " VALUES "
-			for id := first; id < first+1000; id++ {
-				text += fmt.Sprintf("(%d, 0),", id)
-			}
-			mustExec(t, db, text[:len(text)-1])
-		}
-		to := edited(t, p.Config, before, after)
+		const schema, table = "forgets", "forgets.counted"
+		clusters, p, db, to := countable(t, s, schema, "{shard: hash(id), shards: 4, on: [c1]}", 4000)
 		r := startReshard(t, "-c", p.Config, "--to", to)
 		awaitStage(t, r, p.Config, "following")
 		require.Contains(t, reshardOK(t, "verify", "-c", p.Config), "no difference")
@@ -48,9 +36,7 @@ func TestSoakASourceDiesWithWritesOfItsOwn(t *testing.T) {
 			return nil
 		})
 		require.NoError(t, source.Primary.Kill9())
-		source.Primary, source.Replicas = source.Replicas[0], nil
-		require.NoError(t, source.Primary.Unfollow(t.Context()))
-		require.NoError(t, source.Primary.SetReadOnly(t.Context(), false))
+		promoted(t, source)
 		load := startCounted(t, p, table)
 
 		eventually(t, time.Minute, func() error { // the journal is away for a while

@@ -3,8 +3,10 @@
 package integration
 
 import (
+	"fmt"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -13,17 +15,12 @@ import (
 // waited for for ever nor does it leave a mark on the job.
 func TestSoakSessionsThatKeepTablesFromMoving(t *testing.T) {
 	eachEngine(t, func(t *testing.T, s *serverSet) {
-		own(t, s.engine.String(), reshardJobs)
-		const schema, before, after = "stays", "{shard: hash(user_id), shards: 4, on: [c0, c1]}", "{shard: hash(id), shards: 6, on: [c1, c0]}"
-		dropSchema(t, s.Clusters(t), schema)
-		p := startServal(t, s, settings{Schema: schema, Tables: "orders: " + before})
-		t.Cleanup(func() { dropSchema(t, s.Clusters(t), schema) })
-		db := p.open(t, "")
-		mustExec(t, db, "CREATE DATABASE "+schema, movedTable(schema+".orders"))
-		fillMoved(t, db, schema+".orders")
-		s.sync(t)
-		to := edited(t, p.Config, "orders: "+before, "orders: "+after)
-		slow := startReshard(t, "-c", p.Config, "--to", to, "--rate", "100")
+		const schema = "stays"
+		p, db, to := movable(t, s, schema, "{shard: hash(user_id), shards: 4, on: [c0, c1]}", "{shard: hash(id), shards: 6, on: [c1, c0]}")
+		for first := 100_000; first < 110_000; first += 1000 { // some chunks of each shard
+			mustExec(t, db, fmt.Sprintf("INSERT INTO %s.orders SELECT id + %d, user_id + 64 * (id %% 64), total, note, paid_at FROM %s.orders WHERE id <= 1000", schema, first, schema))
+		}
+		slow := startReshard(t, "-c", p.Config, "--to", to, "--rate", "1000")
 		awaitStage(t, slow, p.Config, "copying")
 		slow.end(t, syscall.SIGKILL)
 		reshardOK(t, "cutover", "-c", p.Config) // copies what is left
@@ -48,9 +45,22 @@ func TestSoakSessionsThatKeepTablesFromMoving(t *testing.T) {
 
 		do("UPDATE " + schema + ".orders SET total = total + 1 WHERE id = 1")
 		do("LOCK TABLES " + schema + ".orders WRITE")
+		behind := make(chan error, 1)
+		go func() { // waits for the lock, and is not given up
+			_, err := db.ExecContext(t.Context(), "UPDATE "+schema+".orders SET total = total + 1 WHERE id = 2")
+			behind <- err
+		}()
+		began := time.Now()
 		out, ok = reshardRun(t, "cutover", "-c", p.Config, "--within", "1s")
+		t.Logf("given up after %s: %s", time.Since(began), out)
 		require.False(t, ok, out)
+		select {
+		case err := <-behind:
+			t.Fatalf("the statement behind the lock has ended: %v", err)
+		default:
+		}
 		do("UNLOCK TABLES")
+		require.NoError(t, <-behind)
 
 		reshardOK(t, "cutover", "-c", p.Config)
 		_, ok = reshardRun(t, "cutover", "-c", p.Config)
