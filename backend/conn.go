@@ -79,6 +79,8 @@ type Conn struct {
 	stmtScope []byte
 
 	kept any // see Keep
+	// attached: AttachBranches was asked.
+	attached bool
 
 	// broken is why the connection cannot go on; every later call returns it.
 	broken error

@@ -170,8 +170,8 @@ func (c *Conn) track(t *wire.Tracked) {
 	}
 	for _, v := range t.Vars {
 		switch v.Name {
-		case "last_gtid", "character_set_database", "collation_database":
-			continue // follow from what was run, nothing to undo
+		case "last_gtid", "character_set_database", "collation_database", "xa_detach_on_prepare":
+			continue // follow from what was run, or see AttachBranches: nothing to undo
 		}
 		c.setHave(&State{DB: c.db, Vars: withVar(c.have.Vars, Var{Name: v.Name}), UserVars: c.have.UserVars})
 	}

@@ -187,6 +187,10 @@ func (s *Session) answer(com byte, arg []byte) error {
 		s.OK(wire.OK{Status: wire.StatusAutocommit, Tracked: wire.Tracked{
 			Vars: []wire.TrackedVar{{Name: "net_read_timeout", Value: "600"}}, StateChanged: true}})
 		return nil
+	case com == wire.ComQuery && strings.HasPrefix(text, "SET SESSION xa_detach_on_prepare"):
+		s.OK(wire.OK{Status: wire.StatusAutocommit, Tracked: wire.Tracked{
+			Vars: []wire.TrackedVar{{Name: "xa_detach_on_prepare", Value: "OFF"}}, StateChanged: true}})
+		return nil
 	case com == wire.ComQuery && strings.HasPrefix(text, "KILL"), com == wire.ComQuery && text == "ROLLBACK":
 		s.OK(wire.OK{Status: wire.StatusAutocommit})
 		if !strings.HasPrefix(text, "KILL") {

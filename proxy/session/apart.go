@@ -71,7 +71,7 @@ func (a *apart) Own() bool {
 func (a *apart) TakeApart(ctx context.Context, cluster string, target topology.Target) (*backend.Conn, error) {
 	a.s.runLater() // a statement before it in the same packet may still have one
 	if a.Own() {
-		a.s.lease.pins, a.s.lease.writes, a.s.lease.temporary = a.effects.Pins, a.writes, true
+		a.s.lease.pins, a.s.lease.writes = a.effects.Pins, a.writes
 		conns, err := a.s.lease.Acquire(ctx, cluster, topology.TargetPrimary, 1)
 		if err != nil {
 			return nil, err

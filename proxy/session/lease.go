@@ -21,7 +21,6 @@ type lease struct {
 	// needsDB, primary, effects are of the running statement.
 	needsDB    bool
 	writes     bool // it may change or lock something
-	temporary  bool // temporary tables are to be made on it
 	describing bool // columns are asked for, which is no part of a transaction
 	primary    bool // whatever the plan says: consistency global, or a hint
 	noGTID     bool // consistency eventual
@@ -127,8 +126,8 @@ func (l *lease) join(ctx context.Context, cluster string, pinned *pin) ([]*backe
 	}
 	l.out = append(l.out, held{conn: c, cluster: cluster, disarm: c.Arm(ctx), shared: true})
 	c.Want(l.state())
-	if (pinned != nil || l.temporary) && s.tx.Participants() > 0 {
-		attachBranches(ctx, c)
+	if s.tx.Participants() > 0 && s.tx.Options().Atomic {
+		c.AttachBranches(ctx)
 	}
 	if err := s.tx.Join(cluster, c); err != nil {
 		// The transaction has handed c back and is as it was.
@@ -157,16 +156,6 @@ func (l *lease) state() *backend.State {
 func (l *lease) note(cluster string) {
 	if l.writes {
 		l.s.tx.Wrote(cluster)
-	}
-}
-
-// attachBranches lets XA branches read the temporary tables of a pinned
-// connection: MySQL forbids that where a prepared branch outlives its
-// connection (manual, "xa_detach_on_prepare"). Best effort: MariaDB has no such
-// thing, and where it fails reading a temporary table is the server's error.
-func attachBranches(ctx context.Context, c *backend.Conn) {
-	if c.Flavor() == topology.FlavorMySQL {
-		_, _ = c.Exec(ctx, "SET SESSION xa_detach_on_prepare = OFF")
 	}
 }
 

@@ -105,6 +105,8 @@ func TestParseSetRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		"SET GLOBAL a = 1":                 "Serval refuses SET GLOBAL a",
 		"SET @@global.a = 1":               "Serval refuses SET GLOBAL a",
+		"SET @@SESSION.SQL_LOG_BIN = 0":    "Serval refuses SET sql_log_bin",
+		"SET a = 1, gtid_next = 'x'":       "Serval refuses SET gtid_next",
 		"SET b = 1, PERSIST a = 1":         "Serval refuses SET PERSIST a",
 		"SET GLOBAL TRANSACTION READ ONLY": "Serval refuses SET GLOBAL TRANSACTION",
 		"SET ROLE x":                       "Serval refuses SET ROLE",

@@ -458,7 +458,7 @@ func (w *world) servers01() {
 		log := s.Log()
 		for _, l := range log[w.shown[i]:] {
 			if strings.HasPrefix(l, "query SET session_track") || l == "query SELECT @@global.read_only" ||
-				l == setCharset || l == "quit" {
+				strings.HasPrefix(l, "query SET SESSION xa_detach_on_prepare") || l == setCharset || l == "quit" {
 				continue
 			}
 			fmt.Fprintf(&w.out, "s%d> %s\n", i, strings.TrimPrefix(l, "query "))

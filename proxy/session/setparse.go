@@ -133,8 +133,21 @@ func parseAssignment(text string, tokens []token) (assignment, error) {
 	}
 	if scope == "@" {
 		a.Kind = assignUser
+		return a, nil
 	}
-	return a, nil
+	return a, refuseLogged(a.Name)
+}
+
+// refuseLogged refuses what decides how writes are logged and replicated, which
+// an account of an application may not set on a server either; Serval's may.
+func refuseLogged(name string) error {
+	switch name {
+	case "sql_log_bin", "binlog_format", "binlog_row_image", "gtid_next", "gtid_domain_id", "gtid_seq_no", "server_id", "skip_replication",
+		"pseudo_thread_id", "pseudo_slave_mode", "pseudo_replica_mode", "original_commit_timestamp", "original_server_version",
+		"immediate_server_version", "rbr_exec_mode", "wsrep_on", "xa_detach_on_prepare":
+		return sqlerr.Refuse("SET "+name, "replicas, and whoever follows the binary log, rely on it", "")
+	}
+	return nil
 }
 
 func refuseGlobal(scope, name string) error {
