@@ -42,7 +42,7 @@ type Metrics struct {
 
 	scatter, planHits, planMisses, slow        prometheus.Counter
 	connections, abortedConnects, refusedConns prometheus.Counter
-	panicked, deadlocks                        prometheus.Counter
+	panicked, deadlocks, halved                prometheus.Counter
 	commits, recovered                         *prometheus.CounterVec
 	commitTime                                 prometheus.Histogram
 	connected, rulesVersion                    prometheus.Gauge
@@ -79,6 +79,7 @@ func NewMetrics() *Metrics {
 	m.panicked = m.counter("serval_panics_total", "Sessions ended by a defect of Serval; the log has the stack.")
 	m.rulesVersion = m.gauge("serval_rules_version", "The version of the rules that is served; 0 where no history is kept.")
 	m.deadlocks = m.counter("serval_deadlocks_broken_total", "Deadlocks over several clusters that Serval ended, one transaction each.")
+	m.halved = m.counter("serval_halved_transactions_total", "Committed transactions over several clusters of which the first cluster has lost its part.")
 	m.commits = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "serval_atomic_commits_total", Help: "COMMITs over two and more clusters that wrote, by outcome: committed, rolled_back, unknown.",
 	}, []string{"outcome"})
@@ -164,3 +165,6 @@ func (m *Metrics) Recovered(committed bool) {
 	m.recovered.WithLabelValues(outcome).Inc()
 }
 func (m *Metrics) DeadlockBroken() { m.deadlocks.Inc() }
+
+// Halved counts transactions of which a cluster has lost its part.
+func (m *Metrics) Halved(transactions int) { m.halved.Add(float64(transactions)) }

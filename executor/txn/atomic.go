@@ -22,7 +22,7 @@ type Coordinator interface {
 	Finish(ctx context.Context, cluster, branch string) error
 	// Ended says that the transaction is over here. Branches that are left
 	// prepared are for recovery; where there are none its decision with the
-	// first cluster, if it has one, is not needed any more.
+	// first cluster, if it has one, is deleted after a while.
 	Ended(first, gtrid string, decided bool, left []Branch)
 	// Meter counts; nil: nobody does.
 	Meter() Meter
@@ -36,6 +36,8 @@ type Meter interface {
 	AtomicCommit(outcome string, took time.Duration)
 	// Recovered: recovery ended a branch that nobody else did.
 	Recovered(committed bool)
+	// Halved: a cluster has lost its part of so many committed transactions.
+	Halved(transactions int)
 }
 
 // Outcomes of an atomic commit, as Meter gets them.

@@ -44,8 +44,9 @@ type Recovery struct {
 		// running are the atomic transactions of this process, which recovery
 		// leaves alone.
 		running map[string]bool
-		// needless are decisions by first cluster that nobody will ask for.
-		needless map[string][]string
+		// needless are decisions by first cluster, the oldest first, that will be
+		// asked for only where a server loses what it has acknowledged.
+		needless map[string][]ended
 		branches []Branch
 	}
 }
@@ -72,9 +73,6 @@ const (
 	recoverAfter = 5 * time.Second
 	// recoverTime bounds one round on one cluster.
 	recoverTime = 10 * time.Second
-	// maxNeedless bounds the decisions remembered for deletion; what is beyond
-	// is deleted when it is old.
-	maxNeedless = 10_000
 )
 
 // NewRecovery makes one; Run does the work. meter may be nil.
@@ -83,7 +81,7 @@ func NewRecovery(servers Servers, log *slog.Logger, meter Meter) *Recovery {
 	_, _ = rand.Read(id[:]) // it never fails (crypto/rand since Go 1.24)
 	r := &Recovery{servers: servers, log: log, meter: meter, instance: hex.EncodeToString(id[:]), wake: make(chan struct{}, 1), blind: map[string]string{}}
 	r.mu.running = map[string]bool{}
-	r.mu.needless = map[string][]string{}
+	r.mu.needless = map[string][]ended{}
 	return r
 }
 
@@ -117,7 +115,7 @@ func (r *Recovery) Ended(first, gtrid string, decided bool, left []Branch) {
 		default: // it is awake
 		}
 	case decided && len(r.mu.needless[first]) < maxNeedless:
-		r.mu.needless[first] = append(r.mu.needless[first], gtrid)
+		r.mu.needless[first] = append(r.mu.needless[first], ended{gtrid: gtrid, at: time.Now()})
 	}
 }
 
@@ -164,6 +162,7 @@ func (r *Recovery) Run(ctx context.Context) {
 		r.Round(ctx, time.Now())
 		select {
 		case <-ctx.Done():
+			r.forgetAll(context.WithoutCancel(ctx))
 			return
 		case <-tick.C:
 		case <-r.wake:
@@ -235,7 +234,7 @@ func (r *Recovery) Round(ctx context.Context, now time.Time) {
 			}
 			left = append(left, b)
 		}
-		r.forget(ctx, cluster)
+		r.forget(ctx, cluster, now)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -341,23 +340,4 @@ func branchOf(cluster string, row [][]byte) (Branch, bool) {
 	}
 	first, ok := firstOf(data[:g], data[g:])
 	return Branch{Cluster: cluster, First: first, GTRID: data[:g], XID: quoted(data[:g]) + "," + quoted(data[g:])}, ok
-}
-
-// forget deletes the decisions that are not needed any more. What cannot be
-// deleted stays: it does no harm.
-func (r *Recovery) forget(ctx context.Context, cluster string) {
-	ctx, cancel := context.WithTimeout(ctx, recoverTime)
-	defer cancel()
-	r.mu.Lock()
-	names := r.mu.needless[cluster]
-	delete(r.mu.needless, cluster)
-	r.mu.Unlock()
-	if len(names) == 0 {
-		return
-	}
-	list := make([]string, len(names))
-	for i, n := range names {
-		list[i] = quoted(n)
-	}
-	_ = r.servers.Exec(ctx, cluster, "DELETE FROM "+decisionTable+" WHERE gtrid IN ("+strings.Join(list, ",")+")")
 }

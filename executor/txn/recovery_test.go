@@ -122,3 +122,4 @@ type recoveries map[bool]int
 
 func (r recoveries) Recovered(committed bool)         { r[committed]++ }
 func (recoveries) AtomicCommit(string, time.Duration) {}
+func (recoveries) Halved(int)                         {}

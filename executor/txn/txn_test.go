@@ -318,3 +318,4 @@ func (c *coordinator) AtomicCommit(outcome string, _ time.Duration) {
 }
 
 func (c *coordinator) Recovered(bool) {}
+func (c *coordinator) Halved(int)     {}
