@@ -267,7 +267,7 @@ func (r *Recovery) takenOut(clusters []string, seen map[string]Branch) (out []Br
 // a crash leaves keep their locks until somebody ends them.
 func (r *Recovery) tell(cluster string, err error) {
 	why := ""
-	if err != nil && !Broken(err) {
+	if err != nil && !Broken(err) && sqlerr.From(err).Code != sqlerr.OptionPreventsWrite { // the last: there is no primary
 		why = plainMessage(err)
 	}
 	if why != "" && why != r.blind[cluster] {

@@ -59,8 +59,10 @@ func TestARefusedRecoverIsToldOnce(t *testing.T) {
 	require.Equal(t, 1, told())
 	s.err = nil
 	r.Round(t.Context(), time.Unix(0, 0))
-	s.err = errors.New("connection refused") // the fleet tells of that
-	r.Round(t.Context(), time.Unix(0, 0))
+	for _, err := range []error{errors.New("connection refused"), sqlerr.New(sqlerr.OptionPreventsWrite, "Cluster c1 has no primary")} { // the fleet tells of these
+		s.err = err
+		r.Round(t.Context(), time.Unix(0, 0))
+	}
 	require.Equal(t, 1, told())
 }
 
