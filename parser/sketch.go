@@ -49,6 +49,10 @@ type Definition struct {
 	// Chooses: its rows may depend on their order (LIMIT, some windows) and are of
 	// several tables.
 	Chooses bool
+	// Whole: its rows are no more than a join's (they are grouped, distinct, cut
+	// off, of several queries or have windows), so MySQL does not merge it into the
+	// query that names it.
+	Whole bool
 }
 
 // Sketch goes over the tokens of a query.

@@ -35,6 +35,9 @@ func sketched(t *testing.T, sql string) string {
 		if d.Chooses {
 			text += " chosen"
 		}
+		if d.Whole {
+			text += " whole"
+		}
 		out = append(out, text)
 	}
 	if len(k.Lists) > 0 {
@@ -76,23 +79,25 @@ func TestSketchFindsWhereATableMayBe(t *testing.T) {
 		"SELECT a FROM t PARTITION (p0)":                                             "t! needs a partition by its name",
 		"SELECT RANK() OVER (PARTITION BY a, b) FROM t":                              "t!",
 		"SELECT a FROM (TABLE t) AS u (x) JOIN v":                                    "TABLE t! v! lists [u]",
-		"WITH c AS (SELECT 1 FROM t LIMIT 1) SELECT a FROM c GROUP BY a WITH ROLLUP": "t! c! ctes [c] defines c=(SELECT 1 FROM t LIMIT 1)",
-		"WITH c AS (SELECT 1 FROM t, u LIMIT 1) SELECT a FROM c":                     "t! u! c! ctes [c] defines c=(SELECT 1 FROM t, u LIMIT 1) chosen",
-		"WITH c AS (SELECT RANK() OVER (ORDER BY a) FROM t, u) SELECT a FROM c":      "t! u! c! ctes [c] defines c=(SELECT RANK() OVER (ORDER BY a) FROM t, u)",
-		"WITH c AS (SELECT LAG(a) OVER w FROM t JOIN u) SELECT a FROM c":             "t! u! c! ctes [c] defines c=(SELECT LAG(a) OVER w FROM t JOIN u) chosen",
-		"WITH c AS (TABLE t), d AS (SELECT 1 FROM c LIMIT 1) SELECT a FROM d":        "TABLE t! c! d! ctes [c d] defines c=(TABLE t) defines d=(SELECT 1 FROM c LIMIT 1) chosen",
-		"WITH c AS (WITH d AS (SELECT 1 FROM t) SELECT 2 FROM d) SELECT a FROM c":    "t! d! c! ctes [c d]",
-		"WITH c AS (SELECT 1 FROM t":                                                 "t! ctes [c]",
-		"WITH":                                                                       "",
-		"WITH RECURSIVE":                                                             "",
-		"WITH c":                                                                     "",
-		"WITH c AS (SELECT 1), ":                                                     "ctes [c]",
-		"SELECT 1 FROM t LEFT JOIN u ON a IN (SELECT 1 FROM v)":                      "t! u! v! semijoin by outer join",
-		"SELECT 1 FROM t RIGHT OUTER JOIN u ON a = ANY (TABLE v)":                    "t! u! TABLE v! semijoin by outer join",
-		"SELECT LEFT(a, 1) FROM t WHERE EXISTS (SELECT 1 FROM v)":                    "t! v!",
-		"SELECT 1 FROM t LEFT JOIN u ON a IN (1, 2)":                                 "t! u!",
-		"SELECT a FROM mysql.user":                                                   "mysql.user! needs mysql",
-		"SELECT a FROM t GROUP BY a, b HAVING a ORDER BY a, b":                       "t!",
+		"WITH c AS (SELECT 1 FROM t LIMIT 1) SELECT a FROM c GROUP BY a WITH ROLLUP": "t! c! ctes [c] defines c=(SELECT 1 FROM t LIMIT 1) whole",
+		"WITH c AS (SELECT 1 FROM t, u LIMIT 1) SELECT a FROM c":                     "t! u! c! ctes [c] defines c=(SELECT 1 FROM t, u LIMIT 1) chosen whole",
+		"WITH c AS (SELECT RANK() OVER (ORDER BY a) FROM t, u) SELECT a FROM c":      "t! u! c! ctes [c] defines c=(SELECT RANK() OVER (ORDER BY a) FROM t, u) whole",
+		"WITH c AS (SELECT a FROM t, (SELECT DISTINCT b FROM u) v WHERE b IN (SELECT MAX(b) FROM u)) SELECT a FROM c": "t! u! u! c! ctes [c] defines c=(SELECT a FROM t, (SELECT DISTINCT b FROM u) v WHERE b IN (SELECT MAX(b) FROM u))",
+		"WITH c AS (SELECT IFNULL(MAX(a), (SELECT 1)) FROM t), d AS (SELECT 1 UNION SELECT 2) SELECT a FROM c, d":     "t! c! d! ctes [c d] defines c=(SELECT IFNULL(MAX(a), (SELECT 1)) FROM t) whole defines d=(SELECT 1 UNION SELECT 2) whole",
+		"WITH c AS (SELECT LAG(a) OVER w FROM t JOIN u) SELECT a FROM c":                                              "t! u! c! ctes [c] defines c=(SELECT LAG(a) OVER w FROM t JOIN u) chosen whole",
+		"WITH c AS (TABLE t), d AS (SELECT 1 FROM c LIMIT 1) SELECT a FROM d":                                         "TABLE t! c! d! ctes [c d] defines c=(TABLE t) defines d=(SELECT 1 FROM c LIMIT 1) chosen whole",
+		"WITH c AS (WITH d AS (SELECT 1 FROM t) SELECT 2 FROM d) SELECT a FROM c":                                     "t! d! c! ctes [c d]",
+		"WITH c AS (SELECT 1 FROM t": "t! ctes [c]",
+		"WITH":                       "",
+		"WITH RECURSIVE":             "",
+		"WITH c":                     "",
+		"WITH c AS (SELECT 1), ":     "ctes [c]",
+		"SELECT 1 FROM t LEFT JOIN u ON a IN (SELECT 1 FROM v)":   "t! u! v! semijoin by outer join",
+		"SELECT 1 FROM t RIGHT OUTER JOIN u ON a = ANY (TABLE v)": "t! u! TABLE v! semijoin by outer join",
+		"SELECT LEFT(a, 1) FROM t WHERE EXISTS (SELECT 1 FROM v)": "t! v!",
+		"SELECT 1 FROM t LEFT JOIN u ON a IN (1, 2)":              "t! u!",
+		"SELECT a FROM mysql.user":                                "mysql.user! needs mysql",
+		"SELECT a FROM t GROUP BY a, b HAVING a ORDER BY a, b":    "t!",
 	} {
 		require.Equal(t, want, sketched(t, sql), sql)
 	}

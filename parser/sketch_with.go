@@ -38,6 +38,7 @@ func (k *sketcher) definitions() {
 		}
 		d.Body = Span{k.c.tokens[i+1].start, k.c.tokens[end].end}
 		d.Chooses = k.chooses(i+2, end) && !k.ofOneTable(d.Body, i+2, end)
+		d.Whole = k.whole(i+2, end)
 		d.Span = Span{d.Name.Start, d.Body.End}
 		all = append(all, d)
 		if i = end + 1; i >= len(k.c.tokens) || k.c.sql[k.c.tokens[i].start] != ',' {
@@ -82,6 +83,32 @@ func (k *sketcher) chooses(from, to int) bool {
 		case word == "LIMIT" || word == "FETCH" || word == "ROWS":
 			return true
 		case bySequence[word] && k.opens(i+1):
+			return true
+		}
+	}
+	return false
+}
+
+// aggregates are the functions that make one row of many.
+var aggregates = map[string]bool{
+	"COUNT": true, "SUM": true, "AVG": true, "MIN": true, "MAX": true, "BIT_AND": true, "BIT_OR": true, "BIT_XOR": true, "GROUP_CONCAT": true,
+	"JSON_ARRAYAGG": true, "JSON_OBJECTAGG": true, "STD": true, "STDDEV": true, "STDDEV_POP": true, "STDDEV_SAMP": true,
+	"VAR_POP": true, "VAR_SAMP": true, "VARIANCE": true,
+}
+
+// whole: the tokens are a query's that is not merged into another one. Queries
+// within it do not count.
+func (k *sketcher) whole(from, to int) bool {
+	for i := from; i < to; i++ {
+		switch word := k.c.word(i); {
+		case k.opens(i) && i+1 < to:
+			if next := k.c.word(i + 1); next == "SELECT" || next == "WITH" || next == "TABLE" || next == "VALUES" {
+				i = k.closes(i)
+			}
+		case aggregates[word] && k.opens(i+1):
+			return true
+		case word == "UNION" || word == "EXCEPT" || word == "INTERSECT" || word == "DISTINCT" || word == "GROUP" || word == "HAVING" ||
+			word == "LIMIT" || word == "FETCH" || word == "OVER" || word == "WINDOW":
 			return true
 		}
 	}

@@ -281,11 +281,18 @@ func (f *finishing) copiable(cte int) {
 	case len(f.facts.UserVarsSet) > 0:
 		what = "user variables are assigned"
 	case chooses && sources > 1:
-		what = "it chooses among rows (LIMIT, or a window's order) of several tables"
+		what = choosing
 	default:
 		return
 	}
-	f.n.Differs = f.refusal("the CTE " + def.Node.Name.O + " is named several times, so it would be computed several times, and " + what)
+	f.n.Differs = severalTimes(def.Node.Name.O, what)
+}
+
+const choosing = "it chooses among rows (LIMIT, or a window's order) of several tables"
+
+// severalTimes refuses to compute a CTE for each of its names.
+func severalTimes(cte, why string) error {
+	return refusedFinish("the CTE " + cte + " is named several times, so it would be computed several times, and " + why)
 }
 
 // choice reports that a CTE depends on the order of rows, and how many tables
@@ -305,10 +312,10 @@ func (f *finishing) choice(cte int) (chooses bool, sources int) {
 
 func (f *finishing) refuse(why string) {
 	f.failed = true
-	f.cannot = f.refusal(why)
+	f.cannot = refusedFinish(why)
 }
 
-func (f *finishing) refusal(why string) error {
+func refusedFinish(why string) error {
 	return sqlerr.Refuse("this query over several shards", why, "write it more simply, or give the sharding key")
 }
 

@@ -17,8 +17,9 @@ import (
 // of sharded or global tables get their table: more than there are, never
 // fewer.
 
-// verbatim makes the Finish of such a query, nil where it cannot be.
-func (p *planning) verbatim() *plan.Finish {
+// verbatimAs makes the Finish of such a query, nil where it cannot be; once: CTEs
+// that are named several times and not merged are computed ahead.
+func (p *planning) verbatimAs(once bool) *plan.Finish {
 	h, f := p.st.Hints, p.facts
 	if p.st.Kind != parser.KindSelect || !p.copiable() || p.facts.Locking || h.HasShard || h.Cluster != "" || h.NoScatter ||
 		f.LastInsertID || f.FoundRows || f.RowCount || p.st.Folded {
@@ -28,7 +29,7 @@ func (p *planning) verbatim() *plan.Finish {
 	if err != nil || sketch.Needs != "" {
 		return nil
 	}
-	v := &verbatim{planning: p, n: &plan.Finish{Unread: true, Semijoins: sketch.OuterJoin && sketch.Semijoin}, numbers: map[plan.TableName]int{}, named: map[int]bool{}}
+	v := &verbatim{planning: p, once: once, n: &plan.Finish{Unread: true, Semijoins: sketch.OuterJoin && sketch.Semijoin}, numbers: map[plan.TableName]int{}, named: map[int]bool{}}
 	for _, t := range p.st.Tables {
 		if !v.copy(t) {
 			return nil
@@ -40,6 +41,7 @@ func (p *planning) verbatim() *plan.Finish {
 	v.n.At = plan.FinishAt{Cluster: v.cluster, Database: orName(p.db, v.n.Fragments[0].Table.Schema), Own: f.NamedLock}
 	v.n.At.Inside = len(p.calls()) > 0
 	sql := v.text(sketch)
+	v.computeOnce(sketch)
 	if v.failed {
 		return nil
 	}
@@ -59,6 +61,7 @@ type verbatim struct {
 	numbers map[plan.TableName]int
 	named   map[int]bool
 	ctes    copiedCTEs
+	once    bool
 	failed  bool
 }
 

@@ -17,6 +17,11 @@ type copiedCTEs struct {
 	// written.
 	wanted, own []int
 	emitted     int
+	// times is how often each is named outside of itself.
+	times []int
+	// ahead are those computed once, and how many tables of each are read by the
+	// text that reads most.
+	ahead map[int]int
 }
 
 // text is the statement with the names replaced that would open a temporary
@@ -25,8 +30,11 @@ type copiedCTEs struct {
 // not known the server refuses the text. Names of the home's own tables are
 // noted.
 func (v *verbatim) text(sketch *parser.Sketch) plan.Template {
+	v.ctes = copiedCTEs{ahead: map[int]int{}}
 	if v.mayCopy(sketch) {
-		v.ctes = copiedCTEs{defs: sketch.Definitions, wanted: make([]int, len(sketch.Definitions)), own: make([]int, len(sketch.Definitions))}
+		v.ctes.defs = sketch.Definitions
+		v.ctes.restart()
+		v.several()
 	}
 	return v.emit(sketch, v.within)
 }
@@ -56,7 +64,7 @@ func (v *verbatim) mayCopy(sketch *parser.Sketch) bool {
 				return false
 			}
 		}
-		times := 0
+		v.ctes.times = append(v.ctes.times, 0)
 		for _, r := range sketch.References {
 			if r.Name.Schema != "" || !strings.EqualFold(r.Name.Table, name) {
 				continue
@@ -65,10 +73,9 @@ func (v *verbatim) mayCopy(sketch *parser.Sketch) bool {
 			if !r.Certain || recursive && !sketch.Recursive || r.Start < defs[i].Start {
 				return false
 			}
-			times++
-		}
-		if times > 1 && defs[i].Chooses {
-			return false
+			if !recursive {
+				v.ctes.times[i]++
+			}
 		}
 	}
 	return true
@@ -143,6 +150,9 @@ func (v *verbatim) cte(i int, r parser.Reference) []edit {
 // definitions are all that are wanted of CTE i, with commas between them.
 func (v *verbatim) definitions(sketch *parser.Sketch, i int) plan.Template {
 	d := v.ctes.defs[i]
+	if _, ahead := v.ctes.ahead[i]; ahead {
+		return v.rowsOf(i)
+	}
 	out := text(v.st.Slice(d.Name))
 	for k := range max(v.ctes.wanted[i], 1) {
 		if v.ctes.emitted++; v.ctes.emitted > mostFragments {
