@@ -51,12 +51,17 @@ func (s *sharing) reduce() {
 	settled := map[int]int{} // fragment to rank
 	for rank := rankFew; rank <= rankAll; rank++ {
 		for _, i := range s.first {
-			if _, done := settled[i]; !done && s.rank(i) == rank {
+			if _, done := settled[i]; !done && s.rank(i) == rank && (rank != rankEqual || !s.waits(all, i)) {
 				settled[i] = rank
 			}
 		}
 		if rank < rankAll {
 			s.spread(all, settled)
+		}
+		for _, i := range s.first { // one that waits for one that waits for it
+			if _, done := settled[i]; !done && s.rank(i) == rank {
+				settled[i] = rank
+			}
 		}
 	}
 }
@@ -66,7 +71,7 @@ func (s *sharing) spread(all []meeting, settled map[int]int) {
 	for {
 		best, column := -1, 0
 		for i, m := range all {
-			if best >= 0 && settled[s.of(m.from)] >= settled[s.of(all[best].from)] {
+			if best >= 0 && !s.earlier(s.of(m.from), s.of(all[best].from), settled) {
 				continue
 			}
 			if c, ok := s.reducible(all, m, settled); ok {
@@ -85,6 +90,15 @@ func (s *sharing) spread(all []meeting, settled map[int]int) {
 		}
 		settled[to] = max(settled[from], rankMet)
 	}
+}
+
+// earlier: of fragment i fewer rows are expected than of j, or as few without
+// waiting for another.
+func (s *sharing) earlier(i, j int, settled map[int]int) bool {
+	if settled[i] != settled[j] {
+		return settled[i] < settled[j]
+	}
+	return s.n.Fragments[i].Reduce == nil && s.n.Fragments[j].Reduce != nil
 }
 
 // everyWay: whichever reference needs a row of what the meeting is to, it, or a
@@ -120,7 +134,7 @@ func (s *sharing) reducible(all []meeting, m meeting, settled map[int]int) (colu
 	if isInformation(m.from.schema) || isInformation(m.to.schema) {
 		return 0, false // its columns' collations are not those it says they have
 	}
-	if _, done := settled[to]; !ready || done || rank >= s.rank(to) || !s.forEach(all, m) && !s.everyWay(m) {
+	if _, done := settled[to]; !ready || done || rank > s.rank(to) || !s.forEach(all, m) && !s.everyWay(m) {
 		return 0, false
 	}
 	column = slices.IndexFunc(s.n.Fragments[from].Columns, func(c plan.FragmentColumn) bool { return c.Name == m.fromC.Name })
@@ -293,20 +307,16 @@ func (s *sharing) either(side ast.ExprNode, r *ref) int {
 func (s *sharing) meetings() []meeting {
 	var out []meeting
 	for _, c := range s.sc.conjuncts {
-		switch e := strip(c.expr).(type) {
-		case *ast.BinaryOperationExpr:
-			if e.Op == opcode.EQ {
-				x, xc := plainColumn(c.block, e.L)
-				y, yc := plainColumn(c.block, e.R)
-				out = s.meet(out, x, xc, y, yc, c.group)
-			}
-		case *ast.PatternInExpr:
-			if e.Sel != nil && !e.Not {
-				out = s.meetIn(out, e, c)
-			}
+		for _, e := range s.equalities(c.block, c.expr) {
+			x, xc := plainColumn(c.block, e.L)
+			y, yc := plainColumn(c.block, e.R)
+			out = s.meet(out, x, xc, y, yc, c.group)
+		}
+		if e, ok := strip(c.expr).(*ast.PatternInExpr); ok && e.Sel != nil && !e.Not {
+			out = s.meetIn(out, e, c)
 		}
 	}
-	return out
+	return following(out)
 }
 
 // meetIn is "x IN (SELECT y …)".

@@ -46,7 +46,7 @@ const (
 
 const (
 	// MaxReduceValues bounds the list, reduceBytes its length in SQL.
-	MaxReduceValues = 10_000
+	MaxReduceValues = 20_000
 	// maxReduceTexts bounds a list of texts: from 1000 values on MariaDB makes a
 	// table of a list (in_predicate_conversion_threshold), with a collation of
 	// its own.
