@@ -101,7 +101,8 @@ func compareEngine(ctx context.Context, opt options, engine mysqlproc.Engine, di
 func compareWaysOnce(ctx context.Context, opt options, out *tabwriter.Writer, ways []*commitWay, durable, clients int) error {
 	all := map[string][]commitResult{}
 	for round := range opt.rounds + 1 {
-		for _, w := range ways {
+		for i := range ways {
+			w := ways[(round+i)%len(ways)] // none is always behind the same other
 			d := opt.round
 			if round == 0 { // warms caches and connections
 				d = min(d, time.Second)
