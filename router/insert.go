@@ -391,7 +391,9 @@ func (in *inserting) statement() error {
 	return nil
 }
 
-// columnEdits adds the columns the statement leaves out to its list.
+// columnEdits adds the columns the statement leaves out to its list. Where it has
+// no list it gets one: rows are placed by the columns as they are known here, and
+// another Serval may just have put them into another order.
 func (in *inserting) columnEdits() []edit {
 	var names []string
 	if in.addNumber {
@@ -402,8 +404,15 @@ func (in *inserting) columnEdits() []edit {
 			names = append(names, sqlval.QuoteName(k.name))
 		}
 	}
-	list := strings.Join(names, ", ")
 	edits := in.aliasEdits(names)
+	if in.spans.Columns.Empty() {
+		var all []string
+		for _, c := range in.columns {
+			all = append(all, sqlval.QuoteName(c))
+		}
+		names = append(all, names...)
+	}
+	list := strings.Join(names, ", ")
 	switch {
 	case len(names) == 0 || in.n.Setlist:
 	case in.spans.Columns.Empty():

@@ -140,9 +140,6 @@ func (s *staging) add(n *ast.InsertStmt) (*plan.Staged, error) {
 	}
 	s.n.Computes = true
 	for _, c := range insertColumns(n, to[0]) {
-		if col := to[0].column(c); col != nil && col.Invisible && len(n.Columns) == 0 {
-			continue
-		}
 		into.Columns = append(into.Columns, stagedColumn(to[0], c))
 	}
 	if elsewhere && !s.updatesMet(n, to[0], &into) {

@@ -324,15 +324,17 @@ func (p *planning) keyPosition(n *ast.InsertStmt, to *ref) int {
 	return -1
 }
 
-// insertColumns are the columns of an INSERT, as written or all there are.
+// insertColumns are the columns of an INSERT, as written or all that are visible.
 func insertColumns(n *ast.InsertStmt, to *ref) []string {
 	var out []string
 	for _, c := range n.Columns {
 		out = append(out, c.Name.L)
 	}
 	if len(n.Columns) == 0 {
-		for _, c := range to.entry.Columns {
-			out = append(out, lower(c.Name))
+		for i := range to.entry.Columns {
+			if c := &to.entry.Columns[i]; !c.Invisible {
+				out = append(out, lower(c.Name))
+			}
 		}
 	}
 	return out
