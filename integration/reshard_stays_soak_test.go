@@ -66,6 +66,15 @@ func TestSoakSessionsThatKeepTablesFromMoving(t *testing.T) {
 		_, ok = reshardRun(t, "cutover", "-c", p.Config)
 		require.False(t, ok, "it is done")
 		require.Empty(t, lastJob(t, p.Config).Trouble)
+
+		for _, at := range s.Clusters(t) { // past Serval
+			for _, database := range queryStrings(t, at.Primary.DB(), "SELECT TABLE_SCHEMA FROM information_schema.TABLES WHERE TABLE_SCHEMA LIKE '"+schema+"%' AND TABLE_NAME = 'orders'") {
+				mustExec(t, at.Primary.DB(), "ALTER TABLE "+database+".orders ADD late INT")
+			}
+		}
+		require.Contains(t, lastJob(t, p.Config).Trouble, "cannot go back")
+		out, ok = reshardRun(t, "reverse", "-c", p.Config)
+		require.False(t, ok, out)
 		reshardOK(t, "finish", "-c", p.Config, "--pause", "0s")
 	})
 }
