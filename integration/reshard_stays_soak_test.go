@@ -38,7 +38,7 @@ func TestSoakSessionsThatKeepTablesFromMoving(t *testing.T) {
 
 		do("BEGIN")
 		do("UPDATE " + schema + ".orders SET total = total + 1 WHERE id = 1")
-		out, ok := reshardRun(t, "cutover", "-c", p.Config, "--within", "1s")
+		out, ok := reshardRun(t, "cutover", "-c", p.Config, "--within", "5s")
 		require.False(t, ok, out)
 		require.Contains(t, out, "has a transaction or LOCK TABLES open")
 		do("COMMIT")

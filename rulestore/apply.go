@@ -33,8 +33,9 @@ func (e *Refused) Error() string {
 type Silent struct {
 	Members []string
 	// Lost: they have not been heard of for a while; else they are there and
-	// did not answer in time.
-	Lost bool
+	// did not answer in the time of Within.
+	Lost   bool
+	Within time.Duration
 }
 
 func (e *Silent) Error() string {
@@ -43,7 +44,7 @@ func (e *Silent) Error() string {
 		return fmt.Sprintf("serval %s is not heard of, and may still serve the old rules; start it or end it. "+
 			"Once you know that it does not run: serval rules gone %s. Nothing was changed", who, e.Members[0])
 	}
-	return fmt.Sprintf("serval %s did not answer within %s; nothing was changed", who, answerWithin)
+	return fmt.Sprintf("serval %s did not answer within %s; nothing was changed", who, e.Within)
 }
 
 // Lagging: the new version is in effect, and these do not serve it yet. They
@@ -158,7 +159,7 @@ func (e *Etcd) agreed(ctx context.Context, p *proposal, within time.Duration) er
 			return err
 		}
 		if e.now().After(deadline) {
-			return &Silent{Members: missing}
+			return &Silent{Members: missing, Within: within}
 		}
 		if err := wait(ctx, pause); err != nil {
 			return err

@@ -135,7 +135,7 @@ func (b folderBoard) heard(ctx context.Context, p *proposal, within time.Duratio
 			return err
 		}
 		if b.now().After(deadline) {
-			return &Silent{Members: missing}
+			return &Silent{Members: missing, Within: within}
 		}
 		if err := wait(ctx, pollRound); err != nil {
 			return err

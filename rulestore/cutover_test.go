@@ -325,3 +325,7 @@ func TestAServalThatJoinsWaitsForACutOver(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 1, v.Number)
 }
+
+func TestSilentServalsAreNamedWithTheTimeTheyHad(t *testing.T) {
+	require.EqualError(t, &Silent{Members: []string{"a", "b"}, Within: 800 * time.Millisecond}, "serval a, b did not answer within 800ms; nothing was changed")
+}
