@@ -79,6 +79,16 @@ func (c *Controller) Load(ctx context.Context) error {
 	return c.refreshLocked(ctx, c.mu.cfg)
 }
 
+// errMoving: tables may be on their way to the places that other rules name.
+var errMoving = errors.New("all statements are held, since tables change their places")
+
+// movingLocked: what servers say now may be of neither the rules of before nor those
+// of after. What was known is what the next rules begin with (Adopt).
+func (c *Controller) movingLocked() bool {
+	h := c.store.Held()
+	return h != nil && !h.Writes && c.mu.facts.Tables != nil
+}
+
 // Reload makes cfg the configuration. On error the old one stays in effect.
 func (c *Controller) Reload(ctx context.Context, cfg *config.Config) error {
 	c.mu.Lock()
@@ -95,7 +105,12 @@ func (c *Controller) Adopt(cfg *config.Config) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.publishLocked(cfg.With(c.mu.cfg.Given()), c.mu.facts); err != nil {
+	cfg = cfg.With(c.mu.cfg.Given())
+	periods := map[TableName][]shardrule.Period{}
+	for name, fact := range c.mu.facts.Tables {
+		periods[name] = fact.Periods
+	}
+	if err := c.publishLocked(cfg, c.mu.facts.under(c.mu.cfg, cfg, periods)); err != nil {
 		return err
 	}
 	select {
@@ -125,7 +140,7 @@ func (c *Controller) Run(ctx context.Context) error {
 			}
 		}
 		cancel()
-		if err != nil && ctx.Err() == nil {
+		if err != nil && ctx.Err() == nil && !errors.Is(err, errMoving) {
 			c.log.Warn("the tables' definitions could not be read again", "err", err)
 		}
 	}
@@ -153,6 +168,9 @@ func (c *Controller) pause() time.Duration {
 func (c *Controller) Refresh(ctx context.Context, schema, table string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.movingLocked() {
+		return errMoving
+	}
 	if schema == metaSchema && table == viewsTable {
 		return c.refreshViewsLocked(ctx)
 	}
@@ -190,6 +208,9 @@ func (c *Controller) Refresh(ctx context.Context, schema, table string) error {
 	r.refreshFollower(ctx, name, t, &facts)
 	r.weights(ctx, name, t.Placement, &facts)
 	facts.withCollations()
+	if c.movingLocked() {
+		return errMoving
+	}
 	return c.publishLocked(c.mu.cfg, facts)
 }
 
@@ -225,6 +246,9 @@ func (c *Controller) refreshLocked(ctx context.Context, cfg *config.Config) erro
 	c.logDownLocked(r.down)
 	if err := ctx.Err(); err != nil {
 		return errors.Join(err, errors.Join(r.errs...))
+	}
+	if cfg == c.mu.cfg && c.movingLocked() {
+		return errMoving
 	}
 	old := c.mu.facts
 	old.Now = facts.Now

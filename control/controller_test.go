@@ -339,6 +339,27 @@ func TestRulesAreAdoptedWhileServersDoNotAnswer(t *testing.T) {
 	require.NoError(t, <-ended)
 }
 
+// Between its renames and the next rules a cut over's tables are where no rule says.
+func TestWhatIsReadWhileTablesAreRenamedIsNotPublished(t *testing.T) {
+	f := newFake(shopTables())
+	c, store := start(t, f)
+	require.NoError(t, c.Load(t.Context()))
+	before := store.Load()
+	delete(f.tables, place{"c0", "shop_0", "users"})
+	delete(f.tables, place{"c1", "shop_1", "users"})
+
+	store.Hold("tables are being moved")
+	require.ErrorIs(t, c.Load(t.Context()), errMoving)
+	require.ErrorIs(t, c.Refresh(t.Context(), "shop", "users"), errMoving)
+	require.Same(t, before, store.Load())
+	require.NoError(t, c.Adopt(parse(t, head+"schemas: {shop: {tables: {users: {shard: hash(id), shards: 4, on: [c0, c1]}}}}")))
+	require.Len(t, store.Load().Table("shop", "users").Columns, 2)
+
+	store.Release()
+	require.NoError(t, c.Load(t.Context()))
+	require.Empty(t, store.Load().Table("shop", "users").Columns)
+}
+
 func TestReloadOfABadConfigurationChangesNothing(t *testing.T) {
 	c, store := start(t, newFake(shopTables()))
 	require.NoError(t, c.Load(t.Context()))

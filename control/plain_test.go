@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/servaldb/serval/catalog"
+	"github.com/servaldb/serval/shardrule"
 )
 
 func plainShop() *fakeServers {
@@ -41,6 +42,18 @@ func TestTablesWithoutARuleAreKnownWhereTheirHomeIs(t *testing.T) {
 	f.down["c0"] = true
 	require.NoError(t, c.Load(t.Context()))
 	require.Same(t, known, store.Load(), "a cluster that is away keeps what was known")
+}
+
+func TestATableThatGetsARuleIsKnownAtOnce(t *testing.T) {
+	f := plainShop()
+	c, store := start(t, f)
+	require.NoError(t, c.Load(t.Context()))
+	f.down["c0"], f.down["c1"], f.down["c2"] = true, true, true
+	require.NoError(t, c.Adopt(parse(t, head+"schemas: {shop: {home: c0, tables: {settings: {shard: hash(name), shards: 4, on: [c0, c1]}}}}")))
+	require.Len(t, store.Load().Table("shop", "settings").Columns, 2)
+	require.Equal(t, shardrule.TypeText, store.Load().Table("shop", "settings").Placement.Column.Type)
+	require.Nil(t, store.Load().PlainTable("shop", "settings"))
+	require.Len(t, store.Load().PlainTable("shop", "users").Columns, 2, "and one that loses its rule")
 }
 
 func TestATableWithoutARuleIsKnownAsSoonAsItIsCreated(t *testing.T) {
