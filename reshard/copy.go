@@ -142,7 +142,7 @@ var errEnough = errors.New("the chunk is full")
 func (m *Mover) readChunk(ctx context.Context, src *source, size int) (*chunk, error) {
 	mv := src.mv
 	c := &chunk{batch: batch{mv: mv}}
-	sql := "SELECT " + mv.selects + " FROM " + src.name + " FORCE INDEX (PRIMARY) WHERE " + mv.behind(src.part().Last, true) +
+	sql := "SELECT " + src.selects + " FROM " + src.name + " FORCE INDEX (PRIMARY) WHERE " + mv.behind(src.part().Last, true) +
 		" ORDER BY " + mv.keyNames() + fmt.Sprintf(" LIMIT %d", size)
 	full := false
 	err := m.with(ctx, src.shard.Cluster, func(conn *backend.Conn) error {

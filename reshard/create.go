@@ -12,16 +12,13 @@ import (
 	"github.com/servaldb/serval/topology"
 )
 
-var (
-	tableCounter = regexp.MustCompile(` AUTO_INCREMENT=\d+`)
-	foreignKey   = regexp.MustCompile("(?m)^\\s*CONSTRAINT `(?:[^`]|``)*` FOREIGN KEY .*$")
-)
+var tableCounter = regexp.MustCompile(` AUTO_INCREMENT=\d+`)
 
 // newDefinition is the statement that makes a target as the source is, from the
-// source's SHOW CREATE TABLE: without foreign keys, which would be of other
-// tables, and with the names of constraints that the table has in the end; those
-// that a server makes itself go with the table's name, which changes then.
-func newDefinition(show string, t *Table, source topology.Shard, x Target) (string, error) {
+// source's SHOW CREATE TABLE: with foreign keys to tables beside, and with the names of
+// constraints that the table has in the end; those that a server makes itself go with
+// the table's name, which changes then.
+func newDefinition(show string, l *Layout, t *Table, source topology.Shard, x Target) (string, error) {
 	_, body, ok := strings.Cut(show, "` (\n")
 	end := strings.LastIndex(body, "\n)")
 	if !ok || end < 0 {
@@ -30,16 +27,22 @@ func newDefinition(show string, t *Table, source topology.Shard, x Target) (stri
 	if loc := strings.Index(body[end:], " AUTO_INCREMENT="); loc >= 0 { // only the table's options, not a comment of a column
 		body = body[:end] + tableCounter.ReplaceAllString(body[end:], "")
 	}
-	var lines []string
+	var lines, foreign []string
 	for line := range strings.SplitSeq(body[:end], "\n") {
-		if !foreignKey.MatchString(line) {
-			lines = append(lines, strings.TrimSuffix(line, ","))
+		if line = strings.TrimSuffix(line, ","); foreignLine.MatchString(line) {
+			foreign = append(foreign, line)
+		} else {
+			lines = append(lines, line)
 		}
+	}
+	foreign, err := l.carryForeign(foreign, t, source, x)
+	if err != nil {
+		return "", err
 	}
 	columns := shardrule.LogicalDefinition(strings.Join(lines, ",\n"), t.Name, source.Table)
 	columns = shardrule.ShardDefinition(columns, t.Name, x.Shard.Table)
 	columns = strings.ReplaceAll(columns, "CONSTRAINT `"+x.Shard.Table+"_chk_", "CONSTRAINT `"+x.New+"_chk_")
-	return "CREATE TABLE " + sqlval.QuoteName(x.Shard.Database) + "." + sqlval.QuoteName(x.New) + " (\n" + columns + body[end:], nil
+	return "CREATE TABLE " + sqlval.QuoteName(x.Shard.Database) + "." + sqlval.QuoteName(x.New) + " (\n" + strings.Join(append([]string{columns}, foreign...), ",\n") + body[end:], nil
 }
 
 // create makes the job's databases and tables that are not there. Each is written
@@ -50,7 +53,7 @@ func create(ctx context.Context, servers JobServers, log *JobLog, j *Job, layout
 	if err != nil {
 		return err
 	}
-	c := creation{servers: servers, log: log, job: j, own: own}
+	c := creation{servers: servers, log: log, job: j, own: own, layout: layout}
 	for _, t := range layout.Tables {
 		for _, x := range t.Targets {
 			if err := c.like(ctx, t, x); err != nil {
@@ -69,7 +72,7 @@ func adopt(ctx context.Context, servers JobServers, log *JobLog, j *Job, back *L
 	if err != nil {
 		return err
 	}
-	c := creation{servers: servers, log: log, job: j, own: own}
+	c := creation{servers: servers, log: log, job: j, own: own, layout: back}
 	for _, t := range back.Tables {
 		for _, a := range t.Aside {
 			m := made{a.Shard.Cluster, a.Shard.Database, a.Old}
@@ -112,7 +115,7 @@ func (c *creation) like(ctx context.Context, t *Table, x Target) error {
 	if len(rows) != 1 || len(rows[0]) < 2 {
 		return fmt.Errorf("SHOW CREATE TABLE %s gave nothing", physical(source))
 	}
-	sql, err := newDefinition(string(rows[0][1]), t, source, x)
+	sql, err := newDefinition(string(rows[0][1]), c.layout, t, source, x)
 	if err == nil {
 		err = c.database(ctx, source, x.Shard)
 	}
@@ -136,6 +139,7 @@ type creation struct {
 	log     *JobLog
 	job     *Job
 	own     map[made]bool
+	layout  *Layout
 }
 
 // database makes the target's, with the character set of the source's.

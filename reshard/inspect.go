@@ -91,14 +91,10 @@ func (p *planner) physical(ctx context.Context, t *Table, s topology.Shard) (out
 		return nil, err
 	}
 	for _, r := range rows {
-		add("it has the trigger "+string(r[0])+", which would run again for copied rows or be left behind", "drop it before, and create it again after the cut over")
+		add("it has the trigger "+string(r[0])+", which would do its work again for rows that are copied, or be missing where they go", "have its work done elsewhere, drop it on the servers, and create it on the new shards when the job is finished (docs/resharding.md)")
 	}
-	if rows, err = p.servers.Select(ctx, s.Cluster, "SELECT CONSTRAINT_NAME, TABLE_NAME, REFERENCED_TABLE_NAME FROM information_schema.REFERENTIAL_CONSTRAINTS"+
-		" WHERE CONSTRAINT_SCHEMA = "+database+" AND TABLE_NAME = "+table+" OR UNIQUE_CONSTRAINT_SCHEMA = "+database+" AND REFERENCED_TABLE_NAME = "+table+" ORDER BY 1"); err != nil {
+	if err := p.foreign(ctx, t, s, add); err != nil {
 		return nil, err
-	}
-	for _, r := range rows {
-		add(fmt.Sprintf("the foreign key %s refers from %s to %s, and a key cannot follow its tables", r[0], r[1], r[2]), "drop it before, and add it again after the cut over")
 	}
 	if rows, err = p.servers.Select(ctx, s.Cluster, "SELECT DISTINCT INDEX_NAME, SUB_PART IS NOT NULL, COLUMN_NAME IS NULL FROM information_schema.STATISTICS WHERE TABLE_SCHEMA = "+database+
 		" AND TABLE_NAME = "+table+" AND NON_UNIQUE = 0 AND (INDEX_NAME = 'PRIMARY' AND SUB_PART IS NOT NULL OR COLUMN_NAME IS NULL) ORDER BY 1"); err != nil {

@@ -30,6 +30,9 @@ type Table struct {
 	// Schema and Name are the logical names.
 	Schema, Name string
 	From, To     *shardrule.Placement
+	// Parent is the table of the same layout whose rows this one's follow; nil of any
+	// other.
+	Parent *Table
 	// Definition has the columns and the primary key; the same before and after.
 	Definition *catalog.Table
 	// Sources are the physical tables that rows are read from: every shard of

@@ -44,6 +44,7 @@ func Between(old, next *catalog.Catalog) (*Layout, []Obstacle) {
 	for _, name := range b.names() {
 		b.table(name)
 	}
+	b.families()
 	b.homes()
 	b.overlaps()
 	return b.layout, b.obstacles
@@ -64,7 +65,9 @@ func (b *between) remark(name tableName, what, do string) {
 }
 
 func (b *between) refuse(name tableName, what, do string) {
-	b.obstacles = append(b.obstacles, Obstacle{Schema: name.schema, Table: name.table, What: what, Do: do})
+	if o := (Obstacle{Schema: name.schema, Table: name.table, What: what, Do: do}); !slices.Contains(b.obstacles, o) {
+		b.obstacles = append(b.obstacles, o)
+	}
 }
 
 // clusters: a name that means other servers would mislead.

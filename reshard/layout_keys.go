@@ -13,16 +13,11 @@ func (b *between) keys(t *Table, before, after *catalog.Table) {
 	name := tableName{t.Schema, t.Name}
 	b.primary(t, name)
 	for _, c := range t.To.Columns() {
-		if t.To.Kind == shardrule.Sharded && c.Type == shardrule.TypeOther {
+		if t.To.Kind == shardrule.Sharded && t.To.Follows() == nil && c.Type == shardrule.TypeOther {
 			b.refuse(name, "its new sharding column "+c.Name+" is not there, or of a type that "+t.To.Algorithm.Name()+" does not take", "change the column or the rule")
 		}
 	}
 	for _, x := range []*catalog.Table{before, after} {
-		if x != nil && (x.Placement.Follows() != nil || len(x.Followers) > 0) {
-			b.refuse(name, "its rows follow those of another table by through:, or others follow them, and all of them would have to move at once",
-				"take through: out of the rules first")
-			return
-		}
 		if x != nil && len(x.WantsUnique) > 0 && !sameKey(t.From, t.To) && (x == before || lookupThere(after)) {
 			b.refuse(name, "the lookup tables of its unique: hold the sharding column, which would be another one",
 				"take unique: out before, and add it when the table has moved")
@@ -120,7 +115,7 @@ func keeps(t *catalog.Table, p *shardrule.Placement, rule *catalog.Table, key []
 	if p.Kind != shardrule.Sharded || len(p.Shards) == 1 {
 		return true
 	}
-	if p.Together(func(column string) bool { return whole(t, key, column) }) && p.GroupsWhole() {
+	if p.Together(func(column string) bool { return whole(t, key, column) }) && (p.Follows() != nil || p.GroupsWhole()) {
 		return true
 	}
 	if rule == nil {

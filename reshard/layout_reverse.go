@@ -19,5 +19,10 @@ func (l *Layout) Back() *Layout {
 		}
 		out.Tables = append(out.Tables, &r)
 	}
+	for _, t := range out.Tables {
+		if t.Parent != nil {
+			t.Parent = out.table(t.Schema, t.Parent.Name)
+		}
+	}
 	return out
 }

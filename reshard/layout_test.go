@@ -91,6 +91,8 @@ func factsOf(t *testing.T, rules *config.Config, text string) control.Facts {
 					index = append(index, catalog.IndexColumn{Name: w})
 				}
 				fact.Indexes = append(fact.Indexes, index)
+			case words[0] == "follows":
+				facts.Follows = map[control.TableName]string{{Schema: "shop", Table: name}: ""}
 			case words[0] == "months":
 				for _, w := range words[1:] {
 					p, ok := shardrule.Calendar{Unit: shardrule.Month}.Named(w)

@@ -41,10 +41,12 @@ type MoverConfig struct {
 // the same while applications write, as DESIGN.md says. It may be made with sources
 // and targets the other way round just as well. Safe for concurrent use.
 type Mover struct {
-	cfg     MoverConfig
-	log     *slog.Logger
-	tables  []*moving
-	streams map[string]*stream // by cluster
+	cfg    MoverConfig
+	log    *slog.Logger
+	tables []*moving
+	// cascades are the foreign keys by which rows change that are in no binlog.
+	cascades []*cascade
+	streams  map[string]*stream // by cluster
 	// settling is held by whoever settles: one batch at a time, over all tables.
 	settling sync.Mutex
 	// wake has a signal when there is something to settle.
@@ -85,6 +87,9 @@ func NewMover(ctx context.Context, cfg MoverConfig) (*Mover, error) {
 			return nil, fmt.Errorf("table %s.%s: %w", t.Schema, t.Name, err)
 		}
 		m.tables = append(m.tables, mv)
+	}
+	if err := m.findCascades(ctx); err != nil {
+		return nil, err
 	}
 	for _, mv := range m.tables {
 		for _, src := range mv.sources {

@@ -102,7 +102,7 @@ type PlanOptions struct {
 
 // MakePlan asks the servers about a layout. The obstacles are those of Between.
 func MakePlan(ctx context.Context, layout *Layout, known []Obstacle, servers Asker, opt PlanOptions) (*Plan, error) {
-	p := &planner{servers: servers, opt: opt, layout: layout, sizes: map[topology.Shard]size{}, loads: map[string]*Load{},
+	p := &planner{servers: servers, opt: opt, layout: layout, sizes: map[topology.Shard]size{}, loads: map[string]*Load{}, renamed: map[string]bool{},
 		out: &Plan{Exact: opt.Exact, Rate: max(opt.Rate, 1), Tables: []TablePlan{}, Clusters: []Load{}, Obstacles: []Obstacle{}, Remarks: []Obstacle{}, Statements: []StatementChange{}}}
 	p.obstacles = slices.Clone(known)
 	for _, t := range layout.Tables {
@@ -128,7 +128,9 @@ type planner struct {
 	sizes     map[topology.Shard]size
 	loads     map[string]*Load
 	obstacles []Obstacle
-	out       *Plan
+	// renamed are the foreign keys that were said to get another name.
+	renamed map[string]bool
+	out     *Plan
 }
 
 type size struct{ rows, bytes int64 }

@@ -79,6 +79,15 @@ func (m *Mover) settleRound(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	more, err := m.settleFollowers(ctx, round)
+	if err != nil {
+		return err
+	}
+	left = append(left, more...)
+	if more, err = m.settleCascades(ctx, round); err != nil {
+		return err
+	}
+	left = append(left, more...)
 	for _, t := range round {
 		var mine []dirtyKey
 		for _, k := range left {
@@ -89,7 +98,7 @@ func (m *Mover) settleRound(ctx context.Context) error {
 		if err := t.stream.done(ctx, t, mine); err != nil {
 			return err
 		}
-		m.settled.Add(int64(len(t.keys) - len(mine)))
+		m.settled.Add(int64(max(0, len(t.keys)-len(mine)))) // followers are none of its keys
 	}
 	if len(left) > 0 {
 		m.signal()
@@ -386,28 +395,64 @@ func (m *Mover) twice(ctx context.Context, mv *moving, key string) error {
 // locked for long.
 func (m *Mover) readHeld(ctx context.Context, src *source, keys []string) (rows []*row, held []string, err error) {
 	mv := src.mv
-	err = m.with(ctx, src.shard.Cluster, func(c *backend.Conn) error {
-		rows, held = make([]*row, len(keys)), nil
+	list := src.selects
+	if mv.place.follow != nil {
+		list = mv.reads
+	}
+	sql := make([]string, len(keys))
+	for i, k := range keys {
+		sql[i] = "SELECT " + list + " FROM " + src.name + " WHERE " + mv.isKey(k) + " LOCK IN SHARE MODE"
+	}
+	values, late, err := m.lockEach(ctx, src.shard.Cluster, sql)
+	if err == nil && mv.place.follow != nil {
+		held, err = m.lockParents(ctx, src, keys, values)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	rows = make([]*row, len(keys))
+	for i, v := range values {
+		if late[i] {
+			held = append(held, keys[i])
+		}
+		if v == nil {
+			continue
+		}
+		if rows[i], err = mv.row(v); err != nil {
+			return nil, nil, err
+		}
+	}
+	return rows, held, nil
+}
+
+// lockEach runs locking reads of one row, each for itself; nil is no row. held are those
+// whose rows others have locked for long.
+func (m *Mover) lockEach(ctx context.Context, cluster string, sql []string) (rows [][][]byte, held []bool, err error) {
+	rows, held = make([][][]byte, len(sql)), make([]bool, len(sql))
+	if len(sql) == 0 {
+		return rows, held, nil
+	}
+	err = m.with(ctx, cluster, func(c *backend.Conn) error {
+		clear(rows)
+		clear(held)
 		const most = 16 << 10 // bytes of statements under way, so that neither side waits for the other to read
-		for from := 0; from < len(keys); {
+		for from := 0; from < len(sql); {
 			size, to := 0, from
-			for to < len(keys) && (to == from || size < most) {
-				sql := "SELECT " + mv.selects + " FROM " + src.name + " WHERE " + mv.isKey(keys[to]) + " LOCK IN SHARE MODE"
-				c.Query([]byte(sql))
-				size += len(sql)
+			for to < len(sql) && (to == from || size < most) {
+				c.Query([]byte(sql[to]))
+				size += len(sql[to])
 				to++
 			}
 			if err := c.Flush(); err != nil {
 				return err
 			}
 			for i := from; i < to; i++ {
-				err := answer(c, func(values [][]byte) (err error) {
-					rows[i], err = mv.row(values)
-					return err
+				err := answer(c, func(values [][]byte) error {
+					rows[i] = values
+					return nil
 				})
-				if isCode(err, sqlerr.LockWaitTimeout) || isCode(err, sqlerr.Deadlock) {
-					held = append(held, keys[i])
-				} else if err != nil {
+				held[i] = isCode(err, sqlerr.LockWaitTimeout) || isCode(err, sqlerr.Deadlock)
+				if err != nil && !held[i] {
 					return err
 				}
 			}

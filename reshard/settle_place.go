@@ -15,15 +15,25 @@ type placer struct {
 	columns []shardrule.Column
 	// exprs are read with each row; their values are what of takes.
 	exprs []string
+	// follow is set of a table whose rows follow others; columns and exprs are then none.
+	follow *followPlacer
 	// all are the shards of a table whose rows are in each of them; nil of one that
 	// is sharded.
 	all []int
 }
 
-func newPlacer(to *shardrule.Placement) (*placer, error) {
+func newPlacer(t *Table) (*placer, error) {
+	to := t.To
 	p := &placer{to: to}
 	switch to.Kind {
 	case shardrule.Sharded:
+		if f := to.Follows(); f != nil {
+			p.follow = &followPlacer{Follow: f, ref: to.Column.Name}
+			if len(t.Targets) > 0 {
+				p.follow.nulls = t.Targets[0].Index
+			}
+			return p, nil
+		}
 		p.columns = to.Columns()
 		for _, c := range p.columns {
 			if c.Type == shardrule.TypeOther {
@@ -45,15 +55,12 @@ func (p *placer) of(values [][]byte) ([]int, error) {
 	if p.all != nil {
 		return p.all, nil
 	}
-	keys := make([]shardrule.Key, len(p.columns))
-	for i, c := range p.columns {
-		keys[i] = c.KeyRead(values[i])
-	}
-	shard, err := 0, error(nil)
-	if p.to.Composite() {
-		shard, err = p.to.ShardOfKeys(keys)
+	var shard int
+	var err error
+	if p.follow != nil {
+		shard, err = p.follow.of(values)
 	} else {
-		shard, err = p.to.Algorithm.ShardOf(keys[0])
+		shard, err = shardOfKeys(p.to, p.columns, values)
 	}
 	if err != nil {
 		return nil, err
@@ -61,11 +68,36 @@ func (p *placer) of(values [][]byte) ([]int, error) {
 	return []int{shard}, nil
 }
 
+// shardOfKeys is the shard of a row whose keys were read as values.
+func shardOfKeys(to *shardrule.Placement, columns []shardrule.Column, values [][]byte) (int, error) {
+	keys := make([]shardrule.Key, len(columns))
+	for i, c := range columns {
+		keys[i] = c.KeyRead(values[i])
+	}
+	if to.Composite() {
+		return to.ShardOfKeys(keys)
+	}
+	return to.Algorithm.ShardOf(keys[0])
+}
+
+// exprsOf are read with each row of a physical table; parent is the one that its rows
+// follow, where they do.
+func (p *placer) exprsOf(table, parent string) []string {
+	if p.follow != nil {
+		return p.follow.exprs(table, parent)
+	}
+	return p.exprs
+}
+
 // misplaced is SQL that is true of a row that does not belong to the shard; false
 // where the servers cannot compute the rule.
-func (p *placer) misplaced(shard int) (string, bool) {
+func (p *placer) misplaced(at place) (string, bool) {
+	shard := at.shard
 	if p.all != nil {
 		return "FALSE", true
+	}
+	if p.follow != nil {
+		return p.follow.misplaced(at.name, at.parent), true
 	}
 	if !p.to.Composite() {
 		here, ok := inPlace(p.to.Algorithm, p.to.Column, shard)

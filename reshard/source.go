@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -34,9 +35,9 @@ type moving struct {
 	sources    []*source
 	targets    []*target
 	place      *placer
-	// selects is the list of what is read of a row, columns first.
-	selects string
-	tries   struct {
+	// reads is the list of the columns.
+	reads string
+	tries struct {
 		sync.Mutex
 		of map[string]int // by key, of the few that collide
 	}
@@ -48,6 +49,11 @@ type source struct {
 	shard topology.Shard
 	// name is `database`.`table`.
 	name string
+	// parent is the table, named likewise, whose rows this one's follow; empty of any
+	// other.
+	parent string
+	// selects is the list of what is read of a row, columns first.
+	selects string
 	// stored are all columns as the binlog has them.
 	stored []column
 	// turn is held shared by who settles keys of it, and alone by who copies a chunk,
@@ -63,6 +69,8 @@ type source struct {
 type target struct {
 	Target
 	name string
+	// parent is as a source's.
+	parent string
 }
 
 func (s *source) part() Part {
@@ -371,10 +379,21 @@ func (mv *moving) prepare() error {
 		parts[i] = mv.columns[i].readExpr()
 	}
 	var err error
-	if mv.place, err = newPlacer(mv.To); err != nil {
+	if mv.place, err = newPlacer(mv.Table); err != nil {
 		return err
 	}
-	mv.selects = strings.Join(append(parts, mv.place.exprs...), ", ")
+	mv.reads = strings.Join(parts, ", ")
+	for _, src := range mv.sources {
+		if mv.Parent != nil {
+			src.parent = tableSQL(mv.Parent.From.Shards[src.shard.Index])
+		}
+		src.selects = strings.Join(append(slices.Clip(parts), mv.place.exprsOf(src.name, src.parent)...), ", ")
+	}
+	for _, tgt := range mv.targets {
+		if mv.Parent != nil {
+			tgt.parent = mv.Parent.newName(tgt.Index)
+		}
+	}
 	mv.lookAround = len(mv.sources) > 1 && !mv.keyHas(mv.From)
 	return nil
 }

@@ -17,8 +17,9 @@ type taken struct {
 func (s *stream) take() taken {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := taken{stream: s, keys: s.mu.dirty, upTo: positionBefore(s.mu.read.String(), s.mu.parked)}
+	t := taken{stream: s, upTo: positionBefore(s.mu.read.String(), s.mu.parked)}
 	if len(s.mu.dirty) > 0 {
+		t.keys = s.mu.dirty
 		s.mu.dirty = map[dirtyKey]struct{}{}
 		close(s.mu.room)
 		s.mu.room = make(chan struct{})

@@ -198,16 +198,18 @@ type place struct {
 	cluster, name, label string
 	// shard is the new rule's index; -1 of an old table.
 	shard int
+	// parent is the table whose rows this one's follow; empty of any other.
+	parent string
 }
 
 // all are the old tables, then the new ones.
 func (v *verifier) all() []place {
 	var out []place
 	for _, s := range v.mv.sources {
-		out = append(out, place{s.shard.Cluster, s.name, s.String(), -1})
+		out = append(out, place{s.shard.Cluster, s.name, s.String(), -1, s.parent})
 	}
 	for _, t := range v.mv.targets {
-		out = append(out, place{t.Shard.Cluster, t.name, t.Shard.Database + "." + t.New + " on cluster " + t.Shard.Cluster, t.Index})
+		out = append(out, place{t.Shard.Cluster, t.name, t.Shard.Database + "." + t.New + " on cluster " + t.Shard.Cluster, t.Index, t.parent})
 	}
 	return out
 }
@@ -291,7 +293,7 @@ func (v *verifier) sides(ctx context.Context, r keyRange) ([]side, error) {
 func (v *verifier) side(ctx context.Context, p place, r keyRange) (side, error) {
 	misplaced, inServer := "FALSE", true
 	if p.shard >= 0 {
-		misplaced, inServer = v.mv.place.misplaced(p.shard)
+		misplaced, inServer = v.mv.place.misplaced(p)
 	}
 	if !inServer {
 		misplaced = "FALSE"
@@ -313,7 +315,7 @@ func (v *verifier) side(ctx context.Context, p place, r keyRange) (side, error) 
 
 // misplacedHere computes the rows' shards here, for a rule that servers cannot.
 func (v *verifier) misplacedHere(ctx context.Context, p place, r keyRange) (n int64, err error) {
-	sql := "SELECT " + strings.Join(v.mv.place.exprs, ", ") + " FROM " + p.name + " WHERE " + v.mv.within(r)
+	sql := "SELECT " + strings.Join(v.mv.place.exprsOf(p.name, p.parent), ", ") + " FROM " + p.name + " WHERE " + v.mv.within(r)
 	err = v.m.with(ctx, p.cluster, func(c *backend.Conn) error {
 		n = 0
 		return query(c, sql, func(row [][]byte) error {
@@ -447,14 +449,15 @@ func (v *verifier) look(ctx context.Context, cond string) (map[string]seen, erro
 	for i, k := range v.mv.key {
 		names[i] = v.mv.columns[k].readExpr()
 	}
-	sql := "SELECT " + strings.Join(append(append(names, v.sum), v.mv.place.exprs...), ", ") + " FROM "
+	names = append(names, v.sum)
 	out := map[string]seen{}
 	for _, p := range v.all() {
 		var keys, sums []string
 		var wrong []bool
+		sql := "SELECT " + strings.Join(append(slices.Clip(names), v.mv.place.exprsOf(p.name, p.parent)...), ", ") + " FROM " + p.name + " WHERE " + cond
 		err := v.m.with(ctx, p.cluster, func(c *backend.Conn) error {
 			keys, sums, wrong = nil, nil, nil
-			return query(c, sql+p.name+" WHERE "+cond, func(row [][]byte) error {
+			return query(c, sql, func(row [][]byte) error {
 				n := len(v.mv.key)
 				keys, sums = append(keys, v.mv.keyOfOnly(row[:n])), append(sums, string(row[n]))
 				shards, err := v.mv.place.of(row[n+1:])

@@ -26,12 +26,21 @@ func SameRows(p *Placement, i int, q *Placement, j int) bool {
 	if p.Kind != Sharded || q.Kind != Sharded {
 		return false
 	}
+	if f, g := p.Follows(), q.Follows(); f != nil || g != nil {
+		return followAlike(p, q) && SameRows(f.Parent, i, g.Parent, j)
+	}
 	if slices.EqualFunc(p.Keys(), q.Keys(), strings.EqualFold) && p.Algorithm.Spec() == q.Algorithm.Spec() {
 		return i == j // of the same columns, whatever they are
 	}
 	a, ok := p.portion(i)
 	b, also := q.portion(j)
 	return ok && also && a == b
+}
+
+// followAlike: by both a row is where the same row of the same table is.
+func followAlike(p, q *Placement) bool {
+	f, g := p.Follows(), q.Follows()
+	return f != nil && g != nil && strings.EqualFold(p.Column.Name, q.Column.Name) && strings.EqualFold(f.To, g.To) && f.Parent.Table == g.Parent.Table
 }
 
 // terms are the parts of the rule in the groups of which each says the same.
@@ -86,6 +95,9 @@ func portionOf(a Algorithm, place int) string {
 func Splits(p, q *Placement) bool {
 	if p.Kind != Sharded || q.Kind != Sharded {
 		return false
+	}
+	if f, g := p.Follows(), q.Follows(); f != nil || g != nil {
+		return followAlike(p, q) && Splits(f.Parent, g.Parent)
 	}
 	for _, group := range p.terms() {
 		found := slices.ContainsFunc(group, func(a Part) bool {
