@@ -15,6 +15,7 @@ type Stmt struct {
 	params  int
 	columns []wire.Column
 	key     string
+	bare    bool // kept without the types of parameters, and not run yet
 }
 
 // Columns are the column definitions given at prepare.
@@ -36,10 +37,16 @@ type stmtCache struct {
 
 func (s *stmtCache) init(limit int) { s.byKey, s.max = map[string]*list.Element{}, limit }
 
-// Prepare prepares sql, or finds it in the connection's cache. No command may
-// be outstanding, except queued state. The Stmt is good until the next
-// Prepare: that one may evict it.
-func (c *Conn) Prepare(sql []byte) (*Stmt, error) {
+// Prepare prepares sql, or finds it in the connection's cache, without knowing
+// what it is run with. No command may be outstanding, except queued state. The
+// Stmt is good until the next Prepare: that one may evict it.
+func (c *Conn) Prepare(sql []byte) (*Stmt, error) { return c.PrepareFor(sql, nil) }
+
+// PrepareFor is Prepare of what is run with these parameters next. MySQL keeps the
+// types a statement was run with first: text that comes after a number is read as
+// one, so "k = ?" finds every text for 'abcd'. So it is kept once for each list of
+// types.
+func (c *Conn) PrepareFor(sql []byte, params []wire.Param) (*Stmt, error) {
 	if c.broken != nil {
 		return nil, c.broken
 	}
@@ -49,9 +56,19 @@ func (c *Conn) Prepare(sql []byte) (*Stmt, error) {
 	}
 	s := &c.stmts
 	s.key = append(append(s.key[:0], c.scope()...), sql...)
+	bare := len(s.key)
+	s.key = appendTypes(s.key, params)
 	if e, ok := s.byKey[string(s.key)]; ok {
 		s.order.MoveToFront(e)
 		return e.Value.(*Stmt), nil
+	}
+	if e, ok := s.byKey[string(s.key[:bare])]; ok && e.Value.(*Stmt).bare {
+		s.order.MoveToFront(e)
+		stmt := e.Value.(*Stmt)
+		delete(s.byKey, stmt.key)
+		stmt.key, stmt.bare = string(s.key), false
+		s.byKey[stmt.key] = e
+		return stmt, nil
 	}
 	stmt, err := c.prepare(sql)
 	var e *sqlerr.Error
@@ -65,9 +82,21 @@ func (c *Conn) Prepare(sql []byte) (*Stmt, error) {
 		return nil, err
 	}
 	c.closeStmts(s.max - 1)
-	stmt.key = string(s.key)
+	stmt.key, stmt.bare = string(s.key), len(s.key) == bare
 	s.byKey[stmt.key] = s.order.PushFront(stmt)
 	return stmt, nil
+}
+
+// appendTypes appends the parameters' types, nothing where there are none.
+func appendTypes(b []byte, params []wire.Param) []byte {
+	for i := range params {
+		sign := byte(0)
+		if params[i].Unsigned {
+			sign = 1
+		}
+		b = append(b, 0, params[i].Type, sign)
+	}
+	return b
 }
 
 // Forget has every statement prepared anew when it is next wanted: tables they

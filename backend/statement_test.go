@@ -67,6 +67,22 @@ func TestPrepare(t *testing.T) {
 		require.Equal(t, "v", string(a.Columns()[0].Name))
 		require.Equal(t, []string{"prepare SELECT ?"}, asked(s))
 	})
+	t.Run("MySQL reads text as a number where a number came first, so each list of types has its own", func(t *testing.T) {
+		c, s := prepareOn(t, &preparer{}, 10)
+		number, text := []wire.Param{{Type: wire.TypeLongLong}}, []wire.Param{{Type: wire.TypeVarString}}
+		described, err := c.Prepare([]byte("SELECT ?"))
+		require.NoError(t, err)
+		a, err := c.PrepareFor([]byte("SELECT ?"), number)
+		require.NoError(t, err)
+		require.Same(t, described, a, "it was not run yet")
+		b, err := c.PrepareFor([]byte("SELECT ?"), text)
+		require.NoError(t, err)
+		require.NotSame(t, a, b)
+		again, err := c.PrepareFor([]byte("SELECT ?"), number)
+		require.NoError(t, err)
+		require.Same(t, a, again)
+		require.Equal(t, []string{"prepare SELECT ?", "prepare SELECT ?"}, asked(s))
+	})
 	t.Run("the same text in another database is another statement", func(t *testing.T) {
 		c, _ := prepareOn(t, &preparer{}, 10)
 		c.Want(&State{DB: "a"})

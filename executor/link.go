@@ -86,7 +86,8 @@ func (l *link) prepare() (*part, error) {
 
 func (p *part) prepare() error {
 	var err error
-	p.stmt, err = p.link.conn.Prepare(p.task.SQL)
+	var few [8]wire.Param
+	p.stmt, err = p.link.conn.PrepareFor(p.task.SQL, paramsOf(p.task, p.link.fan.req, few[:0]))
 	return err
 }
 
@@ -151,7 +152,8 @@ func (l *link) queue() {
 		}
 		switch {
 		case req.Params != nil:
-			execute(l.conn, p.stmt, req, p.task)
+			var few [8]wire.Param
+			l.conn.Execute(p.stmt, paramsOf(p.task, req, few[:0]))
 		case l.fan.often:
 			l.conn.Query(l.conn.Often(p.task.SQL))
 		default:

@@ -73,21 +73,22 @@ func queue(c *backend.Conn, req *Request, task *plan.Task) error {
 		c.Query(task.SQL)
 		return nil
 	}
-	stmt, err := c.Prepare(task.SQL)
+	var few [8]wire.Param
+	params := paramsOf(task, req, few[:0])
+	stmt, err := c.PrepareFor(task.SQL, params)
 	if err != nil {
 		return err
 	}
-	execute(c, stmt, req, task)
+	c.Execute(stmt, params)
 	return nil
 }
 
-func execute(c *backend.Conn, stmt *backend.Stmt, req *Request, task *plan.Task) {
-	var few [8]wire.Param
-	params := few[:0]
+// paramsOf appends the parameters of the task.
+func paramsOf(task *plan.Task, req *Request, to []wire.Param) []wire.Param {
 	for _, i := range task.Markers {
-		params = append(params, req.Params.Param(i))
+		to = append(to, req.Params.Param(i))
 	}
-	c.Execute(stmt, params)
+	return to
 }
 
 // numberRows: LAST_INSERT_ID() is the first number Serval gave, which to the

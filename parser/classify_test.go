@@ -98,6 +98,8 @@ func TestOperandsAreValuesOrConstants(t *testing.T) {
 		{"SELECT INTERVAL 5 DAY + '2026-01-01'", "none"}, {"SELECT ?", "0"},
 		{"SELECT TRUE", "none"}, {"SELECT _latin1'x'", "none"}, {"SELECT 'a' 'b'", `"ab" 4`},
 		{"SELECT N'x'", "none"},
+		// In a connection of latin1 the first is another text than the second.
+		{"SELECT _utf8mb4'é'", "none"}, {"SELECT 'é'", "0"}, {"SELECT 'é' 'x'", "none"}, {"SELECT _utf8mb4'e'", `"e" 4`}, {"SELECT _binary'é'", `"é" 5`},
 	} {
 		s := Parse([]byte(c.sql), Options{})
 		require.NoError(t, s.Why, c.sql)

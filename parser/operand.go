@@ -2,6 +2,8 @@ package parser
 
 import (
 	"strconv"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/charset"
@@ -52,10 +54,11 @@ func (s *Statement) constOf(e *driver.ValueExpr) (sqlval.Value, bool) {
 	if e.Type.GetFlag()&mysql.IsBooleanFlag != 0 {
 		return sqlval.Value{}, false
 	}
-	if e.Kind() == driver.KindString || e.Kind() == driver.KindBinaryLiteral {
-		if own := e.Type.GetCharset(); own != "" && own != charset.CharsetBin && own != s.ownCharset() {
-			return sqlval.Value{}, false
-		}
+	if e.Kind() == driver.KindString {
+		return s.stringOf(e)
+	}
+	if own := e.Type.GetCharset(); e.Kind() == driver.KindBinaryLiteral && own != "" && own != charset.CharsetBin && own != s.ownCharset() {
+		return sqlval.Value{}, false
 	}
 	switch e.Kind() {
 	case driver.KindNull:
@@ -66,12 +69,23 @@ func (s *Statement) constOf(e *driver.ValueExpr) (sqlval.Value, bool) {
 		return sqlval.Value{Kind: sqlval.Int, Text: appendUint(e.GetUint64())}, true
 	case driver.KindMysqlDecimal:
 		return sqlval.Value{Kind: sqlval.Decimal, Text: []byte(e.GetMysqlDecimal().String())}, true
-	case driver.KindString:
-		return sqlval.StringValue(e.GetString()), true
 	case driver.KindBinaryLiteral:
 		return sqlval.Value{Kind: sqlval.Binary, Text: []byte(e.GetBinaryLiteral())}, true
 	}
 	return sqlval.Value{}, false
+}
+
+// stringOf is a string of the tree as a value. Those in one piece that have no
+// introducer are values of the statement, not of the tree; here _utf8mb4'é' is as
+// 'é' 'x', which is in the connection's character set: so only ASCII is sure.
+func (s *Statement) stringOf(e *driver.ValueExpr) (sqlval.Value, bool) {
+	text := e.GetString()
+	if own := e.Type.GetCharset(); own == charset.CharsetBin {
+		return sqlval.Value{Kind: sqlval.Binary, Text: []byte(text)}, true
+	} else if own != "" && own != s.ownCharset() {
+		return sqlval.Value{}, false
+	}
+	return sqlval.StringValue(text), strings.IndexFunc(text, func(r rune) bool { return r >= utf8.RuneSelf }) < 0
 }
 
 // ownCharset is the character set of strings without an introducer.

@@ -3,6 +3,7 @@ package router
 import (
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/opcode"
+	driver "github.com/pingcap/tidb/pkg/parser/test_driver" // the parser's value types
 
 	"github.com/servaldb/serval/internal/sqlerr"
 	"github.com/servaldb/serval/parser"
@@ -25,6 +26,8 @@ func (s *staging) storable(to *ref, column string, e ast.ExprNode, value plan.Te
 		return append(append(text("("), value...), text(")"+add)...), nil
 	case s.block0().isFloat(e) != nil:
 		return append(value, text(allDigits)...), nil
+	case toBytes(to, column, e):
+		return append(append(text("CAST("), value...), text(" AS BINARY)")...), nil
 	}
 	return value, s.unsureQuotient(to, column, e)
 }
@@ -39,6 +42,28 @@ func toNumber(b *block, to *ref, column string, e ast.ExprNode) string {
 		return digits
 	}
 	return ""
+}
+
+// toBytes: a text is stored byte by byte, in its own character set, of which an
+// answer has those of the connection's.
+func toBytes(to *ref, column string, e ast.ExprNode) bool {
+	c := to.column(column)
+	if c == nil {
+		return false
+	}
+	switch c.DataType {
+	case "binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob":
+	default:
+		return false
+	}
+	switch e := strip(e).(type) {
+	case *driver.ValueExpr, *driver.ParamMarkerExpr:
+		v, isValue := e.(*driver.ValueExpr)
+		return isValue && (v.Kind() == driver.KindString || v.Kind() == driver.KindBinaryLiteral) // perhaps with an introducer
+	case *ast.DefaultExpr:
+		return false
+	}
+	return true
 }
 
 // unsureQuotient: MariaDB stores another number of digits than an answer has,
@@ -113,6 +138,9 @@ func (v *divisionVisitor) Leave(n ast.Node) (ast.Node, bool) { return n, true }
 func (s *staging) selected(b *block, to *ref, column string, e ast.ExprNode, at parser.Span) ([]edit, error) {
 	if b.sel.Distinct || b.sel.GroupBy != nil {
 		return nil, nil
+	}
+	if toBytes(to, column, e) {
+		return []edit{{at, append(append(text("CAST("), s.piece(at)...), text(" AS BINARY)")...)}}, nil
 	}
 	add := toNumber(b, to, column, e)
 	if add == "" {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/servaldb/serval/internal/sqlval"
 )
@@ -134,6 +135,9 @@ func (c Column) storeCharacters(text []byte, w Weigher) (Key, error) {
 		text = bytes.TrimRight(text, " ")
 	}
 	v := sqlval.Value{Text: text}
+	if !c.surelyHolds(text) {
+		return Key{}, c.refuseValue(v, "its column may not have these characters, and a server that is not strict stores other ones", "declare the column CHARACTER SET utf8mb4")
+	}
 	switch {
 	case c.binCollation() || printable(text) || c.TextKey == AlwaysAlike:
 	case c.TextKey == ByCharacters:
@@ -145,6 +149,27 @@ func (c Column) storeCharacters(text []byte, w Weigher) (Key, error) {
 		text = c.folded(text)
 	}
 	return Key{Bytes: text}, nil
+}
+
+// surelyHolds: UTF-8 text, every character of which the column's character set
+// has.
+func (c Column) surelyHolds(text []byte) bool {
+	if isASCII(text) || c.holds(text) {
+		return true
+	}
+	charset := Charset(c.Collation)
+	for _, r := range string(text) {
+		switch {
+		case r == utf8.RuneError:
+			return false
+		case r < utf8.RuneSelf || charset == "gb18030":
+		case charset == "latin1" && r >= 0xA0 && r <= 0xFF:
+		case (charset == "gbk" || charset == "utf16" || charset == "utf32" || charset == "ucs2") && r >= 0x4E00 && r <= 0x9FA5:
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 func (c Column) folded(text []byte) []byte {

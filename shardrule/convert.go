@@ -201,6 +201,10 @@ func (c Column) storeText(v sqlval.Value, w Weigher) (Key, error) {
 	if err != nil {
 		return Key{}, err
 	}
+	if c.Length > 0 && len(text) > c.Length && !utf8Text(text, w) {
+		// A server that is not strict cuts it, where depends on its characters.
+		return Key{}, c.refuseValue(v, "it is not ASCII, and may be too long in the connection's character set", "SET NAMES utf8mb4")
+	}
 	if c.Length > 0 && c.length(text) > c.Length {
 		cut := bytes.TrimRight(text, " ")
 		if c.length(cut) > c.Length {

@@ -197,3 +197,37 @@ func BenchmarkIntKeyToShard(b *testing.B) {
 		_, _ = h.ShardOf(k)
 	}
 }
+
+// latin1 is a connection of that character set, whose weights are not known.
+type latin1 struct{}
+
+func (latin1) Weight(string, []byte) ([]byte, bool) { return nil, false }
+func (latin1) Charset() string                      { return "latin1" }
+
+// A server that is not strict bends what its column does not hold, so that must be
+// refused here, or the row is not where its key says.
+func TestTextThatAServerMightBendIsNotStored(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		column  Column
+		text    string
+		session Weigher
+		refused string
+	}{
+		{"six characters of latin1 are three of UTF-8", Column{Type: TypeText, Collation: "utf8mb4_general_ci", Length: 5}, "ééé", latin1{}, "may be too long"},
+		{"bytes that are no UTF-8 are stored as question marks", Column{Type: TypeText, Collation: "utf8mb4_bin", TextKey: ByCharacters}, "\xe9", utf8mb4{}, "may not have these characters"},
+		{"so are characters that the column's character set does not have", Column{Type: TypeText, Collation: "latin1_bin", TextKey: ByCharacters}, "北京", utf8mb4{}, "may not have these characters"},
+		{"latin1 has é", Column{Type: TypeText, Collation: "latin1_bin", TextKey: ByCharacters}, "é", utf8mb4{}, ""},
+		{"GBK has 北京", Column{Type: TypeText, Collation: "gbk_bin", TextKey: ByCharacters}, "北京", utf8mb4{}, ""},
+		{"utf8mb3 has no 😀", Column{Type: TypeText, Collation: "utf8mb3_bin", TextKey: ByCharacters}, "😀", utf8mb4{}, "may not have these characters"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := c.column.KeyToStore(sqlval.StringValue(c.text), c.session)
+			if c.refused == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, c.refused)
+		})
+	}
+}

@@ -212,7 +212,7 @@ func (c Column) compareTime(v sqlval.Value) (Key, Match) {
 		return Key{}, MatchNone
 	}
 	if m.surplus(c.Scale) != 0 {
-		return Key{}, MatchNone
+		return Key{}, MatchUnknown // by an index both find a second for a part of it, MySQL 9.7 the nearest, MariaDB 10.11 the one before
 	}
 	return Key{Bytes: m.text(c.Type, c.Scale)}, MatchKey
 }

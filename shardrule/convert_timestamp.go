@@ -46,7 +46,7 @@ func (c Column) compareTimestamp(v sqlval.Value, w Weigher) (Key, Match) {
 		return Key{}, MatchUnknown
 	}
 	if m.surplus(c.Scale) != 0 {
-		return Key{}, MatchNone
+		return Key{}, MatchUnknown // as in compareTime
 	}
 	at := instantsShownAs(zone, m.utc())
 	if len(at) != 1 {

@@ -119,7 +119,10 @@ func (t *stagedRowset) literal(c wire.Column, to *plan.StagedColumn, v []byte) s
 		return strconv.FormatUint(n, 10) // MariaDB takes x'41' for text
 	case kind != sqlval.Binary || c.Type == wire.TypeBit || holdsBytes(to.Type):
 	case to.Places:
-		return string(sqlval.Value{Kind: sqlval.String, Text: v}.AppendSQL(nil, t.noBackslash))
+		text = string(sqlval.Value{Kind: sqlval.String, Text: v}.AppendSQL(nil, t.noBackslash))
+		if !ascii(v) {
+			return "_binary" + text // what text it is depends on the column's character set
+		}
 	default:
 		return "CAST(" + text + " AS BINARY)"
 	}
