@@ -3,12 +3,16 @@ package integration
 import (
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
-// dialogs are statements whose answers depend on those before them: what a
+// dialogs, and those of testdata/dialogs/*.txt, are statements whose answers depend on those before them: what a
 // session keeps. Each is said to Serval and to a plain server, and every answer
 // must be the same. A line that begins with "mysql:" or "mariadb:" is for that
 // engine only.
@@ -182,8 +186,18 @@ SHOW COUNT(*) WARNINGS`,
 
 // runDialogs: what a session keeps between statements is what one server keeps.
 func (o *oracle) runDialogs(t *testing.T) {
-	for _, name := range slices.Sorted(maps.Keys(dialogs)) {
-		text := dialogs[name]
+	all := maps.Clone(dialogs)
+	files, err := filepath.Glob("testdata/dialogs/*.txt")
+	require.NoError(t, err)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for name, lines := range talksOf(string(text)) {
+			all[name] = strings.Join(lines, "\n")
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		text := all[name]
 		for _, prepared := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s prepared=%v", name, prepared), func(t *testing.T) { o.dialog(t, text, prepared) })
 		}

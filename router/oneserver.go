@@ -24,6 +24,12 @@ func oneServer(p *planning) (*plan.Plan, error) {
 		what = p.st.Verb
 	case "RESET", "PURGE", "CHANGE", "STOP", "INSTALL", "UNINSTALL":
 		what = p.st.Verb + " " + second
+	case "FLUSH":
+		if locksTables(words) {
+			what = "FLUSH TABLES with a lock"
+		}
+	case "BACKUP":
+		what = "BACKUP"
 	case "START", "ALTER":
 		switch second {
 		case "REPLICA", "SLAVE", "ALL", "GROUP_REPLICATION", "INSTANCE":
@@ -33,5 +39,15 @@ func oneServer(p *planning) (*plan.Plan, error) {
 	if what == "" {
 		return nil, nil
 	}
-	return nil, sqlerr.Refuse(what, "it is for one server and would hit the primary of the home alone", "connect to the server itself")
+	return nil, sqlerr.Refuse(what, "it is for one server and would hit the primary of the home alone", pick(p.st.Verb == "FLUSH", "use LOCK TABLES … READ", "connect to the server itself"))
+}
+
+// locksTables: a FLUSH leaves a lock on its connection, which others would use.
+func locksTables(words []string) bool {
+	for i, w := range words {
+		if i > 0 && (words[i-1] == "WITH" && w == "READ" || words[i-1] == "FOR" && strings.HasPrefix(w, "EXPORT")) {
+			return true
+		}
+	}
+	return false
 }

@@ -111,7 +111,6 @@ func TestParseSetRefuses(t *testing.T) {
 		"SET GLOBAL TRANSACTION READ ONLY": "Serval refuses SET GLOBAL TRANSACTION",
 		"SET ROLE x":                       "Serval refuses SET ROLE",
 		"SET DEFAULT ROLE x TO y":          "Serval refuses SET ROLE",
-		"SET STATEMENT x = 1 FOR SELECT 1": "Serval refuses SET STATEMENT",
 		"SET":                              "error in your SQL syntax",
 		"SET a":                            "error in your SQL syntax",
 		"SET a = 1,":                       "",

@@ -19,12 +19,15 @@ import (
 // every other connection; Serval's own variables and autocommit never reach a
 // server.
 func (s *Session) setStatement(ctx context.Context, text string) (bool, error) {
+	if variables, statement, ok := s.setFor(text); ok {
+		return true, s.runWith(ctx, variables, statement)
+	}
 	all, err := parseSet(text, s.settings.mode)
 	if err != nil {
 		return true, err
 	}
-	if len(all) == 1 && all[0].Kind == assignUser && s.needsQuery(all[0]) {
-		return true, s.setByQuery(ctx, all[0])
+	if handled, err := s.setQueried(ctx, all); handled {
+		return true, err
 	}
 	own, theirs := divide(all)
 	var tracked wire.Tracked

@@ -92,8 +92,8 @@ func refusedSet(tokens []token) error {
 		return sqlerr.Refuse("SET ROLE", "roles are of the account on the servers, which all users share", "")
 	case tokens[0].is("RESOURCE"):
 		return sqlerr.Refuse("SET RESOURCE GROUP", "connections to the servers are shared", "")
-	case tokens[0].is("STATEMENT"):
-		return sqlerr.Refuse("SET STATEMENT … FOR", "it is not built yet", "set the variable for the session, or use the hint /*+ SERVAL(timeout=2s) */")
+	case tokens[0].is("STATEMENT"): // MariaDB's, and see setFor
+		return syntaxError(words(tokens))
 	}
 	return nil
 }

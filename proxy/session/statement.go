@@ -41,6 +41,9 @@ func (s *Session) text(ctx context.Context, text []byte, fp *parser.Fingerprint)
 		}
 	}
 	e, hit, err := s.plan(text, fp)
+	if err != nil && fp.Verb == "DO" {
+		return s.doByQuery(ctx, string(text), s.failed(ctx, err))
+	}
 	if err != nil {
 		return s.failed(ctx, err)
 	}
