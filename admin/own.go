@@ -86,6 +86,22 @@ func own() map[string]ownTable {
 // Names are the tables there are.
 func (o *OwnTables) Names() []string { return slices.Sorted(maps.Keys(own())) }
 
+// Types are the types of a table's columns, as SHOW COLUMNS names them.
+func (o *OwnTables) Types(name string) []string {
+	var types []string
+	for _, c := range own()[strings.ToLower(name)].columns {
+		switch {
+		case c.chars > 0:
+			types = append(types, "varchar("+strconv.Itoa(c.chars)+")")
+		case c.point > 0:
+			types = append(types, "decimal(30,"+strconv.Itoa(c.point)+")")
+		default:
+			types = append(types, "bigint")
+		}
+	}
+	return types
+}
+
 // Query is a SELECT that gives the rows of a table as they are now; ok is false
 // where there is no such table. It reads alike in every sql_mode.
 func (o *OwnTables) Query(name string) (sql string, columns []string, ok bool) {

@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"database/sql"
 	"errors"
 	"strings"
 	"testing"
@@ -46,10 +47,43 @@ func TestOwnTables(t *testing.T) {
 		mustExec(t, other, "SELECT GET_LOCK('own', 1)", "ROLLBACK")
 		require.Contains(t, strings.ToLower(one(t, c, "SELECT MAX(pinned) FROM serval.pins")), "lock", "serval.pins says why")
 
+		for query, want := range map[string]string{
+			"SHOW TABLES FROM serval LIKE 'pi%'":       "pins",
+			"SHOW COLUMNS FROM serval.pins LIKE 'u%'":  "user",
+			"DESCRIBE serval.pins":                     "id",
+			"SHOW FULL FIELDS FROM `pins` FROM serval": "id",
+		} {
+			require.Equal(t, want, firstOfRow(t, c, query), query)
+		}
+		mustExec(t, c, "USE serval")
+		require.Equal(t, "serval 1", one(t, c, "SELECT CONCAT(DATABASE(), ' ', COUNT(*)) FROM rules WHERE table_name = 't'"))
+		require.Equal(t, "1", one(t, c, "SELECT 1"))
+		_, err = c.ExecContext(t.Context(), "CREATE TABLE x (id INT)")
+		require.Error(t, err)
+		mustExec(t, c, "USE own")
 		_, err = c.ExecContext(t.Context(), "SELECT * FROM serval.nothing")
 		var e *mysql.MySQLError
 		require.True(t, errors.As(err, &e) && e.Number == 1146, "%v", err)
 		_, err = c.ExecContext(t.Context(), "DELETE FROM serval.sessions")
 		require.Error(t, err)
 	})
+}
+
+// firstOfRow is the first column of the first row, which has others.
+func firstOfRow(t *testing.T, db *sql.Conn, query string) string {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), query)
+	require.NoError(t, err, query)
+	defer func() { _ = rows.Close() }()
+	columns, err := rows.Columns()
+	require.NoError(t, err)
+	require.True(t, rows.Next(), query)
+	values := make([]any, len(columns))
+	var v string
+	for i := range values {
+		values[i] = new(any)
+	}
+	values[0] = &v
+	require.NoError(t, rows.Scan(values...))
+	return v
 }

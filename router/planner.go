@@ -362,6 +362,9 @@ func opaque(p *planning) (*plan.Plan, error) {
 		if err := refuseProgram(p.st, t); err != nil {
 			return nil, err
 		}
+		if p.st.Kind == parser.KindAdmin {
+			return nil, sqlerr.Refuse(p.st.Verb+" of "+kindWord(t)+" table "+t.Name, "each of its shards would answer for itself", "ask the servers, or use ANALYZE TABLE")
+		}
 		if p.st.Node == nil {
 			why = "Serval's parser does not know this syntax"
 		}

@@ -56,7 +56,7 @@ func show(p *planning) (*plan.Plan, error) {
 		return p.told(tables[0], &plan.Told{Name: 0, Sum: -1, Definition: 1}, tables[0].AutoIncrement != "", nil)
 	case ast.ShowIndex:
 		return p.told(tables[0], indexNode(), true, nil)
-	case ast.ShowColumns:
+	case ast.ShowColumns, ast.ShowCreateView: // the latter is told that it is a table
 		return p.first(tables[0].Placement)
 	}
 	return nil, sqlerr.Refuse("this SHOW", "it is not supported on "+kindWord(tables[0])+" table "+tables[0].Name, "")

@@ -18,6 +18,10 @@ func (s *Session) local(ctx context.Context, verb string, text []byte) (handled 
 	case "SELECT", "INSERT", "UPDATE", "DELETE", "REPLACE":
 		return false, nil
 	case "SET":
+		if s.skipped(text) {
+			s.ok(wire.OK{})
+			return true, nil
+		}
 		s.diag.reset()
 		return s.setStatement(ctx, string(text))
 	case "USE":
@@ -40,12 +44,19 @@ func (s *Session) local(ctx context.Context, verb string, text []byte) (handled 
 	if len(tokens) == 0 {
 		return false, nil
 	}
+	if s.skipped(text) {
+		s.ok(wire.OK{})
+		return true, nil
+	}
 	if verb != "SHOW" && verb != "EXPLAIN" && !s.onMariaDB() {
 		s.diag.reset()
 	}
+	if rewritten, ok := s.rewritten(tokens, string(text)); ok {
+		return true, s.within(ctx, rewritten)
+	}
 	switch verb {
 	case "PREPARE", "EXECUTE", "DEALLOCATE", "DROP":
-		return s.preparedStatement(ctx, tokens)
+		return s.preparedStatement(ctx, tokens, string(text))
 	case "BEGIN", "START":
 		return s.beginStatement(ctx, tokens)
 	case "COMMIT", "ROLLBACK":

@@ -14,6 +14,10 @@ type OwnTables interface {
 	// Query is a SELECT without tables that gives the rows of a table as they
 	// are now; ok is false where there is no such table.
 	Query(table string) (sql string, columns []string, ok bool)
+	// Names are the tables there are, Types a table's columns' as SHOW COLUMNS
+	// names them.
+	Names() []string
+	Types(table string) []string
 }
 
 // ownSchema is the schema of Serval's own tables.

@@ -3,6 +3,8 @@ package session
 import (
 	"context"
 	"encoding/hex"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/servaldb/serval/internal/sqlerr"
@@ -36,7 +38,7 @@ const maxSQLPrepared = 4 << 20
 
 // preparedStatement answers PREPARE, EXECUTE, DEALLOCATE PREPARE and DROP
 // PREPARE; handled is false for another DROP.
-func (s *Session) preparedStatement(ctx context.Context, tokens []token) (handled bool, err error) {
+func (s *Session) preparedStatement(ctx context.Context, tokens []token, text string) (handled bool, err error) {
 	if s.binary {
 		e := sqlerr.New(errNotPreparable, "This command is not supported in the prepared statement protocol yet")
 		return true, e
@@ -44,6 +46,8 @@ func (s *Session) preparedStatement(ctx context.Context, tokens []token) (handle
 	switch {
 	case tokens[0].is("PREPARE"):
 		return true, s.prepareText(tokens)
+	case tokens[0].is("EXECUTE") && len(tokens) > 2 && tokens[1].is("IMMEDIATE") && s.onMariaDB():
+		return true, s.executeImmediate(ctx, tokens[2:], text)
 	case tokens[0].is("EXECUTE"):
 		return true, s.executeNamed(ctx, tokens)
 	case len(tokens) > 1 && tokens[1].is("PREPARE"):
@@ -99,6 +103,46 @@ func (s *Session) prepareText(tokens []token) error {
 	s.named[name] = p
 	s.ok(wire.OK{Info: []byte("Statement prepared")})
 	return nil
+}
+
+// executeImmediate answers MariaDB's EXECUTE IMMEDIATE text [USING value, …]: the
+// values become user variables, whose names no client has.
+func (s *Session) executeImmediate(ctx context.Context, tokens []token, text string) error {
+	const name = "serval_immediate"
+	var values []string
+	for first := true; len(tokens) > 0; first = false {
+		end := slices.IndexFunc(tokens, func(t token) bool { return first && t.is("USING") })
+		part, rest := tokens, []token(nil)
+		if end >= 0 {
+			part, rest = tokens[:end], tokens[end+1:]
+		} else if !first {
+			part, rest = cutAtComma(tokens)
+		}
+		if len(part) == 0 {
+			return syntaxError(words(tokens))
+		}
+		values, tokens = append(values, text[part[0].Start:part[len(part)-1].End]), rest
+	}
+	using := make([]string, len(values))
+	defer func() {
+		for i := range values {
+			s.settings.setUser(name+strconv.Itoa(i), nullText)
+		}
+		delete(s.named, name)
+	}()
+	for i, v := range values {
+		using[i] = "@" + name + strconv.Itoa(i)
+		if err := s.quietly(ctx, "SET "+using[i]+" = "+v); err != nil {
+			return err
+		}
+	}
+	if err := s.quietly(ctx, "PREPARE "+name+" FROM "+using[0]); err != nil {
+		return err
+	}
+	if len(using) == 1 {
+		return s.within(ctx, "EXECUTE "+name)
+	}
+	return s.within(ctx, "EXECUTE "+name+" USING "+strings.Join(using[1:], ", "))
 }
 
 // preparedSource is the text that is prepared.

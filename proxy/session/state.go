@@ -45,7 +45,9 @@ func (s *settings) state(needsDB bool) *backend.State {
 	}
 	if s.inDB == nil {
 		in := *s.plain
-		in.DB = s.db
+		if in.DB = s.db; s.db == ownSchema {
+			in.DB = "information_schema" // no server has it, and names must not be found elsewhere
+		}
 		s.inDB = &in
 	}
 	return s.inDB

@@ -56,7 +56,7 @@ func CheckSchema(ctx context.Context, deps Deps, user *catalog.User, name string
 		return sqlerr.New(sqlerr.DBAccessDenied, "Access denied for user '%s'@'%%' to database '%s'", user.Name, name)
 	}
 	cat := deps.Catalog.Load()
-	if cat.Schemas[name] != nil || alwaysThere(name) {
+	if cat.Schemas[name] != nil || alwaysThere(name) || name == ownSchema && deps.Own != nil {
 		return nil
 	}
 	conns, err := deps.Fleet.Acquire(ctx, backend.Want{Cluster: cat.HomeOf(name), Target: topology.TargetPrimary, N: 1, Zone: deps.Zone})
