@@ -24,7 +24,12 @@ func (r *reader) through(t *rawTable, byName map[string]*rawTable) {
 	switch {
 	case len(o.On) == 0 && len(o.Places) == 0:
 		return // a finding says why
-	case o.Kind != Sharded || other.has("through"):
+	case other.has("through"):
+		root := "{like: " + other.Like + ", through: …}"
+		r.add(line, "give it a column that refers to "+other.Like+" as "+t.Like+" has and write "+root+", or the sharding column of "+other.Like,
+			"table %s cannot follow table %s, which follows table %s itself", t.Name, t.Like, other.Like)
+		return
+	case o.Kind != Sharded:
 		r.add(line, "name a table with shard:", "table %s cannot follow table %s, which has no sharding column of its own", t.Name, t.Like)
 		return
 	case o.Rule.Composite():

@@ -192,6 +192,9 @@ func (c Range) Shards(env Env) (shardrule.Set, error) {
 	if loNone || hiNone {
 		return shardrule.EmptySet(n), nil
 	}
+	if c.mixed(env) {
+		return shardrule.FullSet(n), nil
+	}
 	if set, ok := enumerated(env, lo, hi); ok {
 		return set, nil
 	}
@@ -200,6 +203,18 @@ func (c Range) Shards(env Env) (shardrule.Set, error) {
 		return shardrule.FullSet(n), nil
 	}
 	return ranger.ShardsOfRange(lo, hi), nil
+}
+
+// mixed: one end is a number and the other one none. Servers compare all of
+// "at BETWEEN 0.5 AND '70-01-01'" in one way, a time as text.
+func (c Range) mixed(env Env) bool {
+	lo, known := c.Lo.Resolve(env.Args)
+	hi, both := c.Hi.Resolve(env.Args)
+	return known && both && numeric(lo.Kind) != numeric(hi.Kind)
+}
+
+func numeric(k sqlval.Kind) bool {
+	return k == sqlval.Int || k == sqlval.Decimal || k == sqlval.Float
 }
 
 // bound converts one end. What has no exact key in the column's type leaves
