@@ -126,7 +126,7 @@ func progressLine(j *reshard.Job, perSecond float64) string {
 	part := min(float64(j.Rows)/float64(j.Total), 1)
 	done := int(part * barWidth)
 	left := ""
-	if perSecond >= 1 {
+	if perSecond >= 1 && j.Rows < j.Total { // the total is an estimate
 		left = ", " + time.Duration(float64(j.Total-j.Rows)/perSecond*float64(time.Second)).Round(time.Second).String() + " left"
 	}
 	return fmt.Sprintf("copying [%s%s] %3.0f %% of %d rows, %.0f rows/s%s, %s", strings.Repeat("#", done), strings.Repeat(".", barWidth-done), 100*part, j.Total, perSecond, left, behind)

@@ -97,6 +97,7 @@ func serve(ctx context.Context, source ruleSource, w io.Writer, ready func()) er
 	for _, a := range front.Addrs() {
 		log.Info("serval listens", "addr", a.String(), "version", versionText())
 	}
+	group.Go(func() error { p.hurry(background, front); return nil })
 	ready()
 	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return err

@@ -27,7 +27,7 @@ also the one to log in to Serval with.
 
 SIGHUP reads the file again: a bad one never takes effect, and the log says why. SIGTERM
 drains: no new clients, /readyz fails, sessions end after their transaction, at the latest
-after limits.drain_timeout.
+after limits.drain_timeout; a second SIGTERM ends them now.
 
 Every configuration that was served is kept: beside the file, or for several Servals in etcd
 (store:); serval rules shows and changes them.`,

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"io"
 	"strings"
 
@@ -21,6 +22,9 @@ func Explain(ctx context.Context, deps Deps, schema, sql string) ([]string, erro
 	var fp parser.Fingerprint
 	if err := s.lexer.Fingerprint([]byte(sql), s.settings.mode, &fp); err != nil {
 		return nil, err
+	}
+	if more, err := s.follows([]byte(sql)[fp.End:]); more || err != nil {
+		return nil, errors.New("there is more than one statement; give one")
 	}
 	return s.route(ctx, []byte(sql)[:fp.End], &fp, false)
 }
