@@ -139,6 +139,18 @@ func TestReload(t *testing.T) {
 		require.NoError(t, as(appPassword), "the running rules stay")
 		require.Equal(t, "10", one(t, db, "SELECT COUNT(*) FROM t"))
 
+		others := strings.Replace(changed, "shards: 8", "shards: 4", 1)
+		require.NotEqual(t, changed, others)
+		signal(others)
+		eventually(t, 10*time.Second, func() error {
+			if !strings.Contains(p.log.String(), "serval reshard plan") {
+				return fmt.Errorf("the log does not tell that rows would not be found, nor what moves them")
+			}
+			return nil
+		})
+		require.NoError(t, as(appPassword), "the running rules stay")
+		require.Equal(t, "10", one(t, db, "SELECT COUNT(*) FROM t"))
+
 		signal(changed)
 		eventually(t, 10*time.Second, func() error { return as("changed") })
 		require.Error(t, as(appPassword), "the old password is gone")

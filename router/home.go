@@ -91,7 +91,7 @@ func (p *planning) planHome() (*plan.Plan, error) {
 	pl.Effects = p.numbersOfHome()
 	pl.Effects.Numbers = pl.Effects.Numbers || p.returns() && p.st.Kind == parser.KindInsert
 	if p.facts.NamedLock {
-		pl.Effects.Pins = "named lock"
+		pl.Effects.Pins = plan.PinNamedLock
 	}
 	if p.st.Kind == parser.KindDDL {
 		pl.Effects.Schema = p.changedTables()

@@ -70,7 +70,7 @@ func (p *planning) finishPlan(n *plan.Finish, why string) *plan.Plan {
 		pl.ReadOnly = !n.At.Own && len(p.calls()) == 0
 	}
 	if n.At.Own {
-		pl.Effects.Pins = "named lock"
+		pl.Effects.Pins = plan.PinNamedLock
 	}
 	return pl
 }

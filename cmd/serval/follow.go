@@ -162,7 +162,9 @@ func (f *fileRules) again(ctx context.Context, p *process, number int64) {
 			cfg, err = config.Parse(f.file, []byte(v.Text))
 		}
 	} else {
-		cfg, text, err = f.read()
+		if cfg, text, err = f.read(); err == nil {
+			err = p.strands(ctx, cfg)
+		}
 	}
 	if err == nil {
 		err = p.apply(ctx, cfg)

@@ -184,6 +184,32 @@ func (p *process) apply(ctx context.Context, cfg *config.Config) error {
 	return nil
 }
 
+// strands is why a file that was edited is not served: rows are where its rules do not
+// look. A version has been asked the same by serval rules apply.
+func (p *process) strands(ctx context.Context, to *config.Config) error {
+	if err := control.Check(to, time.Now()).OrNil(); err != nil {
+		return err
+	}
+	within, cancel := context.WithTimeout(ctx, strandsWithin)
+	defer cancel()
+	found, err := control.Stranded(within, p.current.Load(), to, fleetServers{p.servers.fleet}, time.Now())
+	if err != nil {
+		return fmt.Errorf("whether rows would be where nobody looks: %w", err)
+	}
+	var all []error
+	for _, f := range found {
+		f.Do = strings.NewReplacer("NOW", to.Path, "NEW", "FILE").Replace(f.Do)
+		all = append(all, errors.New(f.String()))
+	}
+	if len(all) > 0 {
+		all = append(all, errors.New("put back what "+to.Path+" said, and the new rules into another FILE"))
+	}
+	return errors.Join(all...)
+}
+
+// strandsWithin bounds the questions to servers at SIGHUP.
+const strandsWithin = 30 * time.Second
+
 // numbers are the sequences of a process that serves; one that only explains
 // takes none.
 func (p *process) numbers() *session.ServerSequences {

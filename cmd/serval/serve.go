@@ -25,9 +25,10 @@ func serveCommand() *cobra.Command {
 --primary and --replica name the servers, --user and --password an account on them, which is
 also the one to log in to Serval with.
 
-SIGHUP reads the file again: a bad one never takes effect, and the log says why. SIGTERM
-drains: no new clients, /readyz fails, sessions end after their transaction, at the latest
-after limits.drain_timeout; a second SIGTERM ends them now.
+SIGHUP reads the file again: a bad one never takes effect, nor one by which rows would not be
+where statements look for them; the log says why. SIGTERM drains: no new clients, /readyz
+fails, sessions end after their transaction, at the latest after limits.drain_timeout; a
+second SIGTERM ends them now.
 
 Every configuration that was served is kept: beside the file, or for several Servals in etcd
 (store:); serval rules shows and changes them.`,

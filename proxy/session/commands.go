@@ -155,6 +155,7 @@ func (s *Session) resetConnection(ctx context.Context) {
 // database stays.
 func (s *Session) startAgain(ctx context.Context) error {
 	_ = s.tx.Rollback(ctx)
+	s.freeNamedLocks(ctx)
 	s.unpinAll(func(c *backend.Conn) { c.Discard() })
 	db := s.settings.db
 	s.settings, s.options, s.autocommit = newSettings(), newOptions(s.deps.Consistency), true

@@ -1,9 +1,11 @@
 package session
 
 import (
+	"context"
 	"slices"
 
 	"github.com/servaldb/serval/backend"
+	"github.com/servaldb/serval/router/plan"
 )
 
 // pin is a server connection that a session keeps because state lives on it
@@ -63,6 +65,17 @@ func (s *Session) publishPins() {
 
 // pinLockTables is why a connection with LOCK TABLES is kept.
 const pinLockTables = "LOCK TABLES"
+
+// freeNamedLocks frees them before the connections that hold them are closed: a server
+// does so some time after that, and whoever is told that this session begins anew may
+// ask for one at once.
+func (s *Session) freeNamedLocks(ctx context.Context) {
+	for _, p := range s.pinned {
+		if p.has(plan.PinNamedLock) {
+			_, _ = p.conn.Exec(ctx, "DO RELEASE_ALL_LOCKS()") // closing it frees them, too
+		}
+	}
+}
 
 func (p *pin) has(why string) bool { return slices.Contains(p.why, why) }
 

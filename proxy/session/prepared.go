@@ -334,8 +334,8 @@ func (s *Session) executePrepared(ctx context.Context, p *prepared) error {
 	} else if waited {
 		return s.executePrepared(ctx, p)
 	}
-	if err := s.refuseLimited(p.plan); err != nil {
-		return s.failed(ctx, err)
+	if handled, err := s.executeLimited(ctx, p); handled || err != nil {
+		return err
 	}
 	return s.dispatch(ctx, p.plan, &p.args, &p.args)
 }

@@ -11,6 +11,9 @@ import (
 
 // within runs a statement that is a part of the client's, and answers the client with it.
 func (s *Session) within(ctx context.Context, text string) error {
+	if s.binary {
+		return s.executeText(ctx, &prepared{text: []byte(text)})
+	}
 	var lexer parser.Lexer
 	var fp parser.Fingerprint
 	if err := lexer.Fingerprint([]byte(text), s.settings.mode, &fp); err != nil {

@@ -89,12 +89,18 @@ func outermost(tokens []token) outermostQuery {
 	return q
 }
 
-// refuseLimited: of a prepared statement the servers' answers cannot be cut
-// later than each of them is.
-func (s *Session) refuseLimited(e *planned) error {
-	if s.settings.limit == "" || e.plan == nil || !e.plan.Spreads || e.kind != parser.KindSelect {
-		return nil
+// executeLimited is textLimited for a prepared query that several shards may answer:
+// its parameters are put in, too.
+func (s *Session) executeLimited(ctx context.Context, p *prepared) (handled bool, err error) {
+	limit := s.settings.limit
+	if limit == "" || p.plan.plan == nil || !p.plan.plan.Spreads || p.plan.kind != parser.KindSelect {
+		return false, nil
 	}
-	return sqlerr.Refuse("a prepared query over several shards while sql_select_limit is set", "each shard's rows would be cut, not those of the answer",
-		"use LIMIT, or SET sql_select_limit = DEFAULT")
+	put, ok, err := limitedText(string(s.withLiterals(p)), limit, s.settings.mode)
+	if !ok || err != nil {
+		return false, err
+	}
+	s.settings.unset(selectLimit)
+	defer s.settings.set(selectLimit, limit)
+	return true, s.executeText(ctx, &prepared{text: []byte(put)})
 }

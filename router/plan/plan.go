@@ -44,6 +44,9 @@ type Plan struct {
 	Met *Plan
 }
 
+// PinNamedLock is the Effects.Pins of GET_LOCK.
+const PinNamedLock = "named lock"
+
 // Effects is what a statement does to its session beyond its result.
 type Effects struct {
 	// UserVars are the user variables it assigns (lower case, without @).
