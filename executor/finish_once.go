@@ -117,16 +117,21 @@ func sameStrength(ctx context.Context, req *Request, p *place, i int) error {
 	if _, err := c.Header(); err != nil {
 		return err
 	}
-	for rows := 0; ; rows++ {
-		switch _, err := c.Row(); {
-		case err != nil && !errors.Is(err, io.EOF):
-			return err
-		case err != nil && rows > 0:
-			return errNotAhead
-		case err != nil:
-			return nil
+	rows := 0
+	for {
+		_, err := c.Row()
+		if errors.Is(err, io.EOF) {
+			break
 		}
+		if err != nil {
+			return err
+		}
+		rows++
 	}
+	if rows > 0 {
+		return errNotAhead
+	}
+	return nil
 }
 
 func notAhead(ctx context.Context, c *backend.Conn, err error) error {
