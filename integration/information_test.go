@@ -20,7 +20,7 @@ import (
 // elsewhere, everywhere, and numbered by Serval.
 const informationTables = `users: {shard: hash(id), shards: 4, on: [c0, c1]}
 notes: {shard: hash(user_id), shards: 4, on: [c0, c1], auto_increment: id}
-logs: {shard: month(at), on: [c0, c1], from: 2026-09, ahead: 1}
+diary: {shard: month(at), on: [c0, c1], from: 2026-09, ahead: 1}
 pieces: {shard: hash(id), shards: 4, on: [c0, c1], layout: tables}
 colours: {global: true, on: [c0, c1]}
 stock: {on: c1}
@@ -29,13 +29,13 @@ stock: {on: c1}
 var informationSchema = []string{
 	"CREATE TABLE users (id BIGINT NOT NULL PRIMARY KEY, name VARCHAR(40) NOT NULL, age INT, KEY by_name (name), CHECK (age < 200))",
 	"CREATE TABLE notes (id BIGINT NOT NULL AUTO_INCREMENT PRIMARY KEY, user_id BIGINT NOT NULL, body TEXT, KEY (user_id))",
-	"CREATE TABLE logs (id BIGINT NOT NULL, at DATETIME NOT NULL, what VARCHAR(20), CHECK (what <> ''), PRIMARY KEY (id, at))",
+	"CREATE TABLE diary (id BIGINT NOT NULL, at DATETIME NOT NULL, what VARCHAR(20), CHECK (what <> ''), PRIMARY KEY (id, at))",
 	"CREATE TABLE pieces (id INT NOT NULL PRIMARY KEY, CHECK (id > -5)) COMMENT 'AUTO_INCREMENT=5'",
 	"CREATE TABLE colours (code CHAR(2) NOT NULL PRIMARY KEY, name VARCHAR(20))",
 	"CREATE TABLE stock (sku VARCHAR(20) NOT NULL PRIMARY KEY, n INT)",
 	"CREATE TABLE plain (id INT NOT NULL PRIMARY KEY, note VARCHAR(20))",
 	"INSERT INTO plain VALUES (1, 'a')", "INSERT INTO stock VALUES ('x', 3)", "INSERT INTO colours VALUES ('r', 'red'), ('g', 'green')",
-	"INSERT INTO logs VALUES (1, '2026-09-03', 'a'), (2, '2026-10-03', 'b'), (3, '2026-11-03', 'c')", "INSERT INTO pieces VALUES (1), (2), (3), (4), (5)",
+	"INSERT INTO diary VALUES (1, '2026-09-03', 'a'), (2, '2026-10-03', 'b'), (3, '2026-11-03', 'c')", "INSERT INTO pieces VALUES (1), (2), (3), (4), (5)",
 }
 
 const informationName = "info"
@@ -114,7 +114,7 @@ func informationDefinitions(t *testing.T, conn *sql.Conn, s *serverSet) {
 	plain := oneConn(t, openDB(t, s.Plain(t).Addr(), ""))
 	mustExec(t, plain, "DROP DATABASE IF EXISTS info", "CREATE DATABASE info", "USE info")
 	mustExec(t, plain, informationSchema[:7]...)
-	for _, table := range []string{"users", "logs", "pieces", "colours", "stock", "plain"} {
+	for _, table := range []string{"users", "diary", "pieces", "colours", "stock", "plain"} {
 		for _, query := range []string{"SHOW CREATE TABLE ", "SHOW FULL COLUMNS FROM ", "DESCRIBE info."} {
 			want, got := observe(t.Context(), plain, mode{sql: query + table}), observe(t.Context(), conn, mode{sql: query + table})
 			require.Empty(t, compare(query+table, want, got), "%s%s", query, table)
@@ -134,14 +134,14 @@ func informationDefinitions(t *testing.T, conn *sql.Conn, s *serverSet) {
 	}
 }
 
-var physicalName = regexp.MustCompile(`\binfo_\d|\b(logs|pieces)_\d|serval_meta|serval_f\d`)
+var physicalName = regexp.MustCompile(`\binfo_\d|\b(diary|pieces)_\d|serval_meta|serval_f\d`)
 
 // informationNames: in no table of information_schema and no SHOW is a name that
 // only the servers know, but where they tell of their own files.
 func informationNames(t *testing.T, conn *sql.Conn) {
 	queries := []string{
 		"SHOW DATABASES", "SHOW FULL TABLES", "SHOW TABLE STATUS", "SHOW OPEN TABLES FROM info", "SHOW TRIGGERS", "SHOW EVENTS", "SHOW FUNCTION STATUS",
-		"SHOW INDEX FROM logs", "SHOW INDEX FROM pieces", "SHOW CREATE TABLE logs", "SHOW CREATE TABLE pieces", "SHOW FULL PROCESSLIST", "SHOW GRANTS",
+		"SHOW INDEX FROM diary", "SHOW INDEX FROM pieces", "SHOW CREATE TABLE diary", "SHOW CREATE TABLE pieces", "SHOW FULL PROCESSLIST", "SHOW GRANTS",
 	}
 	for _, r := range observe(t.Context(), conn, mode{sql: "SELECT UPPER(TABLE_NAME) FROM information_schema.TABLES WHERE TABLE_SCHEMA = 'information_schema'"}).rows {
 		if !strings.HasPrefix(r[0], "INNODB_") && r[0] != "FILES" && r[0] != "TABLESPACES_EXTENSIONS" && r[0] != "METADATA_LOCK_INFO" && r[0] != "OPTIMIZER_TRACE" {
@@ -188,7 +188,7 @@ func informationDump(t *testing.T, proxy *serval, conn *sql.Conn, s *serverSet) 
 	mustExec(t, plain, "DROP DATABASE IF EXISTS infodumped", "CREATE DATABASE infodumped", "USE infodumped")
 	sandbox := strings.TrimPrefix(text.String(), "/*M!999999\\- enable the sandbox mode */ \n")
 	mustExec(t, plain, strings.ReplaceAll(sandbox, "/*!999999\\- enable the sandbox mode */", ""))
-	for _, table := range []string{"users", "notes", "logs", "pieces", "colours", "stock", "plain"} {
+	for _, table := range []string{"users", "notes", "diary", "pieces", "colours", "stock", "plain"} {
 		query := "SELECT * FROM " + table + " ORDER BY 1"
 		want, got := observe(t.Context(), conn, mode{sql: query}), observe(t.Context(), plain, mode{sql: query})
 		require.Empty(t, compare(query, want, got), table)
